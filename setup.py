@@ -1,0 +1,40 @@
+"""Packaging of tinyvae: metadata and dependencies (build settings are in pyproject.toml)."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").read_text()).group(1)
+
+TEST = ["pytest>=7.4", "hypothesis>=6.90", "ruff>=0.6"]
+TUTORIALS = ["jupyterlab>=4", "nbclient>=0.8", "nbformat>=5.9"]
+
+setup(
+    name="tinyvae",
+    version=version,
+    description="Variational autoencoders with every derivative written out by hand, in NumPy and Numba",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["tinyvae", "tinyvae.*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "numpy>=1.24",
+        "scipy>=1.10",
+        "numba>=0.59",
+        "matplotlib>=3.7",
+        "scikit-learn>=1.3",
+        "tqdm>=4.65",
+        "threadpoolctl>=3.2",
+        "pooch>=1.7",
+    ],
+    extras_require={"test": TEST, "tutorials": TUTORIALS, "bench": ["jax", "torch"]},
+    classifiers=[
+        "Intended Audience :: Education",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

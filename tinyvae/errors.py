@@ -1,0 +1,17 @@
+"""What can go wrong that is not a bug: each message says what was wrong, with which value, and what to do."""
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can mend; a command prints it without a traceback and exits with status 2."""
+
+
+class DataError(UserError):
+    """A data set that is missing, damaged, or not what the likelihood can describe."""
+
+
+class RunError(UserError):
+    """A run's folder that cannot be written, read or continued."""
+
+
+class DivergenceError(Exception):
+    """A number stopped being finite during training; a command prints it and exits with status 1."""
