@@ -1,0 +1,257 @@
+"""Diagonal Gaussians: the reparameterised layer z = mu + sigma eps, its densities and the closed-form KL divergence.
+
+A network's output of 2 D columns is read as ``mu`` (the first D) and ``logvar``, the logarithm of the variance (the
+rest): any real number is allowed, and sigma = exp(logvar / 2) is positive by construction (AEVB, appendix C.2, Eq. 12).
+
+Each of R rows of mu and logvar serves S samples: z and eps are (R, S, D). With one stochastic layer R = N examples and
+S = K samples; a layer above another has a row for each sample below, R = N K and S = 1.
+"""
+
+import numpy as np
+
+from tinyvae import kernels
+from tinyvae.kernels import LOG_2PI
+
+
+def split(stats):
+    """The two halves of a network's output.
+
+    Args:
+        stats: (R, 2 D), mu and logvar side by side.
+
+    Returns: mu and logvar, (R, D) each.
+    """
+    mu, logvar = np.split(stats, 2, axis=1)
+    return np.ascontiguousarray(mu), np.ascontiguousarray(logvar)
+
+
+def split_backward(dmu, dlogvar):
+    """The derivative by both halves side by side: (R, 2 D)."""
+    return np.concatenate([dmu, dlogvar], axis=1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sampling
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def sample(mu, logvar, eps):
+    """z = mu + sigma eps with sigma = exp(logvar / 2): a sample of N(mu, sigma²) if eps is one of N(0, 1) (AEVB, 2.4).
+
+    The noise is an argument, so z is a differentiable function of mu and logvar: the reparameterisation trick.
+
+    Args:
+        mu, logvar: (R, D).
+        eps: (R, S, D) standard normal noise.
+
+    Returns:
+        z: (R, S, D).
+        cache: eps and sigma, for ``sample_backward`` and ``log_posterior_backward``.
+    """
+    sigma, z = np.empty_like(mu), np.empty_like(eps)
+    kernels.gaussian_sample(mu, logvar, eps, sigma, z)
+    return z, (eps, sigma)
+
+
+def sample_backward(dz, cache):
+    """Derivatives of z = mu + exp(logvar / 2) eps.
+
+        dz / dmu = 1            so    dmu     = sum_s dz
+        dz / dlogvar = sigma eps / 2    so    dlogvar = sum_s dz sigma eps / 2
+
+    Args:
+        dz: (R, S, D).
+        cache: from ``sample``.
+
+    Returns: dmu and dlogvar, (R, D) each.
+    """
+    eps, sigma = cache
+    dmu, dlogvar = np.empty_like(sigma), np.empty_like(sigma)
+    kernels.gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar)
+    return dmu, dlogvar
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The density of a sample under the Gaussian that it was drawn from
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def log_posterior(logvar, eps):
+    """log q(z) at z = mu + sigma eps: sum_d log N(z; mu, sigma²) = -1/2 sum_d (eps² + logvar + log 2 pi).
+
+    Since (z - mu) / sigma = eps, the residual needs neither z nor mu.
+
+    Args:
+        logvar: (R, D).
+        eps: (R, S, D) the noise that z was made from.
+
+    Returns: (R, S), in nats.
+    """
+    D = logvar.shape[1]
+    return -0.5 * (np.einsum("rsd,rsd->rs", eps, eps) + logvar.sum(axis=1, keepdims=True) + D * LOG_2PI)
+
+
+def log_posterior_backward(dlogq, cache, ddirect=None):
+    """Derivative of log q(z; mu, logvar) where z itself was made from mu and logvar: two ways that nearly cancel.
+
+    Through z, along the path of the sample (d log q / dz = -eps / sigma, then as in ``sample_backward``):
+
+        by mu: -eps / sigma         by logvar: -(eps / sigma) (sigma eps / 2) = -eps² / 2
+
+    Directly, with z held fixed (the score):
+
+        by mu:  eps / sigma         by logvar: (eps² - 1) / 2
+
+    The sum is 0 by mu and -1/2 by logvar, as the formula of ``log_posterior`` says at a glance: the noise cancels.
+
+    Some estimators leave the direct way out, since its expectation is zero (bounds.py). With a weight for each way,
+
+        dmu = sum_s (ddirect - dlogq) eps / sigma       dlogvar = sum_s (ddirect - dlogq) eps² / 2 - ddirect / 2
+
+    Args:
+        dlogq: (R, S).
+        cache: from ``sample``.
+        ddirect: (R, S) another weight for the direct way; by default that of the path, which is the full derivative.
+
+    Returns: dmu and dlogvar, (R, D) each.
+    """
+    eps, sigma = cache
+    full = ddirect is None
+    dlogvar = np.empty_like(sigma)
+    dlogvar[:] = -0.5 * (dlogq if full else ddirect).sum(axis=1, keepdims=True)
+    if full:
+        return np.zeros_like(sigma), dlogvar
+    difference = ddirect - dlogq
+    dmu = np.einsum("rs,rsd->rd", difference, eps) / sigma
+    dlogvar += 0.5 * np.einsum("rs,rsd,rsd->rd", difference, eps, eps)
+    return dmu, dlogvar
+
+
+def layer(stats, eps):
+    """The reparameterised Gaussian layer: a network's outputs and noise to samples and their log densities.
+
+    Args:
+        stats: (R, 2 D) mu and logvar side by side.
+        eps: (R, S, D) standard normal noise.
+
+    Returns:
+        z: (R, S, D), as ``sample``.
+        log_q: (R, S), as ``log_posterior``.
+        cache: for ``layer_backward``.
+    """
+    mu, logvar = split(stats)
+    z, cache = sample(mu, logvar, eps)
+    return z, log_posterior(logvar, eps), cache
+
+
+def layer_backward(dz, dlogq, cache, ddirect=None):
+    """The sum of ``sample_backward`` and ``log_posterior_backward``.
+
+    Args:
+        dz: (R, S, D).
+        dlogq: (R, S).
+        cache: from ``layer``.
+        ddirect: (R, S), as in ``log_posterior_backward``.
+
+    Returns: dstats (R, 2 D).
+    """
+    dmu, dlogvar = sample_backward(dz, cache)
+    dmu_q, dlogvar_q = log_posterior_backward(dlogq, cache, ddirect)
+    return split_backward(dmu + dmu_q, dlogvar + dlogvar_q)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The density of any z
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def log_density(z, mu, logvar):
+    """log N(z; mu, exp(logvar)) = -1/2 sum_d ((z - mu)² exp(-logvar) + logvar + log 2 pi).
+
+    Args:
+        z: (R, S, D).
+        mu, logvar: (R, D).
+
+    Returns:
+        logp: (R, S), in nats.
+        cache: for ``log_density_backward``.
+    """
+    logp = np.empty(z.shape[:2], z.dtype)
+    kernels.gaussian_log_density(z, mu, logvar, logp)
+    return logp, (z, mu, logvar)
+
+
+def log_density_backward(dlogp, cache):
+    """With the precision p = exp(-logvar) and the residual r = z - mu:
+
+        by z: -r p        by mu: r p        by logvar: (r² p - 1) / 2
+
+    Args:
+        dlogp: (R, S).
+        cache: from ``log_density``.
+
+    Returns: dz (R, S, D), dmu and dlogvar (R, D), summed over the samples s.
+    """
+    z, mu, logvar = cache
+    dz, dmu, dlogvar = np.empty_like(z), np.empty_like(mu), np.empty_like(mu)
+    kernels.gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar)
+    return dz, dmu, dlogvar
+
+
+def log_standard_normal(z):
+    """log N(z; 0, 1) = -1/2 sum_d (z² + log 2 pi).
+
+    Args:
+        z: (R, S, D).
+
+    Returns:
+        logp: (R, S), in nats.
+        cache: for ``log_standard_normal_backward``.
+    """
+    return -0.5 * (np.einsum("rsd,rsd->rs", z, z) + z.shape[2] * LOG_2PI), z
+
+
+def log_standard_normal_backward(dlogp, cache):
+    """d log N(z; 0, 1) / dz = -z.
+
+    Args:
+        dlogp: (R, S).
+        cache: from ``log_standard_normal``.
+
+    Returns: dz (R, S, D).
+    """
+    return -dlogp[:, :, None] * cache
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The closed-form KL divergence
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def kl(mu, logvar):
+    """KL(N(mu, sigma²) || N(0, 1)) = 1/2 sum_d (mu² + sigma² - 1 - logvar) (AEVB, appendix B).
+
+    It is the expectation of ``log_posterior`` minus ``log_standard_normal``: E[z²] = mu² + sigma² and E[eps²] = 1.
+
+    Args:
+        mu, logvar: (R, D).
+
+    Returns:
+        divergence: (R, D) each dimension's share, in nats; their sum over d is the divergence.
+        cache: for ``kl_backward``.
+    """
+    variance = np.exp(logvar)
+    return 0.5 * (mu * mu + variance - 1 - logvar), (mu, variance)
+
+
+def kl_backward(dkl, cache):
+    """By mu: mu. By logvar: (sigma² - 1) / 2.
+
+    Args:
+        dkl: (R, D), or (R, 1) for a derivative by the sum over d.
+        cache: from ``kl``.
+
+    Returns: dmu and dlogvar, (R, D) each.
+    """
+    mu, variance = cache
+    return dkl * mu, 0.5 * dkl * (variance - 1)

@@ -1,0 +1,206 @@
+"""The machine room: loops over arrays, compiled by Numba.
+
+What a loop needs to run at the hardware's speed, each point measured:
+
+* ``error_model="numpy"``: without it every division tests for zero and the loop stays scalar;
+* ``fastmath=True``: sums may be reordered, so that reductions vectorise. It assumes that no number is NaN or infinite:
+  divergence is detected outside, on the results;
+* no call in the loop: Numba has no vector ``exp``, so float32 uses the polynomials of ``elementary.py``;
+* ``nogil=True``: the threads of ``training.py`` run these side by side;
+* constants in the arrays' own dtype (``one = x.dtype.type(1)``): a plain 1 would widen the loop to float64;
+* matrix products by ``np.dot(a, b, out)``, which calls SciPy's BLAS without the interpreter.
+
+Every kernel writes into arrays that it is given, works on float32 and float64 (one dtype a call, C-ordered), and has a
+slow and obvious twin in ``tests/oracles.py``. The mathematics is explained where it is used, in the derivation.
+"""
+
+import math
+
+import numpy as np
+import scipy.linalg  # noqa: F401  (loads SciPy's BLAS, which Numba calls, so that threadpoolctl can limit it)
+from numba import njit
+
+from tinyvae.elementary import exp, softplus_sigmoid, tanh
+
+FAST = {"fastmath": True, "error_model": "numpy", "nogil": True, "cache": True}
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Layers (mlp.py)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def affine(x, W, b, out):
+    """out = x W + b, for x (N, I), W (I, J), b (J,), out (N, J)."""
+    np.dot(x, W, out)
+    for n in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[n, j] += b[j]
+
+
+@njit(**FAST)
+def affine_tanh(x, W, b, out):
+    """out = tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J)."""
+    np.dot(x, W, out)
+    for n in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[n, j] = tanh(out[n, j] + b[j])
+
+
+@njit(**FAST)
+def affine_gradient(da, x, dW, db):
+    """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,)."""
+    np.dot(x.T, da, dW)
+    db[:] = 0
+    for n in range(da.shape[0]):
+        for j in range(da.shape[1]):
+            db[j] += da[n, j]
+
+
+@njit(**FAST)
+def affine_input_gradient(da, W, dx):
+    """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I)."""
+    np.dot(da, W.T, dx)
+
+
+@njit(**FAST)
+def tanh_gradient(h, dh):
+    """dh becomes dh (1 - h²), in place, for h and dh (N, J)."""
+    one = h.dtype.type(1)
+    for n in range(h.shape[0]):
+        for j in range(h.shape[1]):
+            dh[n, j] *= one - h[n, j] * h[n, j]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Gaussians (gaussian.py): rows of mu and logvar (R, D) serve S samples each, z and eps (R, S, D)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def gaussian_sample(mu, logvar, eps, sigma, z):
+    """sigma = exp(logvar / 2) and z = mu + sigma eps."""
+    half = mu.dtype.type(0.5)
+    for r in range(mu.shape[0]):
+        for d in range(mu.shape[1]):
+            sigma[r, d] = exp(half * logvar[r, d])
+        for s in range(eps.shape[1]):
+            for d in range(mu.shape[1]):
+                z[r, s, d] = mu[r, d] + sigma[r, d] * eps[r, s, d]
+
+
+@njit(**FAST)
+def gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar):
+    """dmu = sum_s dz and dlogvar = sum_s dz sigma eps / 2, for dz and eps (R, S, D), the rest (R, D)."""
+    half = dz.dtype.type(0.5)
+    dmu[:] = 0
+    dlogvar[:] = 0
+    for r in range(dmu.shape[0]):
+        for s in range(eps.shape[1]):
+            for d in range(dmu.shape[1]):
+                dmu[r, d] += dz[r, s, d]
+                dlogvar[r, d] += half * dz[r, s, d] * sigma[r, d] * eps[r, s, d]
+
+
+@njit(**FAST)
+def gaussian_log_density(z, mu, logvar, logp):
+    """logp = sum_d log N(z; mu, exp(logvar)), for z (R, S, D), mu and logvar (R, D), logp (R, S)."""
+    for r in range(z.shape[0]):
+        for s in range(z.shape[1]):
+            total = z.dtype.type(0)
+            for d in range(z.shape[2]):
+                delta = z[r, s, d] - mu[r, d]
+                total += delta * delta * exp(-logvar[r, d]) + logvar[r, d]
+            logp[r, s] = -(total + z.shape[2] * LOG_2PI) / 2
+
+
+@njit(**FAST)
+def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
+    """dz (R, S, D), dmu and dlogvar (R, D) of the sum of dlogp times ``gaussian_log_density``."""
+    half, one = z.dtype.type(0.5), z.dtype.type(1)
+    dmu[:] = 0
+    dlogvar[:] = 0
+    for r in range(z.shape[0]):
+        for s in range(z.shape[1]):
+            for d in range(z.shape[2]):
+                precision = exp(-logvar[r, d])
+                delta = z[r, s, d] - mu[r, d]
+                dmu[r, d] += dlogp[r, s] * delta * precision
+                dlogvar[r, d] += half * dlogp[r, s] * (delta * delta * precision - one)
+                dz[r, s, d] = -dlogp[r, s] * delta * precision
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Likelihoods (likelihoods.py): row n of the data x (N, D) serves rows n K ... n K + K - 1 of the outputs (N K, D)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def bernoulli_log_prob(x, logits, logp, residual):
+    """logp = sum_d x l - log(1 + e^l) and residual = x - sigmoid(l), which may be the array of the logits itself.
+
+    For x (N, D), logits and residual (N K, D), logp (N, K).
+    """
+    K = logp.shape[1]
+    for n in range(x.shape[0]):
+        for k in range(K):
+            r = n * K + k
+            total = logits.dtype.type(0)
+            for d in range(x.shape[1]):
+                softplus, sigmoid = softplus_sigmoid(logits[r, d])
+                total += x[n, d] * logits[r, d] - softplus
+                residual[r, d] = x[n, d] - sigmoid
+            logp[n, k] = total
+
+
+@njit(**FAST)
+def scale_rows(weights, rows, out):
+    """out = weights times rows, row by row, for weights (R,), rows and out (R, D); out may be rows."""
+    for r in range(rows.shape[0]):
+        for d in range(rows.shape[1]):
+            out[r, d] = weights[r] * rows[r, d]
+
+
+@njit(**FAST)
+def sigmoid(logits, out):
+    """out = 1 / (1 + e^-l), for logits and out (R, D)."""
+    for r in range(logits.shape[0]):
+        for d in range(logits.shape[1]):
+            out[r, d] = softplus_sigmoid(logits[r, d])[1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Optimisers (optimisers.py): steps uphill along the gradient g of the bound, all arrays (P,)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def sgd_update(theta, g, velocity, rate, momentum):
+    """velocity = momentum velocity + g; theta += rate velocity."""
+    rate, momentum = theta.dtype.type(rate), theta.dtype.type(momentum)
+    for i in range(theta.size):
+        velocity[i] = momentum * velocity[i] + g[i]
+        theta[i] += rate * velocity[i]
+
+
+@njit(**FAST)
+def adagrad_update(theta, g, sum_of_squares, rate, epsilon):
+    """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
+    rate, epsilon = theta.dtype.type(rate), theta.dtype.type(epsilon)
+    for i in range(theta.size):
+        sum_of_squares[i] += g[i] * g[i]
+        theta[i] += rate * g[i] / (np.sqrt(sum_of_squares[i]) + epsilon)
+
+
+@njit(**FAST)
+def adam_update(theta, g, m, v, rate, beta1, beta2, epsilon):
+    """m += (1 - beta1) (g - m) and v += (1 - beta2) (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
+    new1, new2 = theta.dtype.type(1 - beta1), theta.dtype.type(1 - beta2)
+    rate, epsilon = theta.dtype.type(rate), theta.dtype.type(epsilon)
+    for i in range(theta.size):
+        m[i] += new1 * (g[i] - m[i])
+        v[i] += new2 * (g[i] * g[i] - v[i])
+        theta[i] += rate * m[i] / (np.sqrt(v[i]) + epsilon)

@@ -1,0 +1,89 @@
+"""The multilayer perceptron: every encoder and decoder is one of these (AEVB, appendix C; IWAE, section 5).
+
+A network with the layers (W_0, b_0), ..., (W_M, b_M) maps each row of its input x through M hidden layers of tanh units
+and one affine output layer:
+
+    h_0 = x,    h_{i+1} = tanh(a_i)  with  a_i = h_i W_i + b_i   for i < M,    out = h_M W_M + b_M
+
+**Backward.** Given the derivative of some scalar f by the output, dout = df / dout, walk the layers in reverse. Through
+one affine map a = h W + b, written with indices a_nj = sum_i h_ni W_ij + b_j, the chain rule gives
+
+    dW_ij = sum_n h_ni da_nj    so    dW = hᵀ da
+    db_j  = sum_n da_nj         so    db = the sum of the rows of da
+    dh_ni = sum_j da_nj W_ij    so    dh = da Wᵀ
+
+and through h = tanh(a), whose derivative is 1 - tanh(a)²:
+
+    da = dh (1 - h²)
+
+The derivative of tanh needs only its output: the forward pass keeps the h_i and nothing else.
+"""
+
+import numpy as np
+
+from tinyvae import kernels
+
+
+def mlp_shapes(name, sizes):
+    """Names and shapes of the parameters of a network.
+
+    Args:
+        name: the network's name, such as "encoder".
+        sizes: (inputs, hidden units of each layer ..., outputs).
+
+    Returns: {"name.0.W": (I, J), "name.0.b": (J,), "name.1.W": ...}.
+    """
+    shapes = {}
+    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:])):
+        shapes[f"{name}.{i}.W"] = (inputs, outputs)
+        shapes[f"{name}.{i}.b"] = (outputs,)
+    return shapes
+
+
+def mlp(x, layers):
+    """h_{i+1} = tanh(h_i W_i + b_i), and an affine output layer (AEVB, appendix C).
+
+    Args:
+        x: (N, I) float32 or float64, the input h_0.
+        layers: [(W_i, b_i), ...] of shapes (I_i, I_{i+1}) and (I_{i+1},), in the dtype of x.
+
+    Returns:
+        out: (N, J) the output of the last layer.
+        cache: what ``mlp_backward`` needs.
+    """
+    hidden = [x]
+    for i, (W, b) in enumerate(layers):
+        layer = kernels.affine if i == len(layers) - 1 else kernels.affine_tanh
+        out = np.empty((len(x), len(b)), x.dtype)
+        layer(hidden[-1], W, b, out)
+        hidden.append(out)
+    return out, (hidden[:-1], layers)
+
+
+def mlp_backward(dout, cache, out=None, need_dx=True):
+    """dW = hᵀ da, db = sum_n da_n, dh = da Wᵀ, and da = dh (1 - h²) through each tanh, from the last layer to the first.
+
+    Args:
+        dout: (N, J) derivative of a scalar by the network's output.
+        cache: from ``mlp``.
+        out: [(dW_i, db_i), ...] arrays to write the gradients into; new ones by default.
+        need_dx: False where the input is data: saves a product as large as the first layer's own.
+
+    Returns:
+        dx: (N, I) derivative by the input, or None.
+        dlayers: [(dW_i, db_i), ...] derivatives by the layers.
+    """
+    hidden, layers = cache
+    dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None else out
+    da = dout
+    for i in reversed(range(len(layers))):
+        (W, _), (dW, db), h = layers[i], dlayers[i], hidden[i]
+        kernels.affine_gradient(da, h, dW, db)
+        if i == 0 and not need_dx:
+            return None, dlayers
+        dh = np.empty_like(h)
+        kernels.affine_input_gradient(da, W, dh)
+        if i > 0:
+            kernels.tanh_gradient(h, dh)
+        da = dh
+    return da, dlayers

@@ -1,0 +1,135 @@
+"""Random numbers as a function of where they are used, not of what was drawn before.
+
+Every number is determined by (seed, stream, step, example, sample, unit): the same noise whatever the number of threads
+and however a computation is cut into pieces, and a resumed run draws what the uninterrupted run would have drawn.
+
+The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): ten rounds of
+multiplication and exclusive-or turn a 128-bit counter and a 64-bit key into four random 32-bit words. Here the key is
+the seed and the counter is (block of four units, example, step, stream). Normal numbers come from pairs of words by
+Box and Muller's transform.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+
+from tinyvae.elementary import EXACT, cos_sin_pi, log
+from tinyvae.kernels import FAST
+
+u32, u64 = np.uint32, np.uint64
+MULTIPLIER_0, MULTIPLIER_1 = u64(0xD2511F53), u64(0xCD9E8D57)
+WEYL_0, WEYL_1 = u32(0x9E3779B9), u32(0xBB67AE85)
+
+
+class Stream(IntEnum):
+    """What a random number is for; each purpose has numbers of its own. Streams from LAYERS on are a layer's each."""
+
+    PARAMETERS = 0
+    ORDER = 1
+    BINARISATION = 2
+    TEST_BINARISATION = 3
+    TRAINING = 0x100  # plus the stochastic layer
+    EVALUATION = 0x200
+    PICTURES = 0x300
+
+
+def normal(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=np.float32):
+    """Independent standard normal numbers eps_nkd.
+
+    Args:
+        shape: (N, K, D) examples, samples and units.
+        seed: integer from 0 to 2^64 - 1.
+        stream, step: integers from 0 to 2^32 - 1: what for, and when.
+        first_example, first_sample: where this block stands in the whole; ``first_sample * D`` a multiple of 4.
+        dtype: float32 or float64 (the same numbers up to rounding).
+
+    Returns: (N, K, D) array.
+    """
+    return _draw(normal_kernel, shape, seed, stream, step, first_example, first_sample, dtype)
+
+
+def uniform(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=np.float32):
+    """Independent uniform numbers, multiples of 2^-24 in [0, 1); arguments as ``normal``."""
+    return _draw(uniform_kernel, shape, seed, stream, step, first_example, first_sample, dtype)
+
+
+def permutation(n, seed, stream, step=0):
+    """A random order of 0 ... n - 1: (n,) int64, the argsort of n random words."""
+    words = np.empty((1, n), u32)
+    words_kernel(words, *_key(seed), u32(stream), u32(step), u32(0), u32(0))
+    return np.argsort(words[0], kind="stable")
+
+
+def _draw(kernel, shape, seed, stream, step, first_example, first_sample, dtype):
+    N, K, D = shape
+    if first_sample * D % 4:
+        raise ValueError(f"first_sample * D must be a multiple of 4, not {first_sample} * {D}")
+    out = np.empty((N, K * D), dtype)
+    first_block = first_sample * D // 4
+    kernel(out, *_key(seed), u32(stream), u32(step), u32(first_example), u32(first_block))
+    return out.reshape(shape)
+
+
+def _key(seed):
+    return u32(seed & 0xFFFFFFFF), u32(seed >> 32)
+
+
+@njit(error_model="numpy")
+def philox(c0, c1, c2, c3, k0, k1):
+    """Ten rounds of Philox4x32 on the counter (c0, c1, c2, c3) under the key (k0, k1), all uint32."""
+    for _ in range(10):
+        p0 = MULTIPLIER_0 * u64(c0)
+        p1 = MULTIPLIER_1 * u64(c2)
+        c0, c1, c2, c3 = u32(u32(p1 >> u64(32)) ^ c1 ^ k0), u32(p1), u32(u32(p0 >> u64(32)) ^ c3 ^ k1), u32(p0)
+        k0 = u32(k0 + WEYL_0)
+        k1 = u32(k1 + WEYL_1)
+    return c0, c1, c2, c3
+
+
+@njit(**FAST)
+def words_kernel(out, k0, k1, stream, step, first_example, first_block):
+    """Random words: out (N, M) uint32, each row its own counter c1, each four columns a block c0."""
+    M = out.shape[1]
+    for n in range(out.shape[0]):
+        for block in range((M + 3) // 4):
+            words = philox(u32(first_block + block), u32(first_example + n), step, stream, k0, k1)
+            for i in range(min(4, M - 4 * block)):
+                out[n, 4 * block + i] = words[i]
+
+
+@njit(**FAST)
+def uniform_kernel(out, k0, k1, stream, step, first_example, first_block):
+    """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words of ``words_kernel``."""
+    unit = out.dtype.type(2.0**-24)
+    M = out.shape[1]
+    for n in range(out.shape[0]):
+        for block in range((M + 3) // 4):
+            words = philox(u32(first_block + block), u32(first_example + n), step, stream, k0, k1)
+            for i in range(min(4, M - 4 * block)):
+                out[n, 4 * block + i] = out.dtype.type(words[i] >> u32(8)) * unit
+
+
+@njit(**FAST)
+def normal_kernel(out, k0, k1, stream, step, first_example, first_block):
+    """Standard normal numbers: out (N, M) floating, a pair from each pair of words of ``words_kernel``."""
+    M = out.shape[1]
+    for n in range(out.shape[0]):
+        for block in range((M + 3) // 4):
+            words = philox(u32(first_block + block), u32(first_example + n), step, stream, k0, k1)
+            pairs = box_muller(words[0], words[1], out.dtype.type) + box_muller(words[2], words[3], out.dtype.type)
+            for i in range(min(4, M - 4 * block)):
+                out[n, 4 * block + i] = pairs[i]
+
+
+@njit(**EXACT)
+def box_muller(word_0, word_1, number):
+    """Two standard normal numbers of the type ``number`` from two random words.
+
+    u = (word_0 + 1/2) / 2^32 lies in (0, 1], and v, the other word read as signed and divided by 2^31, in [-1, 1);
+    the numbers are sqrt(-2 log u) times the cosine and the sine of pi v.
+    """
+    u = (number(word_0) + number(0.5)) * number(2.0**-32)
+    radius = np.sqrt(number(-2) * log(u))
+    cosine, sine = cos_sin_pi(number(np.int32(word_1)) * number(2.0**-31))
+    return radius * cosine, radius * sine

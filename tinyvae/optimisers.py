@@ -1,0 +1,69 @@
+"""Gradient ascent on a bound: SGD with momentum, Adagrad and Adam, each over the flat vector of all parameters.
+
+The gradient ``g`` points uphill, the step is added: a bound is maximised.
+"""
+
+import numpy as np
+
+from tinyvae import kernels
+
+
+class SGD:
+    """Stochastic gradient ascent with momentum: v <- momentum v + g; theta <- theta + rate v.
+
+    Args:
+        size: P, the number of parameters.
+        dtype: of the parameters.
+        momentum: between 0 (none) and 1.
+    """
+
+    def __init__(self, size, dtype, momentum=0.9):
+        self.momentum = momentum
+        self.state = {"velocity": np.zeros(size, dtype)}
+
+    def update(self, theta, g, rate):
+        """One step: theta (P,) is changed in place along the gradient g (P,)."""
+        kernels.sgd_update(theta, g, self.state["velocity"], rate, self.momentum)
+
+
+class Adagrad:
+    """Adagrad (Duchi, Hazan and Singer 2011): G <- G + g²; theta <- theta + rate g / (sqrt(G) + epsilon).
+
+    Args as ``SGD``; epsilon keeps the first steps along dead inputs (g = 0) finite.
+    """
+
+    def __init__(self, size, dtype, epsilon=1e-8):
+        self.epsilon = epsilon
+        self.state = {"sum_of_squares": np.zeros(size, dtype)}
+
+    def update(self, theta, g, rate):
+        """One step: theta (P,) is changed in place along the gradient g (P,)."""
+        kernels.adagrad_update(theta, g, self.state["sum_of_squares"], rate, self.epsilon)
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015, Algorithm 1): moving means m of g and v of g², both corrected for their start at zero.
+
+        theta <- theta + rate m̂ / (sqrt(v̂) + epsilon),    m̂ = m / (1 - beta1^t),    v̂ = v / (1 - beta2^t)
+
+    Both corrections are moved into the step and into epsilon, as the paper's section 2 does.
+
+    Args as ``SGD``; beta1, beta2, epsilon as in the paper.
+    """
+
+    def __init__(self, size, dtype, beta1=0.9, beta2=0.999, epsilon=1e-8):
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.state = {"m": np.zeros(size, dtype), "v": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
+
+    def update(self, theta, g, rate):
+        """One step: theta (P,) is changed in place along the gradient g (P,)."""
+        self.state["steps"] += 1
+        t = int(self.state["steps"][0])
+        root = np.sqrt(1 - self.beta2**t)
+        rate = rate * root / (1 - self.beta1**t)
+        kernels.adam_update(
+            theta, g, self.state["m"], self.state["v"], rate, self.beta1, self.beta2, self.epsilon * root
+        )
+
+
+OPTIMISERS = {"adam": Adam, "adagrad": Adagrad, "sgd": SGD}

@@ -1,0 +1,80 @@
+"""All parameters of a model as one flat vector with named, shaped views.
+
+The optimiser, the checkpoint, the sum of gradients over threads and the gradient check each work on the one vector; the
+derivation reads ``params["encoder.0.W"]``.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tinyvae import noise
+
+
+class Parameters(Mapping):
+    """Named arrays that are views of one vector ``flat``; gradients have the same form.
+
+    Args:
+        shapes: {name: shape}, in the order in which the arrays stand in the vector.
+        flat: (P,) the vector, used and not copied; by default a new one of zeros.
+        dtype: float32 or float64, of a new vector.
+
+    Raises: ValueError if ``flat`` has not as many numbers as the shapes need.
+    """
+
+    def __init__(self, shapes, flat=None, dtype=np.float32):
+        self.shapes = dict(shapes)
+        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
+        self.flat = np.zeros(sum(sizes), dtype) if flat is None else flat
+        if self.flat.shape != (sum(sizes),):
+            raise ValueError(f"the shapes need {sum(sizes)} numbers, the vector has the shape {self.flat.shape}")
+        pieces = np.split(self.flat, np.cumsum(sizes)[:-1])
+        self._views = {
+            name: piece.reshape(shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
+        }
+        self._layers = _layers(self._views)
+
+    def __getitem__(self, name):
+        return self._views[name]
+
+    def __iter__(self):
+        return iter(self._views)
+
+    def __len__(self):
+        return len(self._views)
+
+    def layers(self, name):
+        """The layers [(W, b), ...] of the network ``name``: the views ``name.0.W``, ``name.0.b``, ``name.1.W``, ..."""
+        return self._layers[name]
+
+    def with_flat(self, flat):
+        """Parameters of the same names and shapes over another vector."""
+        return Parameters(self.shapes, flat)
+
+
+def _layers(views):
+    networks = {}
+    for name, W in views.items():
+        network, *layer = name.rsplit(".", 2)
+        if layer[1:] == ["W"]:
+            networks.setdefault(network, []).append((W, views[f"{network}.{layer[0]}.b"]))
+    return networks
+
+
+def initialise(params, scheme, seed):
+    """Draw the weights ``*.W``, in place, and set the biases ``*.b`` to zero; every layer has a draw of its own.
+
+    Args:
+        params: Parameters.
+        scheme: "glorot" (uniform, ± sqrt(6 / (I + J)); Glorot and Bengio 2010) or "aevb" (normal, standard deviation
+            0.01; AEVB, section 5).
+        seed: integer.
+    """
+    for i, (name, array) in enumerate(params.items()):
+        draw = {"shape": (1, *array.shape), "seed": seed, "stream": noise.Stream.PARAMETERS, "step": i}
+        if name.endswith(".b"):
+            array[:] = 0
+        elif name.endswith(".W") and scheme == "glorot":
+            array[:] = (2 * noise.uniform(**draw)[0] - 1) * np.sqrt(6 / sum(array.shape))
+        elif name.endswith(".W") and scheme == "aevb":
+            array[:] = 0.01 * noise.normal(**draw)[0]
