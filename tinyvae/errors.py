@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Something the person at the keyboard can mend; a command prints it without a traceback and exits with status 2."""
+    """Something the user can mend; a command prints it without a traceback and exits with status 2."""
 
 
 class DataError(UserError):

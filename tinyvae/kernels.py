@@ -173,34 +173,41 @@ def sigmoid(logits, out):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Optimisers (optimisers.py): steps uphill along the gradient g of the bound, all arrays (P,)
+# Optimisers (optimisers.py): steps uphill along the gradient g of the bound, all arrays (P,). Each returns the sum of the
+# new parameters, which is finite only if they all are.
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 @njit(**FAST)
 def sgd_update(theta, g, velocity, rate, momentum):
     """velocity = momentum velocity + g; theta += rate velocity."""
-    rate, momentum = theta.dtype.type(rate), theta.dtype.type(momentum)
+    rate, momentum, total = theta.dtype.type(rate), theta.dtype.type(momentum), theta.dtype.type(0)
     for i in range(theta.size):
         velocity[i] = momentum * velocity[i] + g[i]
         theta[i] += rate * velocity[i]
+        total += theta[i]
+    return total
 
 
 @njit(**FAST)
 def adagrad_update(theta, g, sum_of_squares, rate, epsilon):
     """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
-    rate, epsilon = theta.dtype.type(rate), theta.dtype.type(epsilon)
+    rate, epsilon, total = theta.dtype.type(rate), theta.dtype.type(epsilon), theta.dtype.type(0)
     for i in range(theta.size):
         sum_of_squares[i] += g[i] * g[i]
         theta[i] += rate * g[i] / (np.sqrt(sum_of_squares[i]) + epsilon)
+        total += theta[i]
+    return total
 
 
 @njit(**FAST)
 def adam_update(theta, g, m, v, rate, beta1, beta2, epsilon):
     """m += (1 - beta1) (g - m) and v += (1 - beta2) (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
     new1, new2 = theta.dtype.type(1 - beta1), theta.dtype.type(1 - beta2)
-    rate, epsilon = theta.dtype.type(rate), theta.dtype.type(epsilon)
+    rate, epsilon, total = theta.dtype.type(rate), theta.dtype.type(epsilon), theta.dtype.type(0)
     for i in range(theta.size):
         m[i] += new1 * (g[i] - m[i])
         v[i] += new2 * (g[i] * g[i] - v[i])
         theta[i] += rate * m[i] / (np.sqrt(v[i]) + epsilon)
+        total += theta[i]
+    return total

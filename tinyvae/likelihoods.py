@@ -1,7 +1,7 @@
 """Likelihoods p(x | z): what the decoder's outputs say about the data.
 
-A likelihood is a pair of functions from the network's raw outputs, a mean for pictures, and a statement of the data that
-it can describe; ``LIKELIHOODS`` lists them by name.
+A likelihood is a pair of functions from the network's raw outputs, a mean for pictures, and a statement of the data
+that it can describe; ``LIKELIHOODS`` lists them by name.
 
 The decoder has a row of outputs for each sample: row n K + k belongs to example n and sample k.
 """
@@ -66,6 +66,12 @@ def bernoulli_mean(logits):
     return mean
 
 
+def bernoulli_bias(mean):
+    """The logits (D,) whose Bernoulli means are the data's (D,), kept within [0.001, 0.999] where a pixel never varies."""
+    p = np.clip(mean, 0.001, 0.999)
+    return np.log(p / (1 - p))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -77,6 +83,7 @@ class Likelihood:
         log_prob: (x (N, D), outputs (N K, M D), out) -> logp (N, K), cache.
         log_prob_backward: (dlogp (N, K), cache, out) -> derivative by the outputs (N K, M D).
         mean: outputs (R, M D) -> E[x | z] (R, D).
+        bias: the data's mean (D,) -> output bias (M D,) of a decoder that starts from it.
         outputs_per_dimension: M.
         support: the interval that the data must lie in.
     """
@@ -84,8 +91,9 @@ class Likelihood:
     log_prob: Callable
     log_prob_backward: Callable
     mean: Callable
+    bias: Callable
     outputs_per_dimension: int
     support: tuple[float, float]
 
 
-LIKELIHOODS = {"bernoulli": Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, 1, (0.0, 1.0))}
+LIKELIHOODS = {"bernoulli": Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0))}

@@ -19,6 +19,8 @@ and through h = tanh(a), whose derivative is 1 - tanh(a)²:
 The derivative of tanh needs only its output: the forward pass keeps the h_i and nothing else.
 """
 
+import itertools
+
 import numpy as np
 
 from tinyvae import kernels
@@ -34,7 +36,7 @@ def mlp_shapes(name, sizes):
     Returns: {"name.0.W": (I, J), "name.0.b": (J,), "name.1.W": ...}.
     """
     shapes = {}
-    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:])):
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         shapes[f"{name}.{i}.W"] = (inputs, outputs)
         shapes[f"{name}.{i}.b"] = (outputs,)
     return shapes
@@ -61,7 +63,7 @@ def mlp(x, layers):
 
 
 def mlp_backward(dout, cache, out=None, need_dx=True):
-    """dW = hᵀ da, db = sum_n da_n, dh = da Wᵀ, and da = dh (1 - h²) through each tanh, from the last layer to the first.
+    """dW = hᵀ da, db = sum_n da_n, dh = da Wᵀ, and da = dh (1 - h²) through each tanh, from the last layer down.
 
     Args:
         dout: (N, J) derivative of a scalar by the network's output.

@@ -3,6 +3,8 @@
 The gradient ``g`` points uphill, the step is added: a bound is maximised.
 """
 
+import math
+
 import numpy as np
 
 from tinyvae import kernels
@@ -22,8 +24,8 @@ class SGD:
         self.state = {"velocity": np.zeros(size, dtype)}
 
     def update(self, theta, g, rate):
-        """One step: theta (P,) is changed in place along the gradient g (P,)."""
-        kernels.sgd_update(theta, g, self.state["velocity"], rate, self.momentum)
+        """One step, in place: theta (P,) along the gradient g (P,). Returns the sum of theta, to detect divergence."""
+        return kernels.sgd_update(theta, g, self.state["velocity"], rate, self.momentum)
 
 
 class Adagrad:
@@ -37,8 +39,8 @@ class Adagrad:
         self.state = {"sum_of_squares": np.zeros(size, dtype)}
 
     def update(self, theta, g, rate):
-        """One step: theta (P,) is changed in place along the gradient g (P,)."""
-        kernels.adagrad_update(theta, g, self.state["sum_of_squares"], rate, self.epsilon)
+        """One step, in place: theta (P,) along the gradient g (P,). Returns the sum of theta, to detect divergence."""
+        return kernels.adagrad_update(theta, g, self.state["sum_of_squares"], rate, self.epsilon)
 
 
 class Adam:
@@ -56,14 +58,28 @@ class Adam:
         self.state = {"m": np.zeros(size, dtype), "v": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
 
     def update(self, theta, g, rate):
-        """One step: theta (P,) is changed in place along the gradient g (P,)."""
+        """One step, in place: theta (P,) along the gradient g (P,). Returns the sum of theta, to detect divergence."""
         self.state["steps"] += 1
         t = int(self.state["steps"][0])
         root = np.sqrt(1 - self.beta2**t)
         rate = rate * root / (1 - self.beta1**t)
-        kernels.adam_update(
+        return kernels.adam_update(
             theta, g, self.state["m"], self.state["v"], rate, self.beta1, self.beta2, self.epsilon * root
         )
 
 
 OPTIMISERS = {"adam": Adam, "adagrad": Adagrad, "sgd": SGD}
+
+
+def constant(progress):
+    """The full step, always."""
+    return 1.0
+
+
+def cosine(progress):
+    """From the full step down to zero along half a period of the cosine (Loshchilov and Hutter 2017, Eq. 5)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+# Factors on the learning rate, by the part of the run that is done, from 0 to 1.
+SCHEDULES = {"constant": constant, "cosine": cosine}

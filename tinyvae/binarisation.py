@@ -1,0 +1,69 @@
+"""From stored images to a network's input: intensities, or pixels drawn with those intensities as probabilities.
+
+A model of binary images is trained and judged on draws. There are three conventions, and bounds under one cannot be
+compared with bounds under another:
+
+* "none": the grey levels themselves (AEVB);
+* "static": every image is drawn once, before training;
+* "dynamic": an image is drawn anew at every visit (IWAE). Test images are drawn once, so that the bounds after
+  different epochs are of the same images.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tinyvae import noise
+from tinyvae.datasets import to_float
+from tinyvae.errors import DataError
+from tinyvae.noise import Stream
+
+MODES = ("none", "static", "dynamic")
+CHUNK = 5000  # examples drawn at a time: bounds the memory
+
+
+def draw(probabilities, seed, stream, step=0, first_example=0):
+    """Binary pixels, 1 with the probability of each.
+
+    Args:
+        probabilities: (N, D) in [0, 1].
+        seed, stream, step, first_example: place of the random numbers (noise.py).
+
+    Returns: (N, D) zeros and ones in the dtype of the probabilities.
+    """
+    N, D = probabilities.shape
+    u = noise.uniform((N, 1, D), seed, stream, step, first_example, dtype=probabilities.dtype)
+    return (u[:, 0] < probabilities).astype(probabilities.dtype)
+
+
+def binarise(dataset, mode, seed):
+    """The data set with everything drawn that is drawn only once: both splits, or with "dynamic" the test images.
+
+    Args:
+        dataset: datasets.Dataset.
+        mode: one of ``MODES``.
+        seed: integer.
+
+    Returns: a Dataset, whose drawn images are bool.
+
+    Raises: DataError if there are intensities outside [0, 1] to draw from.
+    """
+    if mode == "none":
+        return dataset
+    for split in (dataset.train, dataset.test):
+        lowest, highest = (to_float(np.array([[v]], split.dtype)).item() for v in (split.min(), split.max()))
+        if lowest < 0 or highest > 1:
+            raise DataError(
+                f"cannot draw binary pixels from {dataset.name}: its values go from {lowest:g} to {highest:g}, and "
+                "probabilities lie between 0 and 1; rescale the data, or use --binarise none"
+            )
+    test = _draw_once(dataset.test, seed, Stream.TEST_BINARISATION)
+    train = _draw_once(dataset.train, seed, Stream.BINARISATION) if mode == "static" else dataset.train
+    return dataclasses.replace(dataset, train=train, test=test)
+
+
+def _draw_once(images, seed, stream):
+    drawn = np.empty(images.shape, bool)
+    for i in range(0, len(images), CHUNK):
+        drawn[i : i + CHUNK] = draw(to_float(images[i : i + CHUNK]), seed, stream, first_example=i)
+    return drawn

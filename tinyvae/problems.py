@@ -1,0 +1,191 @@
+"""Small random problems for the gradient checker: one for each pair of functions of the derivation, and whole models.
+
+Each function takes a ``numpy.random.Generator`` and the shapes, so that property tests can choose them.
+"""
+
+import numpy as np
+
+from tinyvae import bounds, gaussian, likelihoods
+from tinyvae import mlp as networks
+from tinyvae.gradcheck import Problem
+from tinyvae.model import Model
+from tinyvae.parameters import Parameters
+
+
+def mlp(rng, N, sizes):
+    """A network of the given sizes on N rows; biases and weights of order one."""
+    inputs = {"x": rng.standard_normal((N, sizes[0]))}
+    inputs |= {name: 0.7 * rng.standard_normal(shape) for name, shape in networks.mlp_shapes("net", sizes).items()}
+
+    def forward(x, **layers):
+        return networks.mlp(x, list(zip(*[iter(layers.values())] * 2)))
+
+    def backward(dout, cache):
+        dx, dlayers = networks.mlp_backward(dout, cache)
+        return dict(zip(inputs, [dx, *(array for layer in dlayers for array in layer)]))
+
+    return Problem(f"mlp {'-'.join(map(str, sizes))}", inputs, forward, backward)
+
+
+def split(rng, R, D):
+    """The two halves of a network's output."""
+    return Problem(
+        "gaussian.split",
+        {"stats": rng.standard_normal((R, 2 * D))},
+        lambda stats: (gaussian.split(stats), None),
+        lambda dmu, dlogvar, _: {"stats": gaussian.split_backward(dmu, dlogvar)},
+    )
+
+
+def statistics(rng, R, D):
+    """Random mu and logvar, (R, D) each."""
+    return {"mu": rng.standard_normal((R, D)), "logvar": rng.standard_normal((R, D))}
+
+
+def sample(rng, R, S, D):
+    """z = mu + sigma eps."""
+    eps = rng.standard_normal((R, S, D))
+    return Problem(
+        "gaussian.sample",
+        statistics(rng, R, D),
+        lambda mu, logvar: gaussian.sample(mu, logvar, eps),
+        lambda dz, cache: dict(zip(("mu", "logvar"), gaussian.sample_backward(dz, cache))),
+    )
+
+
+def log_posterior(rng, R, S, D):
+    """log q(z), in which z moves with mu and logvar: the two ways together."""
+    eps = rng.standard_normal((R, S, D))
+
+    def forward(mu, logvar):
+        return gaussian.log_posterior(logvar, eps), gaussian.sample(mu, logvar, eps)[1]
+
+    def backward(dlogq, cache):
+        return dict(zip(("mu", "logvar"), gaussian.log_posterior_backward(dlogq, cache)))
+
+    return Problem("gaussian.log_posterior", statistics(rng, R, D), forward, backward)
+
+
+def log_posterior_two_ways(rng, R, S, D):
+    """The same in two copies of mu and logvar: one that z is made from, one that it is judged by."""
+    eps = rng.standard_normal((R, S, D))
+    path, direct = statistics(rng, R, D), {}
+    direct = {f"direct_{name}": array.copy() for name, array in path.items()}
+
+    def forward(mu, logvar, direct_mu, direct_logvar):
+        z, cache = gaussian.sample(mu, logvar, eps)
+        return gaussian.log_density(z, direct_mu, direct_logvar)[0], cache
+
+    def backward(dlogq, cache):
+        by_path = gaussian.log_posterior_backward(dlogq, cache, ddirect=np.zeros_like(dlogq))
+        directly = gaussian.log_posterior_backward(np.zeros_like(dlogq), cache, ddirect=dlogq)
+        return dict(zip((*path, *direct), (*by_path, *directly)))
+
+    return Problem("gaussian.log_posterior, path and direct", path | direct, forward, backward)
+
+
+def layer(rng, R, S, D):
+    """The whole reparameterised layer: samples and their log density."""
+    eps = rng.standard_normal((R, S, D))
+
+    def forward(stats):
+        z, log_q, cache = gaussian.layer(stats, eps)
+        return (z, log_q), cache
+
+    def backward(dz, dlogq, cache):
+        return {"stats": gaussian.layer_backward(dz, dlogq, cache)}
+
+    return Problem("gaussian.layer", {"stats": rng.standard_normal((R, 2 * D))}, forward, backward)
+
+
+def log_density(rng, R, S, D):
+    """log N(z; mu, exp(logvar))."""
+    inputs = {"z": rng.standard_normal((R, S, D))} | statistics(rng, R, D)
+    return Problem(
+        "gaussian.log_density",
+        inputs,
+        lambda z, mu, logvar: gaussian.log_density(z, mu, logvar),
+        lambda dlogp, cache: dict(zip(inputs, gaussian.log_density_backward(dlogp, cache))),
+    )
+
+
+def log_standard_normal(rng, R, S, D):
+    """log N(z; 0, 1)."""
+    return Problem(
+        "gaussian.log_standard_normal",
+        {"z": rng.standard_normal((R, S, D))},
+        lambda z: gaussian.log_standard_normal(z),
+        lambda dlogp, cache: {"z": gaussian.log_standard_normal_backward(dlogp, cache)},
+    )
+
+
+def kl(rng, R, D):
+    """The closed-form KL divergence from the standard normal."""
+    return Problem(
+        "gaussian.kl",
+        statistics(rng, R, D),
+        lambda mu, logvar: gaussian.kl(mu, logvar),
+        lambda dkl, cache: dict(zip(("mu", "logvar"), gaussian.kl_backward(dkl, cache))),
+    )
+
+
+def bernoulli(rng, N, K, D):
+    """The Bernoulli likelihood of grey levels, by the logits."""
+    x = rng.random((N, D))
+    return Problem(
+        "likelihoods.bernoulli",
+        {"logits": 3 * rng.standard_normal((N * K, D))},
+        lambda logits: likelihoods.bernoulli(x, logits),
+        lambda dlogp, cache: {"logits": likelihoods.bernoulli_backward(dlogp, cache)},
+    )
+
+
+def bound(rng, N, K, name):
+    """A bound by its log weights."""
+    return Problem(
+        f"bounds.{name}",
+        {"logw": 3 * rng.standard_normal((N, K))},
+        lambda logw: getattr(bounds, name)(logw),
+        lambda dbound, dlogw: {"logw": dbound[:, None] * dlogw},
+    )
+
+
+def model(rng, N, K, objective="elbo", closed_form_kl=False, **shape):
+    """A bound of a whole model by all its parameters; ``shape`` is that of ``Model``."""
+    vae = Model(**shape)
+    params = Parameters(vae.shapes(), dtype=np.float64)
+    params.flat[:] = 0.3 * rng.standard_normal(params.flat.size)
+    x = rng.random((N, vae.data_dim))
+    y = rng.integers(0, vae.n_labels, N) if vae.n_labels else None
+    noise = [rng.standard_normal(s) for s in vae.noise_shapes(N, K)]
+
+    def forward(params_flat):
+        logw, cache = vae.log_weights(params, x, noise, y, closed_form_kl)
+        value, dlogw = getattr(bounds, objective)(logw)
+        return value, (dlogw, cache)
+
+    def backward(dvalue, cache):
+        dlogw, cache = cache
+        return {"params_flat": vae.backward(params, cache, dvalue[:, None] * dlogw).flat}
+
+    words = [f"model {'-'.join(map(str, (vae.data_dim, *vae.latent)))}", objective, f"K={K}"]
+    words += ["closed-form KL"] * closed_form_kl + [f"{vae.n_labels} labels"] * bool(vae.n_labels)
+    return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward)
+
+
+def all_problems(seed=0):
+    """One problem for each pair, and models of one to three layers, with and without labels."""
+    rng = np.random.default_rng(seed)
+    R, S, D = 3, 4, 5
+    problems = [mlp(rng, 3, (4, 6, 5, 2)), split(rng, R, D), sample(rng, R, S, D), log_posterior(rng, R, S, D)]
+    problems += [log_posterior_two_ways(rng, R, S, D), layer(rng, R, S, D), log_density(rng, R, S, D)]
+    problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, 2, 3, 5)]
+    problems += [bound(rng, 3, 4, name) for name in bounds.BOUNDS]
+    one = {"data_dim": 5, "latent": (3,), "hidden": ((4,),)}
+    problems.append(model(rng, 2, 3, closed_form_kl=True, **one))
+    for objective in bounds.BOUNDS:
+        for K in (1, 3):
+            problems.append(model(rng, 2, K, objective, **one))
+        problems.append(model(rng, 2, 3, objective, data_dim=5, latent=(4, 3), hidden=((4,), (3, 2)), n_labels=3))
+        problems.append(model(rng, 2, 3, objective, data_dim=5, latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
+    return problems

@@ -1,0 +1,242 @@
+"""The training loop: minibatches, their rows over threads, an optimiser's steps, the bound on the test set.
+
+The threads are data-parallel: each takes some rows of the minibatch through the same forward and backward pass, with a
+BLAS held to one thread, and the gradients are added. The kernels hold no lock of the interpreter, so the threads run
+side by side; the derivation knows nothing of them.
+"""
+
+import dataclasses
+import math
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tinyvae import __version__, noise
+from tinyvae.binarisation import binarise, draw
+from tinyvae.bounds import BOUNDS
+from tinyvae.datasets import to_float
+from tinyvae.errors import DataError, DivergenceError, UserError
+from tinyvae.likelihoods import LIKELIHOODS
+from tinyvae.model import Model, network
+from tinyvae.noise import Stream
+from tinyvae.optimisers import OPTIMISERS, SCHEDULES
+from tinyvae.parameters import Parameters, initialise
+
+EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
+
+
+def available_cores():
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+class Training:
+    """A model in training: its parameters, its optimiser, and how far it has come.
+
+    Args:
+        settings: recipes.Settings.
+        dataset: datasets.Dataset, as loaded.
+        threads: by default the cores that this process may use.
+
+    Attributes:
+        model, params: the model's shape and its parameters.
+        dataset: the data as trained on, with all drawn that is drawn once (binarisation.py).
+        epoch, step, samples_seen: how many are done.
+
+    Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
+    """
+
+    def __init__(self, settings, dataset, threads=None):
+        self.settings = settings
+        self.dataset = binarise(dataset, settings.binarise, settings.seed)
+        check(settings, self.dataset)
+        self.model = Model(dataset.train.shape[1], settings.latent, settings.hidden, settings.likelihood)
+        self.params = Parameters(self.model.shapes(), dtype=np.dtype(settings.dtype))
+        initialise(self.params, settings.initialisation, settings.seed)
+        if settings.mean_bias:
+            mean = dataset.train.mean(axis=0, dtype=np.float64) / (255 if dataset.train.dtype == np.uint8 else 1)
+            self.params.layers(network("decoder", 0))[-1][1][:] = LIKELIHOODS[settings.likelihood].bias(mean)
+        options = {} if settings.optimiser == "sgd" else {"epsilon": settings.epsilon}
+        self.optimiser = OPTIMISERS[settings.optimiser](self.params.flat.size, self.params.flat.dtype, **options)
+        self.epoch = self.step = self.samples_seen = 0
+        self.threads = threads or available_cores()
+        self._grads = [self.params.with_flat(np.empty_like(self.params.flat)) for _ in range(self.threads)]
+        self._bound = BOUNDS[settings.objective]
+        self._pool = ThreadPoolExecutor(self.threads)
+
+    def run_epoch(self, on_step=None):
+        """Visit every training example once, in a random order, a step for each minibatch.
+
+        Args:
+            on_step: called with (examples, bound) after each step: how many, and the mean of their bounds in nats.
+
+        Returns: the mean of the bounds as they were at each example's visit, in nats per example.
+
+        Raises: DivergenceError if a bound or a parameter is not finite.
+        """
+        settings, N = self.settings, len(self.dataset.train)
+        order = noise.permutation(N, settings.seed, Stream.ORDER, self.epoch)
+        total = 0.0
+        with threadpool_limits(1, "blas"):
+            for start in range(0, N, settings.batch_size):
+                rows = order[start : start + settings.batch_size]
+                progress = (self.epoch + start / N) / settings.epochs
+                bound = self._step(rows, settings.learning_rate * SCHEDULES[settings.schedule](progress))
+                total += bound
+                if on_step:
+                    on_step(len(rows), bound / len(rows))
+        self.epoch += 1
+        return total / N
+
+    def test_bound(self):
+        """The objective on the test set, in nats per example, with the same noise whenever it is asked for."""
+        images, K = self.dataset.test, self.settings.samples
+        rows = max(1, EVALUATION_ROWS // K)
+
+        def chunk(first):
+            x = to_float(images[first : first + rows], self.params.flat.dtype)
+            return self._forward(x, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
+
+        with threadpool_limits(1, "blas"):
+            return sum(self._pool.map(chunk, range(0, len(images), rows))) / len(images)
+
+    def state(self):
+        """All that a checkpoint must hold to go on from here: ({name: array}, {name: number or string})."""
+        arrays = {"params": self.params.flat}
+        arrays |= {f"optimiser.{name}": array for name, array in self.optimiser.state.items()}
+        return arrays, {"epoch": self.epoch, "step": self.step, "samples_seen": self.samples_seen}
+
+    def _step(self, rows, rate):
+        """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
+        shards = np.array_split(np.arange(len(rows)), min(self.threads, len(rows)))
+        bounds = self._pool.map(lambda i: self._shard(rows, shards[i], self._grads[i]), range(len(shards)))
+        bound = float(sum(bounds))
+        gradient = self._grads[0].flat
+        for other in self._grads[1 : len(shards)]:
+            gradient += other.flat
+        self._require_finite(bound, "bound")
+        self._require_finite(self.optimiser.update(self.params.flat, gradient, rate), "sum of the parameters")
+        self.step += 1
+        self.samples_seen += len(rows)
+        return bound
+
+    def _shard(self, rows, shard, grads):
+        """Forward and backward for some places of a minibatch; returns the sum of their bounds."""
+        first = int(shard[0])
+        x = to_float(self.dataset.train[rows[shard]], self.params.flat.dtype)
+        if self.settings.binarise == "dynamic":
+            x = draw(x, self.settings.seed, Stream.BINARISATION, self.step, first)
+        bound, dlogw, cache = self._forward(x, Stream.TRAINING, self.step, first)
+        self.model.backward(self.params, cache, dlogw / len(rows), out=grads)
+        return bound.sum(dtype=np.float64)
+
+    def _forward(self, x, stream, step, first):
+        settings = self.settings
+        shapes = self.model.noise_shapes(len(x), settings.samples)
+        eps = [
+            noise.normal(shape, settings.seed, stream + l, step, first, dtype=x.dtype) for l, shape in enumerate(shapes)
+        ]
+        logw, cache = self.model.log_weights(self.params, x, eps, closed_form_kl=settings.kl == "closed")
+        return *self._bound(logw), cache
+
+    def _require_finite(self, number, name):
+        if not math.isfinite(number):
+            raise DivergenceError(
+                f"the {name} is {number} in epoch {self.epoch + 1}, step {self.step + 1}: training diverged; "
+                f"try a smaller step than --lr {self.settings.learning_rate:g}"
+            )
+
+
+def check(settings, dataset):
+    """Raise an error, for people, where the settings do not suit the data: before any computation."""
+    N = len(dataset.train)
+    if settings.batch_size > N:
+        raise UserError(
+            f"--batch-size {settings.batch_size} is more than the {N} training examples of {dataset.name}: "
+            f"use --batch-size {N} or less"
+        )
+    lowest, highest = LIKELIHOODS[settings.likelihood].support
+    for images in (dataset.train, dataset.test):
+        ends = np.array([[images.min()], [images.max()]], images.dtype)
+        smallest, largest = to_float(ends, np.float64).ravel()
+        if smallest < lowest or largest > highest:
+            raise DataError(
+                f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "
+                f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
+            )
+
+
+def train(training, run, bar):
+    """Train to the end of the run, and leave it on disk after every epoch.
+
+    Args:
+        training: Training.
+        run: runs.Run to write the history and the checkpoints into.
+        bar: console.ProgressBar.
+
+    Returns: the rows of the history, a dict an epoch.
+    """
+    history = []
+    started = time.perf_counter()
+    for epoch in range(training.epoch + 1, training.settings.epochs + 1):
+        bar.start_epoch(epoch, training.settings.epochs)
+        train_bound = training.run_epoch(bar.step)
+        row = {
+            "epoch": epoch,
+            "samples_seen": training.samples_seen,
+            "train_bound": train_bound,
+            "test_bound": training.test_bound(),
+            "seconds": time.perf_counter() - started,
+        }
+        history.append(row)
+        bar.end_epoch(row)
+        run.write_history(history)
+        run.save_checkpoint(*training.state())
+    return history
+
+
+def describe(training, dataset):
+    """What ``config.json`` says of a run: the version, the data, every setting, and the protocol in words."""
+    return {
+        "tinyvae": __version__,
+        "dataset": {
+            "name": dataset.name,
+            "digest": dataset.digest,
+            "train_examples": len(dataset.train),
+            "test_examples": len(dataset.test),
+            "image_shape": dataset.image_shape,
+        },
+        "settings": dataclasses.asdict(training.settings),
+        "parameters": training.params.flat.size,
+        "protocol": protocol(training.settings),
+    }
+
+
+def protocol(settings):
+    """What a bound must be quoted with, in words."""
+    binarisation = {"none": "grey levels", "static": "static binarisation", "dynamic": "dynamic binarisation"}
+    bound = settings.objective.upper()
+    if settings.objective == "elbo":
+        bound += f" ({settings.kl}-form KL)" if settings.kl == "closed" else " (sampled KL)"
+    return (
+        f"{bound}, K = {settings.samples}, {binarisation[settings.binarise]}, {settings.epochs} epochs, "
+        f"minibatch {settings.batch_size}, {settings.optimiser} at {settings.learning_rate:g} ({settings.schedule}), "
+        f"seed {settings.seed}"
+    )
+
+
+def summarise(training, history):
+    """What ``summary.json`` says: the last figures, with their protocol."""
+    settings, last = training.settings, history[-1]
+    return {
+        "dataset": training.dataset.name,
+        "objective": settings.objective,
+        "k": settings.samples,
+        "epochs": training.epoch,
+        "protocol": protocol(settings),
+        "test_examples": len(training.dataset.test),
+        **{name: last[name] for name in ("samples_seen", "train_bound", "test_bound", "seconds")},
+    }
