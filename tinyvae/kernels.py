@@ -173,8 +173,8 @@ def sigmoid(logits, out):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Optimisers (optimisers.py): steps uphill along the gradient g of the bound, all arrays (P,). Each returns the sum of the
-# new parameters, which is finite only if they all are.
+# Optimisers (optimisers.py): steps uphill along the gradient g of the bound, all arrays (P,). Each returns the sum of
+# the new parameters, which is finite only if they all are.
 # ---------------------------------------------------------------------------------------------------------------------
 
 

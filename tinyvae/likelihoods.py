@@ -67,7 +67,7 @@ def bernoulli_mean(logits):
 
 
 def bernoulli_bias(mean):
-    """The logits (D,) whose Bernoulli means are the data's (D,), kept within [0.001, 0.999] where a pixel never varies."""
+    """The logits (D,) of the data's mean (D,), which is kept within [0.001, 0.999] where a pixel never varies."""
     p = np.clip(mean, 0.001, 0.999)
     return np.log(p / (1 - p))
 

@@ -85,7 +85,7 @@ def build_parser():
 
     files = parser.add_argument_group("files")
     files.add_argument(
-        "--out", type=Path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free number]"
+        "--out", type=Path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free]"
     )
     files.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
     files.add_argument(
@@ -128,8 +128,8 @@ def resolve(arguments):
     )
     if len(settings.hidden) != len(settings.latent):
         raise UserError(
-            f"--latent names {len(settings.latent)} stochastic layers and --hidden has units for {len(settings.hidden)}: "
-            "give one comma-separated list of units for each, as in --latent 100 50 --hidden 200,200 100,100"
+            f"--latent names {len(settings.latent)} stochastic layers, --hidden has units for {len(settings.hidden)}: "
+            "give a comma-separated list of units for each, as in --latent 100 50 --hidden 200,200 100,100"
         )
     if settings.objective == "iwae" or len(settings.latent) > 1:
         if arguments.kl == "closed":
