@@ -26,9 +26,7 @@ from tinyvae import console
 
 STEP = 1e-5
 TOLERANCE = 1e-6
-SMALLEST_SCALE = (
-    1e-3  # an error is measured against the largest entry of the gradient, but never against less than this
-)
+SMALLEST_SCALE = 1e-3  # errors are relative to the gradient's largest entry, or to this where all are smaller
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,8 @@
+"""One Hypothesis profile for all tests: the same examples at every run, no deadline on a shared machine."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "tinyvae", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=False
+)
+settings.load_profile("tinyvae")
