@@ -1,0 +1,65 @@
+"""The optimisers against their papers' equations, over many steps, and on a problem with a known answer."""
+
+import numpy as np
+import pytest
+
+from tinyvae import recipes
+from tinyvae.optimisers import OPTIMISERS, SCHEDULES, SGD, Adagrad, Adam
+
+
+def gradients(steps=20, size=7):
+    return np.random.default_rng(0).standard_normal((steps, size))
+
+
+def run(optimiser, rate):
+    theta = np.zeros(7)
+    for g in gradients():
+        total = optimiser.update(theta, g, rate)
+        assert total == pytest.approx(theta.sum())
+    return theta
+
+
+def test_adam_is_algorithm_1():
+    theta, m, v = np.zeros(7), 0, 0
+    for t, g in enumerate(gradients(), start=1):
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * g**2
+        theta += 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-4)
+    np.testing.assert_allclose(run(Adam(7, np.float64, epsilon=1e-4), 0.01), theta, rtol=1e-12)
+
+
+def test_adagrad():
+    theta, total = np.zeros(7), 0
+    for g in gradients():
+        total = total + g**2
+        theta += 0.02 * g / (np.sqrt(total) + 1e-8)
+    np.testing.assert_allclose(run(Adagrad(7, np.float64), 0.02), theta, rtol=1e-12)
+
+
+def test_momentum():
+    theta, velocity = np.zeros(7), 0
+    for g in gradients():
+        velocity = 0.5 * velocity + g
+        theta += 0.1 * velocity
+    np.testing.assert_allclose(run(SGD(7, np.float64, momentum=0.5), 0.1), theta, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "rate"), [("sgd", 0.01), ("adagrad", 0.5), ("adam", 0.05)])
+def test_each_climbs_to_the_top_of_a_paraboloid(name, rate):
+    top = np.array([1.0, -2.0, 0.5], np.float32)
+    theta = np.zeros(3, np.float32)
+    optimiser = OPTIMISERS[name](3, np.float32)
+    for _ in range(1000):
+        optimiser.update(theta, top - theta, rate)  # the gradient of -|theta - top|² / 2
+    np.testing.assert_allclose(theta, top, atol=1e-3)
+
+
+def test_schedules_start_full_and_the_cosine_ends_at_zero():
+    assert [f(0.0) for f in SCHEDULES.values()] == [1.0] * len(SCHEDULES)
+    assert SCHEDULES["constant"](0.9) == 1
+    assert SCHEDULES["cosine"](0.5) == pytest.approx(0.5) and SCHEDULES["cosine"](1.0) == pytest.approx(0)
+
+
+def test_the_recipes_know_the_names():
+    assert set(recipes.CHOICES["optimiser"]) == set(OPTIMISERS)
+    assert set(recipes.CHOICES["schedule"]) == set(SCHEDULES)
