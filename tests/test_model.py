@@ -54,7 +54,7 @@ def test_gradients_with_the_closed_form(K, n_labels, seed):
 
 def test_the_closed_form_is_refused_for_several_layers():
     model, params, x, noise, _ = random_model(0, data_dim=3, latent=(2, 2), hidden=((3,), (3,)))
-    with pytest.raises(ValueError, match="2 stochastic layers has no closed form"):
+    with pytest.raises(ValueError, match="no closed form for 2 stochastic layers under the prior normal"):
         model.log_weights(params, x, noise, closed_form_kl=True)
 
 

@@ -55,9 +55,18 @@ def test_each_climbs_to_the_top_of_a_paraboloid(name, rate):
 
 
 def test_schedules_start_full_and_the_cosine_ends_at_zero():
-    assert [f(0.0) for f in SCHEDULES.values()] == [1.0] * len(SCHEDULES)
-    assert SCHEDULES["constant"](0.9) == 1
-    assert SCHEDULES["cosine"](0.5) == pytest.approx(0.5) and SCHEDULES["cosine"](1.0) == pytest.approx(0)
+    assert [schedule(0.0, 20) for schedule in SCHEDULES.values()] == [1.0] * len(SCHEDULES)
+    assert SCHEDULES["constant"](18.5, 20) == 1
+    assert SCHEDULES["cosine"](10, 20) == pytest.approx(0.5) and SCHEDULES["cosine"](20, 20) == pytest.approx(0)
+
+
+def test_the_schedule_of_iwae():
+    """For i = 0 ... 7, 3^i epochs at 0.001 · 10^(-i/7)."""
+    factors = [SCHEDULES["iwae"](epoch, 3280) for epoch in range(3280)]
+    expected = [10 ** (-i / 7) for i in range(8) for _ in range(3**i)]
+    np.testing.assert_allclose(factors, expected)
+    assert [recipes.iwae_epochs(n) for n in (1, 2, 5, 8)] == [1, 4, 121, 3280]
+    assert SCHEDULES["iwae"](0.99, 121) == 1 and SCHEDULES["iwae"](5000, 6000) == pytest.approx(0.1)
 
 
 def test_the_recipes_know_the_names():

@@ -51,3 +51,48 @@ def iwae(logw):
 
 
 BOUNDS = {"elbo": elbo, "iwae": iwae}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Gradient estimators
+# ---------------------------------------------------------------------------------------------------------------------
+#
+# On the encoders' parameters phi, log w depends in two ways: by the path of the samples z(eps, phi), and directly,
+# through -log q(z | x). With v_k = dL / dlog w_k the gradient of a bound is
+#
+#     sum_k v_k (d log w_k / dz_k) (dz_k / dphi)  -  sum_k v_k d log q(z_k | x) / dphi   at z_k held fixed
+#
+# and an estimator is a pair of factors (N, K) on the weights v of the two sums, ``path`` and ``direct`` of
+# ``model.backward``; None stands for 1. The decoders' gradient is the same in all of them.
+
+
+def standard(dlogw):
+    """Both sums as they stand: the derivative of the bound (AEVB, Eq. 8; IWAE, Eq. 14)."""
+    return None, None
+
+
+def stl(dlogw):
+    """Sticking the landing: the direct sum is left out (Roeder, Wu and Duvenaud 2017, section 4).
+
+    For v_k = 1/K its expectation is zero, E_q[d log q / dphi] = 0, so the gradient of the ELBO stays unbiased; and the
+    variance goes to zero as q comes near to the posterior, where log w no longer depends on z. (With the weights of the
+    IWAE the expectation of the direct sum is not zero and the estimator is biased: ``dreg`` is the mended one.)
+    """
+    return None, np.zeros_like(dlogw)
+
+
+def dreg(dlogw):
+    """Doubly reparameterised: squared weights on the path, no direct sum (Tucker et al. 2019, Eq. 7).
+
+    With v_k the normalised weights of the IWAE, depending on z_k themselves, reparameterising the direct sum a second
+    time gives
+
+        E[sum_k v_k d log q(z_k | x) / dphi] = E[sum_k (v_k - v_k²) (d log w_k / dz_k) (dz_k / dphi)]
+
+    and the two sums together are E[sum_k v_k² (d log w_k / dz_k) (dz_k / dphi)]: unbiased, and its signal-to-noise
+    ratio grows with K where that of ``standard`` falls (Rainforth et al. 2018).
+    """
+    return dlogw, np.zeros_like(dlogw)
+
+
+ESTIMATORS = {"standard": standard, "stl": stl, "dreg": dreg}

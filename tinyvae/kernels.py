@@ -157,6 +157,32 @@ def bernoulli_log_prob(x, logits, logp, residual):
 
 
 @njit(**FAST)
+def gaussian_log_prob(x, outputs, squash, floor, logp, derivative):
+    """logp = sum_d log N(x; m, exp(s)) and its derivative by the outputs, which may be the array of the outputs itself.
+
+    For x (N, D), outputs and derivative (N K, 2 D), logp (N, K): the left half of the outputs is the mean m, or with
+    ``squash`` its logit; the right half, but at least the floor, is s.
+    """
+    number = outputs.dtype.type
+    half, one, least = number(0.5), number(1), number(floor)
+    N, D = x.shape
+    K = logp.shape[1]
+    for n in range(N):
+        for k in range(K):
+            r = n * K + k
+            total = number(0)
+            for d in range(D):
+                a, s = outputs[r, d], max(outputs[r, D + d], least)
+                m = softplus_sigmoid(a)[1] if squash else a
+                precision = exp(-s)
+                delta = x[n, d] - m
+                total += delta * delta * precision + s
+                derivative[r, d] = delta * precision * (m * (one - m) if squash else one)
+                derivative[r, D + d] = half * (delta * delta * precision - one) if s > least else number(0)
+            logp[n, k] = -(total + D * LOG_2PI) / 2
+
+
+@njit(**FAST)
 def scale_rows(weights, rows, out):
     """out = weights times rows, row by row, for weights (R,), rows and out (R, D); out may be rows."""
     for r in range(rows.shape[0]):

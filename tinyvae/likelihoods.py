@@ -6,8 +6,10 @@ that it can describe; ``LIKELIHOODS`` lists them by name.
 The decoder has a row of outputs for each sample: row n K + k belongs to example n and sample k.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -73,6 +75,74 @@ def bernoulli_bias(mean):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Gaussian
+# ---------------------------------------------------------------------------------------------------------------------
+
+# No variance is less than that of rounding to 256 grey levels, (1/255)² / 12: where a pixel never varies the likelihood
+# would grow without end, for nothing that the data could show.
+LOGVAR_FLOOR = 2 * math.log(1 / 255) - math.log(12)
+
+
+def gaussian(x, outputs, out=None, squash=True):
+    """log p(x | z) = sum_d log N(x; m, exp(s)) = -1/2 sum_d ((x - m)² exp(-s) + s + log 2 pi) (AEVB, C.2, Eq. 12).
+
+    The outputs are (a, t) side by side. The mean is m = sigmoid(a), as AEVB has it for the Frey faces (section 5), or
+    m = a for data of any range; the log variance is s = max(t, LOGVAR_FLOOR).
+
+    With the residual r = x - m and the precision p = exp(-s), and dm / da = m (1 - m) or 1,
+
+        by a: r p dm/da        by t: (r² p - 1) / 2 above the floor, 0 below it
+
+    Both are computed here, with the exponentials that the density needs, and kept.
+
+    Args:
+        x: (N, D).
+        outputs: (N K, 2 D).
+        out: (N K, 2 D) array to keep the derivative in, which may be that of the outputs; a new one by default.
+        squash: m = sigmoid(a).
+
+    Returns:
+        logp: (N, K), in nats: the logarithm of a density, positive where the variances are small.
+        cache: for ``gaussian_backward``.
+    """
+    derivative = np.empty_like(outputs) if out is None else out
+    logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
+    kernels.gaussian_log_prob(x, outputs, squash, LOGVAR_FLOOR, logp, derivative)
+    return logp, derivative
+
+
+def gaussian_backward(dlogp, cache, out=None):
+    """The derivative by the outputs, as ``gaussian`` left it, times that by the density of its row.
+
+    Args:
+        dlogp: (N, K).
+        cache: from ``gaussian``.
+        out: (N K, 2 D) array for the result, which may be the cache itself; a new one by default.
+
+    Returns: doutputs (N K, 2 D).
+    """
+    doutputs = np.empty_like(cache) if out is None else out
+    kernels.scale_rows(dlogp.reshape(-1), cache, doutputs)
+    return doutputs
+
+
+def gaussian_mean(outputs, squash=True):
+    """E[x | z] = m: (R, D) from (R, 2 D)."""
+    a = np.ascontiguousarray(outputs[:, : outputs.shape[1] // 2])
+    return bernoulli_mean(a) if squash else a
+
+
+def gaussian_bias(mean, squash=True):
+    """The biases (2 D,) of the data's mean (D,), and a log variance of 0."""
+    return np.concatenate([bernoulli_bias(mean) if squash else mean, np.zeros_like(mean)])
+
+
+def gaussian_floor_share(outputs):
+    """The share of the log variances in outputs (R, 2 D) that the floor holds up."""
+    return float(np.mean(outputs[:, outputs.shape[1] // 2 :] <= LOGVAR_FLOOR))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -85,6 +155,7 @@ class Likelihood:
         mean: outputs (R, M D) -> E[x | z] (R, D).
         bias: the data's mean (D,) -> output bias (M D,) of a decoder that starts from it.
         outputs_per_dimension: M.
+        floor_share: outputs (R, M D) -> the share of their variances that a floor holds up; None without a floor.
         support: the interval that the data must lie in.
     """
 
@@ -94,6 +165,21 @@ class Likelihood:
     bias: Callable
     outputs_per_dimension: int
     support: tuple[float, float]
+    floor_share: Callable | None = None
 
 
-LIKELIHOODS = {"bernoulli": Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0))}
+LIKELIHOODS = {
+    "bernoulli": Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0)),
+    "gaussian": Likelihood(
+        gaussian, gaussian_backward, gaussian_mean, gaussian_bias, 2, (0.0, 1.0), gaussian_floor_share
+    ),
+    "gaussian-linear": Likelihood(
+        partial(gaussian, squash=False),
+        gaussian_backward,
+        partial(gaussian_mean, squash=False),
+        partial(gaussian_bias, squash=False),
+        2,
+        (-math.inf, math.inf),
+        gaussian_floor_share,
+    ),
+}

@@ -27,6 +27,7 @@ import numpy as np
 from tinyvae import gaussian
 from tinyvae.likelihoods import LIKELIHOODS
 from tinyvae.mlp import mlp, mlp_backward, mlp_shapes
+from tinyvae.priors import PRIORS
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Model:
             data: the encoder's in this order, the decoder's in reverse.
         likelihood: name in ``LIKELIHOODS``.
         n_labels: C, the number of labels of a conditional model; 0 for one without.
+        prior: name in ``PRIORS``, of z_L.
+        n_components: of a prior that is a mixture.
     """
 
     data_dim: int
@@ -47,6 +50,8 @@ class Model:
     hidden: tuple[tuple[int, ...], ...] = ((500,),)
     likelihood: str = "bernoulli"
     n_labels: int = 0
+    prior: str = "normal"
+    n_components: int = 0
 
     def shapes(self):
         """Names and shapes of all parameters: {"encoder.0.W": (I, J), "encoder.0.b": (J,), ...}."""
@@ -56,11 +61,29 @@ class Model:
             outputs = 2 * below[l] if l else self._likelihood.outputs_per_dimension * below[l]
             encoders |= mlp_shapes(network("encoder", l), (below[l] + self.n_labels, *hidden, 2 * units))
             decoders |= mlp_shapes(network("decoder", l), (units + self.n_labels, *reversed(hidden), outputs))
-        return encoders | decoders
+        return encoders | decoders | self._prior.shapes()
+
+    def initialise_prior(self, params, noise, mean):
+        """Start the prior's parameters, in place.
+
+        Args:
+            params: Parameters of ``shapes()``.
+            noise: function from a shape to standard normal numbers of this shape.
+            mean: (D,) of the data, where the pseudo-inputs of a VampPrior start.
+        """
+        inputs = np.zeros(self._top_inputs)
+        if len(self.latent) == 1:
+            inputs[: self.data_dim] = mean
+        self._prior.initialise(params, noise, inputs)
 
     def noise_shapes(self, N, K):
         """The shapes (N, K, D_l) of the noise that ``log_weights`` takes, a layer each."""
         return [(N, K, units) for units in self.latent]
+
+    @property
+    def has_closed_form_kl(self):
+        """Whether KL(q(z | x) || p(z)) has a closed form: one stochastic layer and a Gaussian prior."""
+        return len(self.latent) == 1 and self._prior.has_kl
 
     # -- the two passes ------------------------------------------------------------------------------------------------
 
@@ -77,21 +100,21 @@ class Model:
             x: (N, D) in the dtype of the parameters.
             noise: [eps_l (N, K, D_l) for each layer], standard normal.
             y: (N,) integer labels of a conditional model.
-            closed_form_kl: for one stochastic layer only, and only under the ELBO.
+            closed_form_kl: for models that have one, and only under the ELBO.
 
         Returns:
             logw: (N, K), in nats.
             cache: for ``backward``.
 
-        Raises: ValueError for a closed form with several layers.
+        Raises: ValueError for a closed form where there is none.
         """
-        if closed_form_kl and len(self.latent) > 1:
-            raise ValueError(f"the KL divergence of {len(self.latent)} stochastic layers has no closed form")
+        if closed_form_kl and not self.has_closed_form_kl:
+            raise ValueError(f"no closed form for {len(self.latent)} stochastic layers under the prior {self.prior}")
         z, log_q, posterior_cache = self.posterior(params, x, noise, y)
         log_likelihood, log_prior, joint_cache = self.joint(params, x, z, y)
         if not closed_form_kl:
             return log_likelihood + log_prior - log_q, (posterior_cache, joint_cache, None)
-        divergence, kl_cache = gaussian.kl(*gaussian.split(posterior_cache[0][0]))
+        divergence, kl_cache = self._prior.kl(params, *gaussian.split(posterior_cache[0][0]), y)
         logw = log_likelihood - divergence.sum(axis=1, keepdims=True)
         return logw, (posterior_cache, joint_cache, kl_cache)
 
@@ -113,16 +136,19 @@ class Model:
         """
         grads = params.with_flat(np.empty_like(params.flat)) if out is None else out
         posterior_cache, joint_cache, kl_cache = cache
-        if kl_cache is None:
-            dsampled, dkl = dlogw, None
-        else:  # the divergence stands in the place of log p(z) - log q(z | x)
-            dsampled, dkl = np.zeros_like(dlogw), gaussian.kl_backward(-dlogw.sum(axis=1, keepdims=True), kl_cache)
-        dz = self.joint_backward(dlogw, dsampled, joint_cache, grads)
+        closed = kl_cache is not None  # the divergence in the place of the sampled log p(z) - log q(z | x)
+        dsampled = np.zeros_like(dlogw) if closed else dlogw
+        dz, dencoder = self.joint_backward(dlogw, dsampled, joint_cache, grads)
+        dkl = self._prior.kl_backward(-dlogw.sum(axis=1, keepdims=True), kl_cache, grads) if closed else None
         if path is not None:
             dz = [path.reshape(-1, 1) * dz_l for dz_l in dz]
         dlogq = -dsampled if path is None else -dsampled * path
         ddirect = None if direct is None else -dsampled * direct
         self.posterior_backward(dz, dlogq, posterior_cache, grads, ddirect, dkl)
+        if dencoder is not None:
+            for gradients, more in zip(grads.layers(self._top_encoder), dencoder, strict=True):
+                for gradient, addition in zip(gradients, more):
+                    gradient += addition
         return grads
 
     # -- q(z | x, y) ---------------------------------------------------------------------------------------------------
@@ -192,8 +218,8 @@ class Model:
             cache: for ``joint_backward``.
         """
         N, K = len(x), len(z[0]) // len(x)
-        logp, top_cache = gaussian.log_standard_normal(z[-1].reshape(N, K, -1))
-        log_prior, cache = logp, [top_cache]
+        log_prior, prior_cache = self._prior.log_prob(params, z[-1].reshape(N, K, -1), y)
+        cache = [prior_cache]
         for l in reversed(range(1, len(z))):
             stats, mlp_cache = mlp(self._with_labels(z[l], y), params.layers(network("decoder", l)))
             logp, density_cache = gaussian.log_density(z[l - 1][:, None], *gaussian.split(stats))
@@ -212,9 +238,11 @@ class Model:
             cache: from ``joint``.
             grads: Parameters to write the decoders' gradients into.
 
-        Returns: dz, [(N K, D_l) for each layer].
+        Returns:
+            dz: [(N K, D_l) for each layer].
+            dencoder: a gradient to be added to that of the uppermost encoder, if the prior uses it too; else None.
         """
-        top_cache, *above, (likelihood_cache, mlp_cache) = cache
+        prior_cache, *above, (likelihood_cache, mlp_cache) = cache
         doutputs = self._likelihood.log_prob_backward(dlog_likelihood, likelihood_cache, out=likelihood_cache)
         dinput, _ = mlp_backward(doutputs, mlp_cache, grads.layers(network("decoder", 0)))
         dz = [dinput[:, : self.latent[0]]]
@@ -224,9 +252,9 @@ class Model:
             dstats = gaussian.split_backward(dmu, dlogvar)
             dinput, _ = mlp_backward(dstats, mlp_cache, grads.layers(network("decoder", l)))
             dz.append(dinput[:, : self.latent[l]])
-        dprior = gaussian.log_standard_normal_backward(dlog_prior, top_cache)
+        dprior, dencoder = self._prior.log_prob_backward(dlog_prior, prior_cache, grads)
         dz[-1] = dz[-1] + dprior.reshape(-1, self.latent[-1])
-        return dz
+        return dz, dencoder
 
     # -- use of a trained model ----------------------------------------------------------------------------------------
 
@@ -240,13 +268,17 @@ class Model:
         stats, _ = mlp(self._with_labels(x, y), params.layers(network("encoder", 0)))
         return gaussian.split(stats)
 
+    def sample_prior(self, params, eps, u, y=None):
+        """z_L ~ p(z_L | y): (N, D_L) from normal noise eps (N, D_L) and uniform numbers u (N,) for mixtures."""
+        return self._prior.sample(params, eps, u, y)
+
     def decode(self, params, z, noise=(), y=None):
         """The mean of the data at the end of p(z_{L-1} | z_L, y) ... p(x | z_1, y).
 
         Args:
             params: Parameters of ``shapes()``.
-            z: (N, D_L) values of the top layer; (N, D_1 ) of a lower layer l if ``noise`` has l - 1 entries.
-            noise: [eps_l (N, 1, D_l)] for the layers below z, the one next to the data first.
+            z: (N, D_l) values of a layer: the top one, or a lower one.
+            noise: [eps (N, 1, D)] for each layer below that of z, the one next to the data first.
             y: (N,) integer labels of a conditional model.
 
         Returns: (N, D) E[x | z_1].
@@ -260,6 +292,19 @@ class Model:
     @property
     def _likelihood(self):
         return LIKELIHOODS[self.likelihood]
+
+    @property
+    def _top_encoder(self):
+        return network("encoder", len(self.latent) - 1)
+
+    @property
+    def _top_inputs(self):
+        return (self.data_dim, *self.latent)[-2] + self.n_labels
+
+    @property
+    def _prior(self):
+        encoder = (self._top_encoder, self._top_inputs)
+        return PRIORS[self.prior](self.latent[-1], self.n_labels, self.n_components, encoder)
 
     def _with_labels(self, h, y):
         """The input (R, I) beside the one-hot labels (R, C); each label serves R / N rows."""

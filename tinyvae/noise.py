@@ -29,6 +29,7 @@ class Stream(IntEnum):
     ORDER = 1
     BINARISATION = 2
     TEST_BINARISATION = 3
+    COMPONENTS = 4
     TRAINING = 0x100  # plus the stochastic layer
     EVALUATION = 0x200
     PICTURES = 0x300

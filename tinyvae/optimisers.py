@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from tinyvae import kernels
+from tinyvae.recipes import iwae_epochs
 
 
 class SGD:
@@ -71,15 +72,21 @@ class Adam:
 OPTIMISERS = {"adam": Adam, "adagrad": Adagrad, "sgd": SGD}
 
 
-def constant(progress):
+def constant(epoch, epochs):
     """The full step, always."""
     return 1.0
 
 
-def cosine(progress):
+def cosine(epoch, epochs):
     """From the full step down to zero along half a period of the cosine (Loshchilov and Hutter 2017, Eq. 5)."""
-    return 0.5 * (1 + math.cos(math.pi * progress))
+    return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
 
 
-# Factors on the learning rate, by the part of the run that is done, from 0 to 1.
-SCHEDULES = {"constant": constant, "cosine": cosine}
+def iwae(epoch, epochs):
+    """Stage i = 0, 1, ... 7 has 3^i epochs at 10^(-i/7) of the full step (IWAE, section 5)."""
+    stage = next((i for i in range(8) if epoch < iwae_epochs(i + 1)), 7)
+    return 10 ** (-stage / 7)
+
+
+# Factors on the learning rate from the epoch (fractions count) and the epochs of the whole run.
+SCHEDULES = {"constant": constant, "cosine": cosine, "iwae": iwae}

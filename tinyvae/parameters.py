@@ -66,8 +66,8 @@ def initialise(params, scheme, seed):
 
     Args:
         params: Parameters.
-        scheme: "glorot" (uniform, ± sqrt(6 / (I + J)); Glorot and Bengio 2010) or "aevb" (normal, standard deviation
-            0.01; AEVB, section 5).
+        scheme: "glorot" (uniform, ± sqrt(6 / (I + J)); Glorot and Bengio 2010) or "aevb" (normal with variance 0.01:
+            the N(0, 0.01) of AEVB, section 5, in a paper where the second argument of N is a variance throughout).
         seed: integer.
     """
     for i, (name, array) in enumerate(params.items()):
@@ -77,4 +77,4 @@ def initialise(params, scheme, seed):
         elif name.endswith(".W") and scheme == "glorot":
             array[:] = (2 * noise.uniform(**draw)[0] - 1) * np.sqrt(6 / sum(array.shape))
         elif name.endswith(".W") and scheme == "aevb":
-            array[:] = 0.01 * noise.normal(**draw)[0]
+            array[:] = 0.1 * noise.normal(**draw)[0]

@@ -11,18 +11,23 @@ RECONSTRUCTIONS = 20
 MANIFOLD_SIDE = 20
 
 
-def prior_samples(training, n):
-    """Means of the data at n samples from the prior: (n, D).
+def prior_samples(training, n, y=None, share=1):
+    """Means of the data at samples from the prior.
 
     Args:
         training: training.Training.
         n: how many.
+        y: (n,) labels, of a conditional model.
+        share: so many neighbours get the same noise in all layers.
+
+    Returns: (n, D).
     """
-    *below, top = (
-        noise.normal(shape, training.settings.seed, Stream.PICTURES + l, dtype=training.params.flat.dtype)
-        for l, shape in enumerate(training.model.noise_shapes(n, 1))
-    )
-    return training.model.decode(training.params, top[:, 0], below)
+    model, seed, dtype = training.model, training.settings.seed, training.params.flat.dtype
+    shapes = model.noise_shapes(n // share, 1)
+    *below, top = (noise.normal(shape, seed, Stream.PICTURES + l, dtype=dtype) for l, shape in enumerate(shapes))
+    u = noise.uniform((n // share, 1, 1), seed, Stream.COMPONENTS, dtype=dtype)[:, 0, 0]
+    *below, top, u = (np.repeat(array, share, axis=0) for array in (*below, top, u))
+    return model.decode(training.params, model.sample_prior(training.params, top[:, 0], u, y), below, y)
 
 
 def draw(run, training, history):

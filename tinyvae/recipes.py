@@ -3,7 +3,7 @@
 A run saves its ``Settings`` whole; there is no other place where a default could hide.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,12 @@ class Settings:
         latent: dimensions of the stochastic layers z_1, z_2, ..., the one next to the data first.
         hidden: hidden units between a stochastic layer and the one below it, a tuple for each stochastic layer.
         likelihood: name in ``likelihoods.LIKELIHOODS``.
+        prior: name in ``priors.PRIORS``, of the uppermost layer.
+        components: of a prior that is a mixture.
+        conditional: whether the labels enter all networks.
         objective: name in ``bounds.BOUNDS``.
         kl: "closed" (AEVB, Eq. 10) or "sampled" (AEVB, Eq. 6): how the ELBO takes log p(z) - log q(z | x).
+        estimator: name in ``bounds.ESTIMATORS``, of the gradient.
         samples: K, samples of z for each example.
         binarise: "none" (grey levels), "static" (drawn once) or "dynamic" (drawn again at every visit).
         initialisation: scheme of ``parameters.initialise``.
@@ -33,14 +37,18 @@ class Settings:
     latent: tuple[int, ...] = (20,)
     hidden: tuple[tuple[int, ...], ...] = ((500,),)
     likelihood: str = "bernoulli"
+    prior: str = "normal"
+    components: int = 50
+    conditional: bool = False
     objective: str = "elbo"
     kl: str = "closed"
+    estimator: str = "standard"
     samples: int = 1
     binarise: str = "none"
     initialisation: str = "glorot"
     mean_bias: bool = True
     optimiser: str = "adam"
-    learning_rate: float = 0.001
+    learning_rate: float = 0.003
     epsilon: float = 1e-8
     schedule: str = "cosine"
     batch_size: int = 100
@@ -58,17 +66,39 @@ AEVB = Settings(
     epochs=18,
 )
 
-RECIPES = {"default": Settings(), "aevb": AEVB}
+def iwae_epochs(stages):
+    """The epochs of the first stages of IWAE's schedule: 1 + 3 + ... + 3^(stages - 1); 3,280 in all eight."""
+    return (3**stages - 1) // 2
+
+
+# IWAE's architectures and schedule (IWAE, section 5).
+IWAE_1 = Settings(
+    latent=(50,),
+    hidden=((200, 200),),
+    objective="iwae",
+    kl="sampled",
+    binarise="dynamic",
+    epsilon=1e-4,
+    learning_rate=0.001,
+    schedule="iwae",
+    batch_size=20,
+    epochs=iwae_epochs(5),
+)
+IWAE_2 = replace(IWAE_1, latent=(100, 50), hidden=((200, 200), (100, 100)))
+
+RECIPES = {"default": Settings(), "aevb": AEVB, "iwae-1": IWAE_1, "iwae-2": IWAE_2}
 
 # The values that a setting may take, as the registries of the other modules have them; kept here so that a command can
 # show them without importing those.
 CHOICES = {
-    "likelihood": ("bernoulli",),
+    "likelihood": ("bernoulli", "gaussian", "gaussian-linear"),
+    "prior": ("normal", "label", "mixture", "vamp"),
     "objective": ("elbo", "iwae"),
     "kl": ("closed", "sampled"),
+    "estimator": ("standard", "stl", "dreg"),
     "binarise": ("none", "static", "dynamic"),
     "initialisation": ("glorot", "aevb"),
     "optimiser": ("adam", "adagrad", "sgd"),
-    "schedule": ("constant", "cosine"),
+    "schedule": ("constant", "cosine", "iwae"),
     "dtype": ("float32", "float64"),
 }

@@ -8,6 +8,7 @@ examples:
   python -m tinyvae.train my_images.npy --hidden 200,200 --epochs 50 --out runs/mine
 """
 
+import argparse
 import dataclasses
 import itertools
 import math
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from tinyvae import console
 from tinyvae.errors import UserError
-from tinyvae.recipes import CHOICES, RECIPES
+from tinyvae.recipes import CHOICES, RECIPES, iwae_epochs
 
 
 def main(argv=None):
@@ -58,10 +59,16 @@ def build_parser():
         "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the tanh layers {show(default.hidden[0])}"
     )
 
+    add_choice(model, "likelihood", "of the data")
+    add_choice(model, "prior", "of the uppermost layer")
+    model.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
+    model.add_argument("--conditional", action="store_true", help="condition all networks on the labels")
+
     objective = parser.add_argument_group("objective")
     add_choice(objective, "objective", "the bound to maximise")
     add_choice(objective, "kl", "take the KL divergence in closed form, or sampled")
     objective.add_argument("--samples", type=console.positive, metavar="K", help=f"samples of z an example {show(1)}")
+    add_choice(objective, "estimator", "of the encoder's gradient")
     add_choice(objective, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
 
     fitting = parser.add_argument_group("fitting")
@@ -69,6 +76,7 @@ def build_parser():
         "--recipe", choices=RECIPES, default="default", help="named settings; other options override it"
     )
     length = fitting.add_mutually_exclusive_group()
+    length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
     length.add_argument("--epochs", type=console.positive, help=f"visits to every example {show(default.epochs)}")
     length.add_argument(
         "--samples-seen", type=console.positive, metavar="N", help="or: examples to see, in whole epochs"
@@ -84,9 +92,7 @@ def build_parser():
     add_choice(fitting, "dtype", "of all numbers")
 
     files = parser.add_argument_group("files")
-    files.add_argument(
-        "--out", type=Path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free]"
-    )
+    files.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free]")
     files.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
     files.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
@@ -94,6 +100,13 @@ def build_parser():
     files.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
     files.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
+
+
+def stages(text):
+    """A number of stages."""
+    if text not in tuple("12345678"):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to 8 is needed, not {text}")
+    return int(text)
 
 
 def add_choice(group, name, text):
@@ -116,26 +129,46 @@ def resolve(arguments):
 
     Raises: UserError for options that do not go together.
     """
+    recipe = RECIPES[arguments.recipe]
     given = {
         "latent": arguments.latent and tuple(arguments.latent),
         "hidden": arguments.hidden and tuple(arguments.hidden),
         "learning_rate": arguments.lr,
+        "epochs": iwae_epochs(arguments.stages) if arguments.stages else arguments.epochs,
+        "conditional": arguments.conditional or None,
     }
-    for name in ("samples", "epochs", "batch_size", "seed", *CHOICES):
-        given.setdefault(name, getattr(arguments, name, None))
-    settings = dataclasses.replace(
-        RECIPES[arguments.recipe], **{name: value for name, value in given.items() if value is not None}
-    )
+    for name in ("samples", "components", "batch_size", "seed", *CHOICES):
+        given[name] = getattr(arguments, name)
+    settings = dataclasses.replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
+        hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)
+        settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
+    closed = settings.objective == "elbo" and len(settings.latent) == 1 and settings.prior in ("normal", "label")
+    if not closed or settings.estimator != "standard":
+        settings = dataclasses.replace(settings, kl=arguments.kl or "sampled")
+    require_sense(settings, closed)
+    return settings
+
+
+def require_sense(settings, closed):
+    """Raise a UserError for settings that do not go together; ``closed`` says whether the KL has a closed form."""
     if len(settings.hidden) != len(settings.latent):
         raise UserError(
             f"--latent names {len(settings.latent)} stochastic layers, --hidden has units for {len(settings.hidden)}: "
             "give a comma-separated list of units for each, as in --latent 100 50 --hidden 200,200 100,100"
         )
-    if settings.objective == "iwae" or len(settings.latent) > 1:
-        if arguments.kl == "closed":
-            raise UserError("--kl closed goes with --objective elbo and one stochastic layer: leave it out")
-        settings = dataclasses.replace(settings, kl="sampled")
-    return settings
+    if settings.kl == "closed" and not closed:
+        raise UserError(
+            "--kl closed goes with --objective elbo, one stochastic layer and --prior normal or label: leave it out"
+        )
+    if settings.kl == "closed" and settings.estimator != "standard":
+        raise UserError(f"--estimator {settings.estimator} is for sampled divergences: leave --kl closed out")
+    if settings.estimator == "dreg" and settings.objective != "iwae":
+        raise UserError("--estimator dreg is for importance weights: add --objective iwae, or use --estimator stl")
+    if settings.estimator == "stl" and settings.objective != "elbo":
+        raise UserError("--estimator stl is biased under --objective iwae: use --estimator dreg, or --objective elbo")
+    if settings.prior == "label" and not settings.conditional:
+        raise UserError("--prior label is learned for each label: add --conditional")
 
 
 def free_folder(name):

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from tinyvae import __version__, noise
 from tinyvae.binarisation import binarise, draw
-from tinyvae.bounds import BOUNDS
+from tinyvae.bounds import BOUNDS, ESTIMATORS
 from tinyvae.datasets import to_float
 from tinyvae.errors import DataError, DivergenceError, UserError
 from tinyvae.likelihoods import LIKELIHOODS
@@ -26,6 +26,7 @@ from tinyvae.optimisers import OPTIMISERS, SCHEDULES
 from tinyvae.parameters import Parameters, initialise
 
 EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
+QUIET = {"over": "ignore", "invalid": "ignore"}  # divergence is detected on the bound and the parameters
 
 
 def available_cores():
@@ -53,19 +54,29 @@ class Training:
         self.settings = settings
         self.dataset = binarise(dataset, settings.binarise, settings.seed)
         check(settings, self.dataset)
-        self.model = Model(dataset.train.shape[1], settings.latent, settings.hidden, settings.likelihood)
+        self.model = build_model(settings, dataset)
         self.params = Parameters(self.model.shapes(), dtype=np.dtype(settings.dtype))
-        initialise(self.params, settings.initialisation, settings.seed)
-        if settings.mean_bias:
-            mean = dataset.train.mean(axis=0, dtype=np.float64) / (255 if dataset.train.dtype == np.uint8 else 1)
-            self.params.layers(network("decoder", 0))[-1][1][:] = LIKELIHOODS[settings.likelihood].bias(mean)
+        self._initialise(dataset)
         options = {} if settings.optimiser == "sgd" else {"epsilon": settings.epsilon}
         self.optimiser = OPTIMISERS[settings.optimiser](self.params.flat.size, self.params.flat.dtype, **options)
         self.epoch = self.step = self.samples_seen = 0
         self.threads = threads or available_cores()
         self._grads = [self.params.with_flat(np.empty_like(self.params.flat)) for _ in range(self.threads)]
         self._bound = BOUNDS[settings.objective]
-        self._pool = ThreadPoolExecutor(self.threads)
+        self._pool = ThreadPoolExecutor(self.threads, initializer=lambda: np.seterr(**QUIET))
+
+    def _initialise(self, dataset):
+        settings, dtype = self.settings, self.params.flat.dtype
+        mean = dataset.train.mean(axis=0, dtype=np.float64) / (255 if dataset.train.dtype == np.uint8 else 1)
+        initialise(self.params, settings.initialisation, settings.seed)
+        if settings.mean_bias:
+            self.params.layers(network("decoder", 0))[-1][1][:] = LIKELIHOODS[settings.likelihood].bias(mean)
+        step = len(self.params)  # after those of the layers (parameters.initialise)
+
+        def prior_noise(shape):
+            return noise.normal((1, *shape), settings.seed, Stream.PARAMETERS, step, dtype=dtype)[0]
+
+        self.model.initialise_prior(self.params, prior_noise, mean)
 
     def run_epoch(self, on_step=None):
         """Visit every training example once, in a random order, a step for each minibatch.
@@ -80,11 +91,11 @@ class Training:
         settings, N = self.settings, len(self.dataset.train)
         order = noise.permutation(N, settings.seed, Stream.ORDER, self.epoch)
         total = 0.0
-        with threadpool_limits(1, "blas"):
+        with threadpool_limits(1, "blas"), np.errstate(**QUIET):
             for start in range(0, N, settings.batch_size):
                 rows = order[start : start + settings.batch_size]
-                progress = (self.epoch + start / N) / settings.epochs
-                bound = self._step(rows, settings.learning_rate * SCHEDULES[settings.schedule](progress))
+                factor = SCHEDULES[settings.schedule](self.epoch + start / N, settings.epochs)
+                bound = self._step(rows, settings.learning_rate * factor)
                 total += bound
                 if on_step:
                     on_step(len(rows), bound / len(rows))
@@ -98,7 +109,8 @@ class Training:
 
         def chunk(first):
             x = to_float(images[first : first + rows], self.params.flat.dtype)
-            return self._forward(x, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
+            y = self.labels(self.dataset.test_labels, slice(first, first + rows))
+            return self._forward(x, y, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
 
         with threadpool_limits(1, "blas"):
             return sum(self._pool.map(chunk, range(0, len(images), rows))) / len(images)
@@ -129,17 +141,23 @@ class Training:
         x = to_float(self.dataset.train[rows[shard]], self.params.flat.dtype)
         if self.settings.binarise == "dynamic":
             x = draw(x, self.settings.seed, Stream.BINARISATION, self.step, first)
-        bound, dlogw, cache = self._forward(x, Stream.TRAINING, self.step, first)
-        self.model.backward(self.params, cache, dlogw / len(rows), out=grads)
+        y = self.labels(self.dataset.train_labels, rows[shard])
+        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step, first)
+        factors = ESTIMATORS[self.settings.estimator](dlogw)
+        self.model.backward(self.params, cache, dlogw / len(rows), *factors, out=grads)
         return bound.sum(dtype=np.float64)
 
-    def _forward(self, x, stream, step, first):
+    def labels(self, labels, rows):
+        """The labels of some rows where the model is conditional, else None."""
+        return labels[rows] if self.settings.conditional else None
+
+    def _forward(self, x, y, stream, step, first):
         settings = self.settings
         shapes = self.model.noise_shapes(len(x), settings.samples)
         eps = [
             noise.normal(shape, settings.seed, stream + l, step, first, dtype=x.dtype) for l, shape in enumerate(shapes)
         ]
-        logw, cache = self.model.log_weights(self.params, x, eps, closed_form_kl=settings.kl == "closed")
+        logw, cache = self.model.log_weights(self.params, x, eps, y, closed_form_kl=settings.kl == "closed")
         return *self._bound(logw), cache
 
     def _require_finite(self, number, name):
@@ -150,6 +168,13 @@ class Training:
             )
 
 
+def build_model(settings, dataset):
+    """The Model of the settings for the data."""
+    labels = dataset.n_labels if settings.conditional else 0
+    shape = (settings.latent, settings.hidden, settings.likelihood, labels, settings.prior, settings.components)
+    return Model(dataset.train.shape[1], *shape)
+
+
 def check(settings, dataset):
     """Raise an error, for people, where the settings do not suit the data: before any computation."""
     N = len(dataset.train)
@@ -157,6 +182,11 @@ def check(settings, dataset):
         raise UserError(
             f"--batch-size {settings.batch_size} is more than the {N} training examples of {dataset.name}: "
             f"use --batch-size {N} or less"
+        )
+    if settings.conditional and dataset.n_labels == 0:
+        raise DataError(
+            f"{dataset.name} has no labels, and --conditional needs them: store them as y beside x in an .npz file, or "
+            "leave --conditional out"
         )
     lowest, highest = LIKELIHOODS[settings.likelihood].support
     for images in (dataset.train, dataset.test):
@@ -198,12 +228,19 @@ def train(training, run, bar):
     return history
 
 
-def describe(training, dataset):
-    """What ``config.json`` says of a run: the version, the data, every setting, and the protocol in words."""
+def describe(training, dataset, source):
+    """What ``config.json`` says of a run: the version, the data, every setting, and the protocol in words.
+
+    Args:
+        training: Training.
+        dataset: datasets.Dataset, as loaded.
+        source: the name or the path that it was loaded by.
+    """
     return {
         "tinyvae": __version__,
         "dataset": {
             "name": dataset.name,
+            "source": source,
             "digest": dataset.digest,
             "train_examples": len(dataset.train),
             "test_examples": len(dataset.test),
@@ -220,7 +257,7 @@ def protocol(settings):
     binarisation = {"none": "grey levels", "static": "static binarisation", "dynamic": "dynamic binarisation"}
     bound = settings.objective.upper()
     if settings.objective == "elbo":
-        bound += f" ({settings.kl}-form KL)" if settings.kl == "closed" else " (sampled KL)"
+        bound += " (closed-form KL)" if settings.kl == "closed" else " (sampled KL)"
     return (
         f"{bound}, K = {settings.samples}, {binarisation[settings.binarise]}, {settings.epochs} epochs, "
         f"minibatch {settings.batch_size}, {settings.optimiser} at {settings.learning_rate:g} ({settings.schedule}), "

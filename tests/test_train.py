@@ -1,0 +1,162 @@
+"""The command from end to end, in processes of its own, as its users run it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from tinyvae import bounds, likelihoods, recipes, train
+from tinyvae.errors import UserError
+from tinyvae.runs import Run
+
+QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "2", "--batch-size", "50")
+
+
+def command(*arguments, cwd, module="tinyvae.train", env=None):
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("digits")
+    return folder, command("digits", *QUICK, cwd=folder)
+
+
+def test_a_run_on_digits_leaves_its_folder(digits_run):
+    folder, result = digits_run
+    assert result.returncode == 0, result.stderr
+    run = Run.open(folder / "runs/digits")
+    rows = run.history()
+    assert [row["epoch"] for row in rows] == [1, 2] and rows[1]["train_bound"] > rows[0]["train_bound"]
+    summary = run.read_json("summary.json")
+    assert summary["test_bound"] == rows[-1]["test_bound"] and summary["samples_seen"] == rows[-1]["samples_seen"]
+    assert (summary["objective"], summary["k"]) == ("elbo", 1)
+    assert {"seconds", "protocol"} <= set(summary)
+    arrays, state = run.load_checkpoint()
+    assert arrays["params"].dtype == np.float32 and state["epoch"] == 2
+    assert sorted(path.name for path in run.path.glob("figures/*")) == [
+        "curve.png", "latent.png", "manifold.png", "reconstructions.png", "samples.png"
+    ]  # fmt: skip
+    for path in run.path.glob("figures/*"):
+        picture = imread(path)
+        assert min(picture.shape[:2]) > 100 and picture.std() > 0.05
+
+
+def test_the_config_says_everything(digits_run):
+    config = Run.open(digits_run[0] / "runs/digits").config()
+    assert config["settings"]["latent"] == [2] and config["settings"]["learning_rate"] == recipes.Settings.learning_rate
+    assert set(config["settings"]) == set(recipes.Settings.__dataclass_fields__)
+    assert config["dataset"]["name"] == "digits" and len(config["dataset"]["digest"]) == 64
+    assert config["tinyvae"] and "2 epochs" in config["protocol"]
+
+
+def test_results_go_to_standard_output_and_progress_to_standard_error(digits_run):
+    _, result = digits_run
+    assert "test bound" in result.stdout and "nats per example" in result.stdout and "runs/digits" in result.stdout
+    assert "epoch 2:" in result.stderr and "epoch" not in result.stdout.replace("epochs", "")
+
+
+def test_a_second_run_gets_a_folder_of_its_own_and_quiet_is_quiet(digits_run):
+    folder, _ = digits_run
+    result = command("digits", *QUICK, "--quiet", cwd=folder)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    first, second = (Run.open(folder / f"runs/{name}") for name in ("digits", "digits-2"))
+    for one, other in zip(first.history(), second.history()):
+        assert one | {"seconds": 0} == other | {"seconds": 0}
+
+
+def test_an_existing_run_is_not_touched_unless_asked(digits_run, tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    assert command("digits", *QUICK, "--out", tmp_path, "--quiet", cwd=tmp_path).returncode == 0
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+    result = command("digits", *QUICK, "--seed", 1, "--out", tmp_path, cwd=tmp_path)
+    assert result.returncode == 2 and "--overwrite" in result.stderr and "Traceback" not in result.stderr
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
+    assert command("digits", *QUICK, "--seed", 1, "--out", tmp_path, "--overwrite", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "checkpoint.npz").read_bytes() != before and (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_samples_seen_are_rounded_up_to_whole_epochs(tmp_path):
+    images = np.random.default_rng(0).random((100, 5, 3))
+    np.save(tmp_path / "mine.npy", images)
+    result = command("mine.npy", *QUICK[2:], "--samples-seen", 100, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    run = Run.open(tmp_path / "runs/mine")
+    assert run.history()[-1]["samples_seen"] == 180  # a tenth of the images is held out
+    assert run.config()["dataset"]["image_shape"] == [5, 3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits", "--epoch", "3"], "did you mean --epochs?"),
+        (["mnis"], "mnist"),
+        (["digits", "--epochs", "0"], "--epochs: a whole number above zero is needed, not 0"),
+        (["digits", "--epochs", "1", "--samples-seen", "5"], "not allowed with"),
+        (["digits", "--lr", "-1"], "a number above zero is needed, not -1"),
+        (["digits", "--latent", "3", "2"], "--latent names 2 stochastic layers, --hidden has units for 1"),
+        (["digits", "--objective", "iwae", "--kl", "closed"], "--kl closed goes with --objective elbo"),
+        (["digits", "--batch-size", "100000"], "--batch-size 100000 is more than"),
+        (["digits", "--seed", "-1"], "2^64 - 1"),
+        (["no_such.npy"], "no_such.npy"),
+        (["floats.npy", "--epochs", "1"], "describes values from 0 to 1"),
+        (["pickle.npy"], "pickle.npy"),
+    ],
+)
+def test_misuse_is_told_in_words_and_by_exit_status_2(arguments, message, tmp_path):
+    np.save(tmp_path / "floats.npy", np.full((200, 4), 255.0))
+    np.save(tmp_path / "pickle.npy", np.array([{}] * 20), allow_pickle=True)
+    result = command(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_divergence_ends_with_status_1_and_the_last_good_checkpoint(tmp_path):
+    result = command("digits", *QUICK, "--optimiser", "sgd", "--lr", "1e30", "--out", "run", cwd=tmp_path)
+    assert result.returncode == 1 and "in epoch 1, step" in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "run/checkpoint.npz").exists()
+
+
+def test_help_is_fast_to_import_and_shows_defaults_and_examples(tmp_path):
+    result = command("--help", cwd=tmp_path)
+    assert result.returncode == 0 and "[500]" in result.stdout and "python -m tinyvae.train digits" in result.stdout
+    heavy = "import sys, tinyvae.train; print({'numba', 'scipy', 'matplotlib', 'sklearn', 'pooch'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "set()"
+
+
+def test_recipes_are_the_start_and_options_override_them():
+    arguments = train.build_parser().parse_args(["mnist", "--recipe", "aevb", "--latent", "3", "--lr", "0.01"])
+    settings = train.resolve(arguments)
+    assert (settings.latent, settings.learning_rate) == ((3,), 0.01)
+    assert (settings.optimiser, settings.initialisation, settings.binarise) == ("adagrad", "aevb", "none")
+
+
+def test_several_layers_and_iwae_are_sampled():
+    for words in (["--objective", "iwae"], ["--latent", "3", "2", "--hidden", "5", "4"]):
+        assert train.resolve(train.build_parser().parse_args(["mnist", *words])).kl == "sampled"
+    with pytest.raises(UserError):
+        train.resolve(train.build_parser().parse_args(["mnist", "--objective", "iwae", "--kl", "closed"]))
+
+
+def test_the_choices_are_what_the_modules_offer():
+    assert recipes.CHOICES["likelihood"] == tuple(likelihoods.LIKELIHOODS)
+    assert recipes.CHOICES["objective"] == tuple(bounds.BOUNDS)
+
+
+if "TINYVAE_DATA" in os.environ:
+
+    def test_a_slice_of_mnist(tmp_path):
+        result = command("mnist", "--limit", 5000, "--epochs", 3, "--out", "run", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        summary = Run.open(tmp_path / "run").read_json("summary.json")
+        assert summary["test_examples"] == 10_000 and summary["samples_seen"] == 15_000
+        assert -150 < summary["test_bound"] < -110

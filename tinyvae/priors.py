@@ -1,0 +1,257 @@
+"""Priors p(z | y) of the uppermost stochastic layer.
+
+A prior is a class with
+
+* ``shapes()``, the names and shapes of its own parameters, and ``initialise``, their start;
+* ``log_prob`` and ``log_prob_backward``, the pair that the model's two passes call;
+* ``sample``, z from standard normal noise;
+* ``kl`` and ``kl_backward``, where KL(q || p) has a closed form for a Gaussian q.
+
+The standard normal is that of AEVB and IWAE. The others go beyond these papers: a normal for each label, a mixture of
+Gaussians, and the VampPrior, a mixture of the encoder's own posteriors (Tomczak and Welling 2018).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyvae import gaussian
+from tinyvae.mlp import mlp, mlp_backward
+
+
+@dataclass(frozen=True)
+class StandardNormal:
+    """p(z) = N(z; 0, 1), without parameters.
+
+    Attributes (of every prior):
+        units: D, the dimensions of z.
+        n_labels: C, the number of labels; 0 for none.
+        n_components: M, of a mixture.
+        encoder: the name of the network of q(z | ...), and its number of inputs.
+    """
+
+    units: int
+    n_labels: int = 0
+    n_components: int = 0
+    encoder: tuple[str, int] = ("", 0)
+
+    has_kl = True
+
+    def shapes(self):
+        """No parameters."""
+        return {}
+
+    def initialise(self, params, noise, inputs):
+        """Nothing to start."""
+
+    def log_prob(self, params, z, y=None):
+        """log N(z; 0, 1), as ``gaussian.log_standard_normal``.
+
+        Args (of every prior):
+            params: Parameters with those of the prior, and of the encoder.
+            z: (N, K, D).
+            y: (N,) integer labels, or None.
+
+        Returns:
+            logp: (N, K), in nats.
+            cache: for ``log_prob_backward``.
+        """
+        return gaussian.log_standard_normal(z)
+
+    def log_prob_backward(self, dlogp, cache, grads):
+        """Derivatives of the prior.
+
+        Args (of every prior):
+            dlogp: (N, K).
+            cache: from ``log_prob``.
+            grads: Parameters; the gradients of the prior's own parameters are written into it.
+
+        Returns:
+            dz: (N, K, D).
+            dencoder: [(dW, db), ...] to be added to the gradients of the encoder, where the prior uses it too; or None.
+        """
+        return gaussian.log_standard_normal_backward(dlogp, cache), None
+
+    def kl(self, params, mu, logvar, y=None):
+        """KL(N(mu, exp(logvar)) || N(0, 1)) by dimension, as ``gaussian.kl``: (N, D) and a cache."""
+        return gaussian.kl(mu, logvar)
+
+    def kl_backward(self, dkl, cache, grads):
+        """dmu and dlogvar, (N, D) each, from dkl (N, 1) or (N, D)."""
+        return gaussian.kl_backward(dkl, cache)
+
+    def sample(self, params, eps, u, y=None):
+        """z ~ p(z | y): (N, D) from standard normal noise eps (N, D) and, for mixtures, uniform numbers u (N,)."""
+        return eps
+
+
+class LabelNormal(StandardNormal):
+    """p(z | y) = N(z; m_y, exp(s_y)): a learned mean and log variance for each label (a table, ``prior.mu`` (C, D))."""
+
+    def shapes(self):
+        """The two tables."""
+        return {"prior.mu": (self.n_labels, self.units), "prior.logvar": (self.n_labels, self.units)}
+
+    def initialise(self, params, noise, inputs):
+        """Small random means, which break the symmetry of the labels, and unit variances."""
+        params["prior.mu"][:] = 0.1 * noise((self.n_labels, self.units))
+        params["prior.logvar"][:] = 0
+
+    def log_prob(self, params, z, y=None):
+        """The row of each example's label: log N(z_nk; m_y, exp(s_y))."""
+        logp, cache = gaussian.log_density(z, params["prior.mu"][y], params["prior.logvar"][y])
+        return logp, (cache, y)
+
+    def log_prob_backward(self, dlogp, cache, grads):
+        """The derivative by a table's row is the sum over the examples that have its label."""
+        cache, y = cache
+        dz, dmu, dlogvar = gaussian.log_density_backward(dlogp, cache)
+        self._write(dmu, dlogvar, y, grads)
+        return dz, None
+
+    def kl(self, params, mu, logvar, y=None):
+        """The divergence does not change when both Gaussians are shifted by -m_y and scaled by exp(-s_y / 2):
+
+        KL(N(mu, exp(logvar)) || N(m, exp(s))) = KL(N((mu - m) exp(-s/2), exp(logvar - s)) || N(0, 1))
+        """
+        m, s = params["prior.mu"][y], params["prior.logvar"][y]
+        scale = np.exp(-0.5 * s)
+        shifted = (mu - m) * scale
+        divergence, cache = gaussian.kl(shifted, logvar - s)
+        return divergence, (cache, shifted, scale, y)
+
+    def kl_backward(self, dkl, cache, grads):
+        """By a = (mu - m) exp(-s/2), b = logvar - s: dmu = da exp(-s/2) = -dm, dlogvar = db, ds = -db - a da / 2."""
+        cache, shifted, scale, y = cache
+        da, db = gaussian.kl_backward(dkl, cache)
+        self._write(-da * scale, -db - 0.5 * shifted * da, y, grads)
+        return da * scale, db
+
+    def sample(self, params, eps, u, y=None):
+        """m_y + exp(s_y / 2) eps."""
+        return gaussian.sample(params["prior.mu"][y], params["prior.logvar"][y], eps[:, None])[0][:, 0]
+
+    def _write(self, dmu, dlogvar, y, grads):
+        for name, rows in (("prior.mu", dmu), ("prior.logvar", dlogvar)):
+            grads[name][:] = 0
+            np.add.at(grads[name], y, rows)
+
+
+class Mixture(StandardNormal):
+    """p(z) = sum_c pi_c N(z; m_c, exp(s_c)), with pi = softmax of the logits l: M components, all learned."""
+
+    has_kl = False
+
+    def shapes(self):
+        """Logits, means and log variances of the components."""
+        M, D = self.n_components, self.units
+        return {"prior.logits": (M,), "prior.mu": (M, D), "prior.logvar": (M, D)}
+
+    def initialise(self, params, noise, inputs):
+        """Equal weights, means drawn from the standard normal, unit variances."""
+        params["prior.logits"][:] = 0
+        params["prior.mu"][:] = noise((self.n_components, self.units))
+        params["prior.logvar"][:] = 0
+
+    def log_prob(self, params, z, y=None):
+        """``log_mixture`` of the learned components."""
+        return log_mixture(z, params["prior.logits"], params["prior.mu"], params["prior.logvar"])
+
+    def log_prob_backward(self, dlogp, cache, grads):
+        """``log_mixture_backward`` into the learned components."""
+        dz, *own = log_mixture_backward(dlogp, cache)
+        for name, gradient in zip(self.shapes(), own):
+            grads[name][:] = gradient
+        return dz, None
+
+    def sample(self, params, eps, u, y=None):
+        """A component by u against the cumulated weights, then its mu + sigma eps."""
+        weights = softmax(params["prior.logits"])
+        chosen = np.minimum(np.searchsorted(np.cumsum(weights), u), len(weights) - 1)
+        return gaussian.sample(params["prior.mu"][chosen], params["prior.logvar"][chosen], eps[:, None])[0][:, 0]
+
+
+class VampPrior(StandardNormal):
+    """p(z) = (1/M) sum_c q(z | u_c): the encoder at M learned pseudo-inputs u_c (Tomczak and Welling 2018, Eq. 9).
+
+    A pseudo-input stands in the place of a whole input row of the uppermost encoder: an image, beside the label if the
+    model has labels, or a z of the layer below. Each gradient by the components goes on through the encoder.
+    """
+
+    has_kl = False
+
+    def shapes(self):
+        """The pseudo-inputs."""
+        return {"prior.inputs": (self.n_components, self.encoder[1])}
+
+    def initialise(self, params, noise, inputs):
+        """The mean input of the data, and noise."""
+        params["prior.inputs"][:] = inputs + 0.1 * noise((self.n_components, self.encoder[1]))
+
+    def log_prob(self, params, z, y=None):
+        """``log_mixture`` of the encoder's Gaussians at the pseudo-inputs, with equal weights."""
+        stats, mlp_cache = mlp(params["prior.inputs"], params.layers(self.encoder[0]))
+        logp, cache = log_mixture(z, np.zeros(self.n_components, z.dtype), *gaussian.split(stats))
+        return logp, (cache, mlp_cache)
+
+    def log_prob_backward(self, dlogp, cache, grads):
+        """Through the mixture into its components, and on through the encoder, to itself and to the pseudo-inputs."""
+        cache, mlp_cache = cache
+        dz, _, dmu, dlogvar = log_mixture_backward(dlogp, cache)
+        dinputs, dencoder = mlp_backward(gaussian.split_backward(dmu, dlogvar), mlp_cache)
+        grads["prior.inputs"][:] = dinputs
+        return dz, dencoder
+
+    def sample(self, params, eps, u, y=None):
+        """A pseudo-input with equal chances, then a sample of its posterior."""
+        stats, _ = mlp(params["prior.inputs"], params.layers(self.encoder[0]))
+        chosen = np.minimum((u * self.n_components).astype(int), self.n_components - 1)
+        return gaussian.sample(*gaussian.split(stats[chosen]), eps[:, None])[0][:, 0]
+
+
+def softmax(logits):
+    """exp(l_c) / sum_c' exp(l_c'), along the last axis."""
+    w = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return w / w.sum(axis=-1, keepdims=True)
+
+
+def log_mixture(z, logits, mu, logvar):
+    """log p(z) = log sum_c exp(a_c) with a_c = log pi_c + log N(z; m_c, exp(s_c)) and pi = softmax(l).
+
+    Args:
+        z: (N, K, D).
+        logits: (M,).
+        mu, logvar: (M, D).
+
+    Returns:
+        logp: (N, K), in nats.
+        cache: for ``log_mixture_backward``.
+    """
+    N, K, D = z.shape
+    copies = np.repeat(z.reshape(1, N * K, D), len(mu), axis=0)  # each component is a row that all z are samples of
+    logp, density_cache = gaussian.log_density(copies, mu, logvar)
+    weights = softmax(logits)
+    a = (logp + np.log(weights)[:, None]).T
+    largest = a.max(axis=1, keepdims=True)
+    total = largest[:, 0] + np.log(np.exp(a - largest).sum(axis=1))
+    return total.reshape(N, K), (softmax(a), weights, density_cache)
+
+
+def log_mixture_backward(dlogp, cache):
+    """With the responsibilities r_c = exp(a_c) / sum_c' exp(a_c'), d log p / d a_c = r_c; and d log pi_c / d l_c' is
+    1 - pi_c' for c = c' and -pi_c' otherwise, so d log p / d l_c = r_c - pi_c.
+
+    Args:
+        dlogp: (N, K).
+        cache: from ``log_mixture``.
+
+    Returns: dz (N, K, D), dlogits (M,), dmu and dlogvar (M, D).
+    """
+    responsibilities, weights, density_cache = cache
+    da = dlogp.reshape(-1, 1) * responsibilities
+    dcopies, dmu, dlogvar = gaussian.log_density_backward(np.ascontiguousarray(da.T), density_cache)
+    dlogits = da.sum(axis=0) - weights * dlogp.sum()
+    return dcopies.sum(axis=0).reshape(*dlogp.shape, -1), dlogits, dmu, dlogvar
+
+
+PRIORS = {"normal": StandardNormal, "label": LabelNormal, "mixture": Mixture, "vamp": VampPrior}
