@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from tinyvae import bounds, gaussian, gradcheck, likelihoods, mlp, model
+from tinyvae import bounds, gaussian, gradcheck, likelihoods, mlp, model, priors
 from tinyvae.gradcheck import Problem
 
-PARTS = (mlp, gaussian, likelihoods)
+PARTS = (mlp, gaussian, likelihoods, priors)
 BACKWARD = [
     (part, name) for part in PARTS for name, f in vars(part).items()
     if name.endswith("_backward") and f.__module__ == part.__name__
@@ -55,7 +55,7 @@ def test_an_error_of_a_thousandth_in_any_output_of_any_backward_function_is_foun
 def plant(monkeypatch, part, name, function):
     """Put a function in the place of another wherever it was imported."""
     right = getattr(part, name)
-    for module in (mlp, gaussian, likelihoods, model):
+    for module in (*PARTS, model):
         if getattr(module, name, None) is right:
             monkeypatch.setattr(module, name, function)
 
@@ -72,6 +72,30 @@ def call_once(right, name, monkeypatch, part):
         plant(patch, part, name, spy)
         gradcheck.check_all()
     return results[0]
+
+
+PRIOR_BACKWARD = [
+    (prior, name)
+    for prior in priors.PRIORS.values()
+    for name in ("log_prob_backward", "kl_backward")
+    if name in vars(prior)
+]
+
+
+@pytest.mark.parametrize(("prior", "name"), PRIOR_BACKWARD)
+def test_an_error_of_a_thousandth_in_any_prior_is_found(prior, name, monkeypatch, capsys):
+    right = getattr(prior, name)
+    for part in ("latent", *prior(1, 1, 1).shapes()):
+
+        def wrong(self, d, cache, grads, part=part):
+            result = right(self, d, cache, grads)
+            array = outputs(result)[0] if part == "latent" else grads[part]
+            array *= 1.001
+            return result
+
+        monkeypatch.setattr(prior, name, wrong)
+        assert gradcheck.main([]) == 1, part
+        assert "WRONG" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["joint_backward", "posterior_backward", "backward"])

@@ -1,5 +1,7 @@
 """The network: its gradients at any shape, its values by another way."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -21,7 +23,7 @@ def test_gradients(N, sizes, seed):
 @given(st.integers(1, 4), sizes, seeds)
 def test_values_unit_by_unit(N, sizes, seed):
     rng = np.random.default_rng(seed)
-    layers = [(rng.standard_normal((i, j)), rng.standard_normal(j)) for i, j in zip(sizes, sizes[1:])]
+    layers = [(rng.standard_normal((i, j)), rng.standard_normal(j)) for i, j in itertools.pairwise(sizes)]
     x = rng.standard_normal((N, sizes[0]))
     out, _ = mlp(x, layers)
     for n in range(N):
@@ -46,7 +48,7 @@ def test_a_worked_example():
 
 def test_the_gradient_of_data_is_not_computed_when_not_needed_and_arrays_are_reused():
     rng = np.random.default_rng(0)
-    layers = [(rng.standard_normal((3, 4)), rng.standard_normal(4)), (rng.standard_normal((4, 2)), rng.standard_normal(2))]
+    layers = [(rng.standard_normal((i, j)), rng.standard_normal(j)) for i, j in ((3, 4), (4, 2))]
     out, cache = mlp(rng.standard_normal((5, 3)), layers)
     given_arrays = [(np.empty_like(W), np.empty_like(b)) for W, b in layers]
     dx, dlayers = mlp_backward(np.ones_like(out), cache, given_arrays, need_dx=False)

@@ -1,6 +1,5 @@
 """The command from end to end, in processes of its own, as its users run it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -101,7 +100,7 @@ def test_samples_seen_are_rounded_up_to_whole_epochs(tmp_path):
         (["digits", "--epochs", "0"], "--epochs: a whole number above zero is needed, not 0"),
         (["digits", "--epochs", "1", "--samples-seen", "5"], "not allowed with"),
         (["digits", "--lr", "-1"], "a number above zero is needed, not -1"),
-        (["digits", "--latent", "3", "2"], "--latent names 2 stochastic layers, --hidden has units for 1"),
+        (["digits", "--latent", "3", "2", "--hidden", "5"], "--latent names 2 stochastic layers, --hidden has units"),
         (["digits", "--objective", "iwae", "--kl", "closed"], "--kl closed goes with --objective elbo"),
         (["digits", "--batch-size", "100000"], "--batch-size 100000 is more than"),
         (["digits", "--seed", "-1"], "2^64 - 1"),

@@ -83,7 +83,7 @@ def test_one_step_is_the_gradient_of_the_mean_bound(digits):
 def test_the_output_starts_at_the_mean_of_the_data(digits):
     state = Training(SMALL, digits)
     mean = digits.train.mean(axis=0, dtype=np.float64)
-    seen = (0.001 < mean) & (mean < 0.999)
+    seen = (mean > 0.001) & (mean < 0.999)
     start = 1 / (1 + np.exp(-state.params["decoder.1.b"]))
     np.testing.assert_allclose(start[seen], mean[seen], rtol=1e-4)
     np.testing.assert_array_equal(Training(replace(SMALL, mean_bias=False), digits).params["decoder.1.b"], 0)

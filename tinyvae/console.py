@@ -136,3 +136,10 @@ class ProgressBar:
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def sample_bar(total, quiet=False):
+    """A progress bar over samples, on standard error; nothing where that is no terminal."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=" samples", unit_scale=True, disable=quiet or not sys.stderr.isatty())

@@ -273,7 +273,7 @@ class Model:
         return self._prior.sample(params, eps, u, y)
 
     def decode(self, params, z, noise=(), y=None):
-        """The mean of the data at the end of p(z_{L-1} | z_L, y) ... p(x | z_1, y).
+        """The mean of the data at the end of p(z_{l-1} | z_l, y) ... p(x | z_1, y).
 
         Args:
             params: Parameters of ``shapes()``.
@@ -283,11 +283,24 @@ class Model:
 
         Returns: (N, D) E[x | z_1].
         """
-        for l in reversed(range(1, len(noise) + 1)):
-            stats, _ = mlp(self._with_labels(z, y), params.layers(network("decoder", l)))
-            z = gaussian.sample(*gaussian.split(stats), noise[l - 1])[0][:, 0]
-        outputs, _ = mlp(self._with_labels(z, y), params.layers(network("decoder", 0)))
-        return self._likelihood.mean(outputs)
+        for l in reversed(range(len(noise))):
+            z = gaussian.sample(*self.conditional(params, z, l, y), noise[l])[0][:, 0]
+        return self._likelihood.mean(self.decode_outputs(params, z, y))
+
+    def decode_outputs(self, params, z, y=None):
+        """The decoder's raw outputs (R, M D) at values (R, D_1) of the layer next to the data."""
+        return mlp(self._with_labels(z, y), params.layers(network("decoder", 0)))[0]
+
+    def conditional(self, params, z_above, layer, y=None):
+        """mu and logvar (R, D_l) of p(z_l | z_{l+1}, y) at values (R, D_{l+1}); layer 0 is next to the data."""
+        stats, _ = mlp(self._with_labels(z_above, y), params.layers(network("decoder", layer + 1)))
+        return gaussian.split(stats)
+
+    def top_divergence(self, params, mu, logvar, y=None):
+        """KL(q(z_L | ...) || p(z_L | y)) by dimension: (R, D_L) from statistics (R, D_L); None without closed form."""
+        if not self._prior.has_kl:
+            return None
+        return self._prior.kl(params, mu, logvar, None if y is None else np.repeat(y, len(mu) // len(y)))[0]
 
     @property
     def _likelihood(self):

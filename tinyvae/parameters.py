@@ -28,9 +28,10 @@ class Parameters(Mapping):
         self.flat = np.zeros(sum(sizes), dtype) if flat is None else flat
         if self.flat.shape != (sum(sizes),):
             raise ValueError(f"the shapes need {sum(sizes)} numbers, the vector has the shape {self.flat.shape}")
-        pieces = np.split(self.flat, np.cumsum(sizes)[:-1])
+        ends = np.cumsum(sizes)
         self._views = {
-            name: piece.reshape(shape) for (name, shape), piece in zip(self.shapes.items(), pieces, strict=True)
+            name: self.flat[end - size : end].reshape(shape)
+            for (name, shape), size, end in zip(self.shapes.items(), sizes, ends, strict=True)
         }
         self._layers = _layers(self._views)
 

@@ -5,7 +5,7 @@ Each function takes a ``numpy.random.Generator`` and the shapes, so that propert
 
 import numpy as np
 
-from tinyvae import bounds, gaussian, likelihoods
+from tinyvae import bounds, gaussian, likelihoods, priors
 from tinyvae import mlp as networks
 from tinyvae.gradcheck import Problem
 from tinyvae.model import Model
@@ -140,6 +140,57 @@ def bernoulli(rng, N, K, D):
     )
 
 
+def gaussian_likelihood(rng, N, K, D, squash=True):
+    """The Gaussian likelihood by the decoder's outputs; some log variances are below the floor."""
+    x = rng.random((N, D))
+    outputs = rng.standard_normal((N * K, 2 * D))
+    outputs[:, D:] += likelihoods.LOGVAR_FLOOR * (rng.random((N * K, D)) < 0.2)  # its derivative is 0 or of order 1e5
+    outputs[:, D:][np.abs(outputs[:, D:] - likelihoods.LOGVAR_FLOOR) < 0.01] = 0  # no difference across the kink
+    return Problem(
+        "likelihoods.gaussian" + ", mean = sigmoid" * squash,
+        {"outputs": outputs},
+        lambda outputs: likelihoods.gaussian(x, outputs, squash=squash),
+        lambda dlogp, cache: {"outputs": likelihoods.gaussian_backward(dlogp, cache)},
+    )
+
+
+def log_mixture(rng, N, K, D, M):
+    """The density of a mixture of M Gaussians, by z and by everything that defines the mixture."""
+    inputs = {"z": rng.standard_normal((N, K, D)), "logits": rng.standard_normal(M)} | statistics(rng, M, D)
+    return Problem(
+        "priors.log_mixture",
+        inputs,
+        lambda z, logits, mu, logvar: priors.log_mixture(z, logits, mu, logvar),
+        lambda dlogp, cache: dict(zip(inputs, priors.log_mixture_backward(dlogp, cache))),
+    )
+
+
+def prior(rng, N, K, D, name, part="log_prob"):
+    """A prior's density, or its divergence from a Gaussian, by the latent and by all of the prior's parameters."""
+    encoder = networks.mlp_shapes("encoder", (4, 3, 2 * D)) if name == "vamp" else {}
+    p = priors.PRIORS[name](D, n_labels=3, n_components=4, encoder=("encoder", 4))
+    params = Parameters(p.shapes() | encoder, dtype=np.float64)
+    params.flat[:] = rng.standard_normal(params.flat.size)
+    y = rng.integers(0, 3, N)
+    latent = {"z": rng.standard_normal((N, K, D))} if part == "log_prob" else statistics(rng, N, D)
+
+    def forward(params_flat=None, **latent):
+        return getattr(p, part)(params, *latent.values(), y)
+
+    def backward(d, cache):
+        grads = params.with_flat(np.zeros_like(params.flat))
+        if part == "kl":
+            return dict(zip(latent, p.kl_backward(d, cache, grads))) | {"params_flat": grads.flat}
+        dz, dencoder = p.log_prob_backward(d, cache, grads)
+        for gradients, more in zip(grads.layers("encoder") if dencoder else (), dencoder or ()):
+            for gradient, addition in zip(gradients, more):
+                gradient += addition
+        return {"z": dz, "params_flat": grads.flat}
+
+    own = {"params_flat": params.flat} if params.flat.size else {}
+    return Problem(f"priors.{name}, {part}", latent | own, forward, backward)
+
+
 def bound(rng, N, K, name):
     """A bound by its log weights."""
     return Problem(
@@ -168,24 +219,31 @@ def model(rng, N, K, objective="elbo", closed_form_kl=False, **shape):
         dlogw, cache = cache
         return {"params_flat": vae.backward(params, cache, dvalue[:, None] * dlogw).flat}
 
+    kinds = [kind for kind in (vae.likelihood, vae.prior) if kind not in ("bernoulli", "normal")]
     words = [f"model {'-'.join(map(str, (vae.data_dim, *vae.latent)))}", objective, f"K={K}"]
-    words += ["closed-form KL"] * closed_form_kl + [f"{vae.n_labels} labels"] * bool(vae.n_labels)
+    words += ["closed-form KL"] * closed_form_kl + [f"{vae.n_labels} labels"] * bool(vae.n_labels) + kinds
     return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward)
 
 
 def all_problems(seed=0):
-    """One problem for each pair, and models of one to three layers, with and without labels."""
+    """One problem for each pair, and models of one to three layers with every likelihood and prior."""
     rng = np.random.default_rng(seed)
-    R, S, D = 3, 4, 5
+    N, R, S, K, D = 2, 3, 4, 3, 5
     problems = [mlp(rng, 3, (4, 6, 5, 2)), split(rng, R, D), sample(rng, R, S, D), log_posterior(rng, R, S, D)]
     problems += [log_posterior_two_ways(rng, R, S, D), layer(rng, R, S, D), log_density(rng, R, S, D)]
-    problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, 2, 3, 5)]
+    problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, N, K, D)]
+    problems += [gaussian_likelihood(rng, N, K, D, squash) for squash in (True, False)]
+    problems += [log_mixture(rng, N, K, D, 4)]
+    problems += [prior(rng, N, K, 2, name) for name in priors.PRIORS]
+    problems += [prior(rng, N, K, 2, name, "kl") for name in priors.PRIORS if priors.PRIORS[name].has_kl]
     problems += [bound(rng, 3, 4, name) for name in bounds.BOUNDS]
     one = {"data_dim": 5, "latent": (3,), "hidden": ((4,),)}
-    problems.append(model(rng, 2, 3, closed_form_kl=True, **one))
+    two = {"data_dim": 5, "latent": (4, 3), "hidden": ((4,), (3, 2)), "n_labels": 3, "n_components": 2}
+    problems.append(model(rng, N, K, closed_form_kl=True, **one))
+    problems.append(model(rng, N, K, closed_form_kl=True, n_labels=3, prior="label", **one))
     for objective in bounds.BOUNDS:
-        for K in (1, 3):
-            problems.append(model(rng, 2, K, objective, **one))
-        problems.append(model(rng, 2, 3, objective, data_dim=5, latent=(4, 3), hidden=((4,), (3, 2)), n_labels=3))
-        problems.append(model(rng, 2, 3, objective, data_dim=5, latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
+        problems += [model(rng, N, k, objective, **one) for k in (1, K)]
+        problems += [model(rng, N, K, objective, likelihood=name, **one) for name in likelihoods.LIKELIHOODS]
+        problems += [model(rng, N, K, objective, prior=name, **two) for name in priors.PRIORS]
+        problems.append(model(rng, N, K, objective, data_dim=5, latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
     return problems

@@ -56,6 +56,12 @@ class Settings:
     seed: int = 0
     dtype: str = "float32"
 
+    @classmethod
+    def from_dict(cls, values):
+        """Settings from what JSON made of ``dataclasses.asdict``; TypeError for other names than the attributes."""
+        latent, hidden = tuple(values["latent"]), tuple(tuple(units) for units in values["hidden"])
+        return cls(**{**values, "latent": latent, "hidden": hidden})
+
 
 AEVB = Settings(
     initialisation="aevb",
@@ -85,6 +91,9 @@ IWAE_1 = Settings(
     epochs=iwae_epochs(5),
 )
 IWAE_2 = replace(IWAE_1, latent=(100, 50), hidden=((200, 200), (100, 100)))
+
+# The default recipe shows a small data set more often than 20 times, until this many examples are seen.
+LEAST_EXAMPLES = 400_000
 
 RECIPES = {"default": Settings(), "aevb": AEVB, "iwae-1": IWAE_1, "iwae-2": IWAE_2}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tinyvae import console
 from tinyvae.errors import UserError
-from tinyvae.recipes import CHOICES, RECIPES, iwae_epochs
+from tinyvae.recipes import CHOICES, LEAST_EXAMPLES, RECIPES, iwae_epochs
 
 
 def main(argv=None):
@@ -24,18 +24,26 @@ def main(argv=None):
     arguments = build_parser().parse_args(argv)
     settings = resolve(arguments)
     console.announce_compilation(arguments.quiet)
-    from tinyvae import datasets, pictures, training  # slow to import: only once the arguments are known to be right
+    from tinyvae import datasets, training  # slow to import: only once the arguments are known to be right
     from tinyvae.runs import Run
 
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
-    if arguments.samples_seen:
-        settings = dataclasses.replace(settings, epochs=math.ceil(arguments.samples_seen / len(dataset.train)))
+    least = arguments.samples_seen or (LEAST_EXAMPLES if uses_default_length(arguments) else 0)
+    epochs = math.ceil(least / len(dataset.train))
+    if arguments.samples_seen or epochs > settings.epochs:
+        settings = dataclasses.replace(settings, epochs=epochs)
     state = training.Training(settings, dataset)
-    run = Run.create(arguments.out or free_folder(dataset.name), training.describe(state, dataset), arguments.overwrite)
+    run = Run.create(
+        arguments.out or free_folder(dataset.name),
+        training.describe(state, dataset, arguments.dataset, arguments.limit),
+        arguments.overwrite,
+    )
     with console.ProgressBar(settings.epochs * len(dataset.train), arguments.quiet) as bar:
         history = training.train(state, run, bar)
     summary = training.summarise(state, history)
     run.write_summary(summary)
+    from tinyvae import pictures
+
     names = pictures.draw(run, state, history)
     if not arguments.quiet:
         print(report(summary, run.path, names))
@@ -77,7 +85,9 @@ def build_parser():
     )
     length = fitting.add_mutually_exclusive_group()
     length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
-    length.add_argument("--epochs", type=console.positive, help=f"visits to every example {show(default.epochs)}")
+    length.add_argument(
+        "--epochs", type=console.positive, help=f"visits to every example {show(default.epochs)}, more on small data"
+    )
     length.add_argument(
         "--samples-seen", type=console.positive, metavar="N", help="or: examples to see, in whole epochs"
     )
@@ -169,6 +179,11 @@ def require_sense(settings, closed):
         raise UserError("--estimator stl is biased under --objective iwae: use --estimator dreg, or --objective elbo")
     if settings.prior == "label" and not settings.conditional:
         raise UserError("--prior label is learned for each label: add --conditional")
+
+
+def uses_default_length(arguments):
+    """Whether nothing was said about the length of the run."""
+    return arguments.recipe == "default" and arguments.epochs is None and arguments.stages is None
 
 
 def free_folder(name):

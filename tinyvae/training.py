@@ -14,16 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinyvae import __version__, noise
+from tinyvae import __version__, datasets, noise
 from tinyvae.binarisation import binarise, draw
 from tinyvae.bounds import BOUNDS, ESTIMATORS
 from tinyvae.datasets import to_float
-from tinyvae.errors import DataError, DivergenceError, UserError
+from tinyvae.errors import DataError, DivergenceError, RunError, UserError
 from tinyvae.likelihoods import LIKELIHOODS
 from tinyvae.model import Model, network
 from tinyvae.noise import Stream
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES
 from tinyvae.parameters import Parameters, initialise
+from tinyvae.recipes import Settings
 
 EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
 QUIET = {"over": "ignore", "invalid": "ignore"}  # divergence is detected on the bound and the parameters
@@ -46,6 +47,7 @@ class Training:
         model, params: the model's shape and its parameters.
         dataset: the data as trained on, with all drawn that is drawn once (binarisation.py).
         epoch, step, samples_seen: how many are done.
+        pool: the threads, in which NumPy does not warn of overflow.
 
     Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
     """
@@ -63,7 +65,7 @@ class Training:
         self.threads = threads or available_cores()
         self._grads = [self.params.with_flat(np.empty_like(self.params.flat)) for _ in range(self.threads)]
         self._bound = BOUNDS[settings.objective]
-        self._pool = ThreadPoolExecutor(self.threads, initializer=lambda: np.seterr(**QUIET))
+        self.pool = ThreadPoolExecutor(self.threads, initializer=lambda: np.seterr(**QUIET))
 
     def _initialise(self, dataset):
         settings, dtype = self.settings, self.params.flat.dtype
@@ -113,7 +115,7 @@ class Training:
             return self._forward(x, y, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
 
         with threadpool_limits(1, "blas"):
-            return sum(self._pool.map(chunk, range(0, len(images), rows))) / len(images)
+            return sum(self.pool.map(chunk, range(0, len(images), rows))) / len(images)
 
     def state(self):
         """All that a checkpoint must hold to go on from here: ({name: array}, {name: number or string})."""
@@ -121,10 +123,21 @@ class Training:
         arrays |= {f"optimiser.{name}": array for name, array in self.optimiser.state.items()}
         return arrays, {"epoch": self.epoch, "step": self.step, "samples_seen": self.samples_seen}
 
+    def restore(self, arrays, state):
+        """Take over what ``state`` gave; RunError if it belongs to another model."""
+        own, _ = self.state()
+        for name in sorted(own.keys() | arrays.keys()):
+            shapes = [str(a[name].shape) if name in a else "missing" for a in (own, arrays)]
+            if shapes[0] != shapes[1]:
+                raise RunError(f"the checkpoint is of another model: {name} is {shapes[1]} there and {shapes[0]} here")
+        for name, array in own.items():
+            array[...] = arrays[name]
+        self.epoch, self.step, self.samples_seen = (int(state[name]) for name in ("epoch", "step", "samples_seen"))
+
     def _step(self, rows, rate):
         """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
         shards = np.array_split(np.arange(len(rows)), min(self.threads, len(rows)))
-        bounds = self._pool.map(lambda i: self._shard(rows, shards[i], self._grads[i]), range(len(shards)))
+        bounds = self.pool.map(lambda i: self._shard(rows, shards[i], self._grads[i]), range(len(shards)))
         bound = float(sum(bounds))
         gradient = self._grads[0].flat
         for other in self._grads[1 : len(shards)]:
@@ -199,6 +212,30 @@ def check(settings, dataset):
             )
 
 
+def load(run, data_dir=None, threads=None):
+    """The Training that a run's folder holds: its settings, its data, its last checkpoint.
+
+    Args:
+        run: runs.Run.
+        data_dir: where to look for the data first.
+        threads: as for ``Training``.
+
+    Raises: RunError if the folder is damaged, DataError if the data are not those of the run.
+    """
+    config = run.config()
+    try:
+        settings, about = Settings.from_dict(config["settings"]), config["dataset"]
+        source, limit, digest = about["source"], about["limit"], about["digest"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.path}/config.json is not the config of a run ({error!r})") from None
+    dataset = datasets.load(source, data_dir, limit)
+    if dataset.digest != digest:
+        raise DataError(f"{source} has changed since the run in {run.path} was trained: bring the old data back")
+    training = Training(settings, dataset, threads)
+    training.restore(*run.load_checkpoint())
+    return training
+
+
 def train(training, run, bar):
     """Train to the end of the run, and leave it on disk after every epoch.
 
@@ -228,19 +265,20 @@ def train(training, run, bar):
     return history
 
 
-def describe(training, dataset, source):
+def describe(training, dataset, source, limit=None):
     """What ``config.json`` says of a run: the version, the data, every setting, and the protocol in words.
 
     Args:
         training: Training.
         dataset: datasets.Dataset, as loaded.
-        source: the name or the path that it was loaded by.
+        source, limit: what ``datasets.load`` was given.
     """
     return {
         "tinyvae": __version__,
         "dataset": {
             "name": dataset.name,
             "source": source,
+            "limit": limit,
             "digest": dataset.digest,
             "train_examples": len(dataset.train),
             "test_examples": len(dataset.test),

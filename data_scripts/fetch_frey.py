@@ -1,0 +1,22 @@
+"""Download the Frey faces (1 MB), or check the copy that is there.
+
+    python data_scripts/fetch_frey.py                      into the user's cache folder, where tinyvae looks anyway
+    python data_scripts/fetch_frey.py --data-dir FOLDER    into FOLDER/frey; then set TINYVAE_DATA=FOLDER
+
+Prints where the file lies. On failure it says why and ends with status 2.
+"""
+
+from pathlib import Path
+
+from tinyvae import console, downloads
+
+
+def main():
+    """Run the command."""
+    parser = console.Parser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="where to store it (default: the cache folder)")
+    print(*downloads.fetch("frey", parser.parse_args().data_dir), sep="\n")
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,43 @@
+"""Write scikit-learn's handwritten digits as an .npz file: an example of how tinyvae takes your own images.
+
+    python data_scripts/make_digits.py digits.npz
+    python -m tinyvae.train digits.npz
+
+The file holds x (1797, 8, 8) float32, the grey levels 0 to 16 divided by 16, and y (1797,) int64, the digits 0 to 9.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from tinyvae import console
+from tinyvae.errors import UserError
+
+
+def main():
+    """Run the command."""
+    parser = console.Parser(description=__doc__)
+    parser.add_argument("file", type=Path, nargs="?", default=Path("digits.npz"), help="default: %(default)s")
+    path = parser.parse_args().file
+    if path.suffix != ".npz":
+        parser.error(f"the file's name must end in .npz, not as in {path}")
+    digits = load_digits()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as stream:
+            np.savez_compressed(stream, x=(digits.images / 16).astype(np.float32), y=digits.target.astype(np.int64))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"{path}: it cannot be written ({error.strerror}). Name a file in another folder.") from None
+    finally:
+        if os.path.exists(temporary):
+            temporary.unlink()
+    print(path)
+
+
+if __name__ == "__main__":
+    console.run(main)
