@@ -52,6 +52,16 @@ def bernoulli_log_prob(x, logits):
     return (special.xlogy(x, p) + special.xlogy(1 - x, special.expit(-logits))).sum(axis=1), x - p
 
 
+def gaussian_log_prob(x, outputs, squash, floor):
+    x = np.repeat(x, len(outputs) // max(len(x), 1), axis=0)
+    a, t = np.split(outputs, 2, axis=1)
+    mean, logvar = special.expit(a) if squash else a, np.maximum(t, floor)
+    slope = mean * (1 - mean) if squash else 1
+    by_a = (x - mean) / np.exp(logvar) * slope
+    by_t = np.where(t > floor, ((x - mean) ** 2 / np.exp(logvar) - 1) / 2, 0)
+    return stats.norm.logpdf(x, mean, np.exp(logvar / 2)).sum(axis=1), np.concatenate([by_a, by_t], axis=1)
+
+
 def scale_rows(weights, rows):
     return np.diag(weights) @ rows
 

@@ -88,6 +88,18 @@ def test_bernoulli(N, K, D, dtype, seed, in_place):
     close(dtype, [logp.reshape(-1), residual], [expected_logp, expected_residual])
 
 
+@given(rows, samples, sizes, dtypes, seeds, st.booleans(), st.booleans())
+def test_gaussian_likelihood(N, K, D, dtype, seed, squash, in_place):
+    x, outputs = random_arrays(seed, dtype, (N, D), (N * K, 2 * D))
+    expected_logp, expected_derivative = oracles.gaussian_log_prob(*wide([x, outputs]), squash, -1.0)
+    logp = np.empty((N, K), dtype)
+    derivative = outputs if in_place else np.empty_like(outputs)
+    kernels.gaussian_log_prob(x, outputs, squash, -1.0, logp, derivative)
+    tolerance = {"rtol": TOLERANCE[dtype], "atol": 10 * TOLERANCE[dtype]}
+    np.testing.assert_allclose(logp.reshape(-1), expected_logp, **tolerance)
+    np.testing.assert_allclose(derivative, expected_derivative, **tolerance)
+
+
 @given(rows, sizes, dtypes, seeds)
 def test_row_kernels(R, D, dtype, seed):
     weights, array = random_arrays(seed, dtype, R, (R, D))

@@ -7,23 +7,27 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from tinyvae import bounds, gradcheck, problems
+from tinyvae.likelihoods import LIKELIHOODS, LOGVAR_FLOOR
 from tinyvae.mlp import mlp
 from tinyvae.model import Model, network
 from tinyvae.parameters import Parameters
 
 seeds = st.integers(0, 2**32 - 1)
+LABELS_AND_PRIORS = [{"n_labels": n, "prior": "normal"} for n in (0, 3)] + [{"n_labels": 3, "prior": "label"}]
+LABELS_AND_PRIORS += [{"n_labels": n, "prior": p, "n_components": 2} for p in ("mixture", "vamp") for n in (0, 3)]
 
 
 @st.composite
 def shapes(draw):
-    """A model of one to three stochastic layers, with one or two hidden layers each, with labels or none."""
+    """A model of one to three stochastic layers, of any likelihood and prior, with labels or none."""
     layers = draw(st.integers(1, 3))
     sizes = st.integers(1, 4)
     return {
         "data_dim": draw(st.integers(1, 5)),
         "latent": tuple(draw(sizes) for _ in range(layers)),
         "hidden": tuple(tuple(draw(st.lists(sizes, min_size=1, max_size=2))) for _ in range(layers)),
-        "n_labels": draw(st.sampled_from([0, 3])),
+        "likelihood": draw(st.sampled_from(list(LIKELIHOODS))),
+        **draw(st.sampled_from(LABELS_AND_PRIORS)),
     }
 
 
@@ -38,16 +42,28 @@ def random_model(seed, N=3, K=4, dtype=np.float64, scale=0.5, **shape):
     return model, params, x, noise, rng.integers(0, model.n_labels, N) if model.n_labels else None
 
 
+@pytest.mark.parametrize("objective", bounds.BOUNDS)
+@pytest.mark.parametrize("labels_and_prior", LABELS_AND_PRIORS, ids=str)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_gradients_of_the_whole_product(likelihood, layers, labels_and_prior, objective):
+    sizes = {"data_dim": 4, "latent": (3, 2, 1)[:layers], "hidden": ((3,), (2, 3), (2,))[:layers]}
+    for K in (1, 2, 5):
+        rng = np.random.default_rng(K)
+        problem = problems.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
+        assert max(gradcheck.check(problem).values()) < gradcheck.TOLERANCE, K
+
+
 @settings(max_examples=60)
 @given(shapes(), st.sampled_from([1, 2, 5]), st.sampled_from(list(bounds.BOUNDS)), seeds)
-def test_gradients(shape, K, objective, seed):
+def test_gradients_at_any_shape(shape, K, objective, seed):
     errors = gradcheck.check(problems.model(np.random.default_rng(seed), 2, K, objective, **shape))
     assert max(errors.values()) < gradcheck.TOLERANCE, errors
 
 
-@given(st.sampled_from([1, 2, 5]), st.sampled_from([0, 3]), seeds)
-def test_gradients_with_the_closed_form(K, n_labels, seed):
-    shape = {"data_dim": 4, "latent": (3,), "hidden": ((5,),), "n_labels": n_labels}
+@given(st.sampled_from([1, 2, 5]), st.sampled_from(LABELS_AND_PRIORS[:3]), seeds)
+def test_gradients_with_the_closed_form(K, labels_and_prior, seed):
+    shape = {"data_dim": 4, "latent": (3,), "hidden": ((5,),), **labels_and_prior}
     errors = gradcheck.check(problems.model(np.random.default_rng(seed), 2, K, closed_form_kl=True, **shape))
     assert max(errors.values()) < gradcheck.TOLERANCE, errors
 
@@ -64,7 +80,32 @@ def network_output(params, kind, l, row, y, n_labels):
     return mlp(np.concatenate([row, label])[None], params.layers(network(kind, l)))[0][0]
 
 
-@settings(max_examples=40)
+def log_likelihood(model, x, outputs):
+    """log p(x | z) of one example from the decoder's outputs, by SciPy."""
+    if model.likelihood == "bernoulli":
+        return (x * np.log(special.expit(outputs)) + (1 - x) * np.log(special.expit(-outputs))).sum()
+    mean, logvar = np.split(outputs, 2)
+    mean = special.expit(mean) if model.likelihood == "gaussian" else mean
+    return stats.norm.logpdf(x, mean, np.exp(np.maximum(logvar, LOGVAR_FLOOR) / 2)).sum()
+
+
+def log_prior(model, params, z, y):
+    """log p(z | y) of one z, by SciPy."""
+    if model.prior == "normal":
+        return stats.norm.logpdf(z).sum()
+    if model.prior == "label":
+        return stats.norm.logpdf(z, params["prior.mu"][y], np.exp(params["prior.logvar"][y] / 2)).sum()
+    if model.prior == "mixture":
+        weights = special.softmax(params["prior.logits"])
+        mu, logvar = params["prior.mu"], params["prior.logvar"]
+    else:
+        stats_of_inputs = mlp(params["prior.inputs"], params.layers(network("encoder", len(model.latent) - 1)))[0]
+        mu, logvar = np.split(stats_of_inputs, 2, axis=1)
+        weights = np.full(len(mu), 1 / len(mu))
+    return np.log(sum(w * np.exp(stats.norm.logpdf(z, m, np.exp(s / 2)).sum()) for w, m, s in zip(weights, mu, logvar)))
+
+
+@settings(max_examples=60)
 @given(shapes(), seeds)
 def test_log_weights_one_sample_at_a_time_by_scipy(shape, seed):
     model, params, x, noise, y = random_model(seed, N=2, K=3, **shape)
@@ -78,12 +119,11 @@ def test_log_weights_one_sample_at_a_time_by_scipy(shape, seed):
                 below = mu + np.sqrt(np.exp(logvar)) * eps[n, k]
                 log_q += stats.norm.logpdf(below, mu, np.sqrt(np.exp(logvar))).sum()
                 z.append(below)
-            log_p += stats.norm.logpdf(z[-1]).sum()
+            log_p += log_prior(model, params, z[-1], label)
             for l in range(1, len(z)):
                 mu, logvar = np.split(network_output(params, "decoder", l, z[l], label, model.n_labels), 2)
                 log_p += stats.norm.logpdf(z[l - 1], mu, np.sqrt(np.exp(logvar))).sum()
-            p = special.expit(network_output(params, "decoder", 0, z[0], label, model.n_labels))
-            log_p += (x[n] * np.log(p) + (1 - x[n]) * np.log(1 - p)).sum()
+            log_p += log_likelihood(model, x[n], network_output(params, "decoder", 0, z[0], label, model.n_labels))
             assert logw[n, k] == pytest.approx(log_p - log_q, rel=1e-9, abs=1e-9)
 
 

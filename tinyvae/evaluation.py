@@ -164,7 +164,8 @@ def evaluate(training, K, limit=None, on_block=None):
 
     Returns: a dict for JSON.
     """
-    images, labels = training.dataset.test[:limit], training.dataset.test_labels
+    images = training.dataset.test[:limit]
+    labels = training.labels(training.dataset.test_labels, slice(limit))
     weights = log_likelihood(training, images, labels, K, on_block)
     layers = latent_diagnostics(training, images, labels)
     values = weights.pop("log_likelihood")

@@ -1,8 +1,8 @@
-"""Drawing: the only file that imports matplotlib. Each function takes arrays, writes one PNG, whole or not at all.
+"""Drawing: the only file that imports matplotlib. Each function takes arrays and writes one PNG, whole or not at all.
 
-No display is needed and no global state is touched: figures are made by their class, not by pyplot. Images side by side
-are one array and one ``imshow``, so that 400 digits are drawn as fast as one, and each of their pixels is a whole number
-of dots of the file. Every function returns the matplotlib Figure that it wrote.
+No display is needed and no global state is touched: figures are made by their class, not by pyplot. Images side by
+side are one array and one ``imshow``, so that 400 digits are drawn as fast as one, and each of their pixels is a whole
+number of dots of the file. What is drawn is also returned, as a matplotlib Figure.
 """
 
 from pathlib import Path
@@ -28,6 +28,8 @@ MOST_DOTS = 8  # a pixel, along each side
 LEAST_SIDE = 18  # dots, of one image: room for its label
 PADDING = 10  # dots around everything
 GAP = 1  # pixels between images
+PAIR_GAP = 3  # pixels between pairs of an original and its reconstruction
+PAIRS = 10  # in a row
 TEXT = 9.5  # points
 HIDDEN = 0.1  # of the logarithmic axis of the curve may be out of view
 
@@ -39,16 +41,14 @@ def curve(path, samples_seen, train_bound, test_bound, *, bound_name="ELBO", tit
     """The bound against the number of training examples seen, on a logarithmic axis (AEVB, Figure 2).
 
     Points that are not finite, or at 0 examples, are left out. The first bounds may lie hundreds of nats under all
-    others: what would more than double the height of the picture may leave it at the bottom, see ``bound_limits``.
+    others: what would flatten the rest may leave the picture at the bottom, see ``bound_limits``.
 
     Args:
         path: of the PNG.
-        samples_seen, train_bound, test_bound: (E,) each, a point an evaluation; bounds in nats per example.
+        samples_seen, train_bound, test_bound: (E,) each, a point an evaluation, samples_seen rising; nats per example.
         bound_name: what the axis calls the bound.
         title: of the figure.
         published: (samples_seen, bound), (P,) each: a published test curve, drawn as open circles under ours; or None.
-
-    Returns: the Figure.
 
     Raises: ValueError if the arrays of a curve are not of one length.
     """
@@ -58,17 +58,17 @@ def curve(path, samples_seen, train_bound, test_bound, *, bound_name="ELBO", tit
 
     figure, axes = plot(title, height=500)
     marker = "." if len(test[0]) <= 20 else None
-    if len(theirs[0]):
-        axes.plot(*theirs, "o", mfc="none", color=PUBLISHED, ms=5, mew=1, label="published (test)", zorder=2)
-    axes.plot(*train, "--", color=TRAIN, marker=marker, lw=1.4, label="training", zorder=3)
     axes.plot(*test, "-", color=TEST, marker=marker, lw=2, label="test", zorder=4)
+    axes.plot(*train, "--", color=TRAIN, marker=marker, lw=1.4, label="training", zorder=3)
+    if published is not None:
+        axes.plot(*theirs, "o", mfc="none", color=PUBLISHED, ms=5, mew=1, label="published (test)", zorder=2)
     axes.set_xscale("log")
     limits = bound_limits([train, test, theirs], kept=test)
     if limits:
         axes.set_ylim(*limits)
     axes.set_xlabel("training examples seen")
     axes.set_ylabel(f"{bound_name} (nats per example)")
-    axes.legend(frameon=False, loc="lower right", fontsize=TEXT)
+    axes.legend(frameon=False, loc="best", fontsize=TEXT)
     save(figure, path)
     return figure
 
@@ -77,7 +77,7 @@ def visible_points(name, x, bound):
     """The points of a curve that a logarithmic axis can show: finite ones, x > 0."""
     x, bound = np.asarray(x, float), np.asarray(bound, float)
     if x.ndim != 1 or x.shape != bound.shape:
-        raise ValueError(f"{name}: a bound for each number of examples is needed, not shapes {x.shape} and {bound.shape}")
+        raise ValueError(f"{name}: a bound for each number of examples is needed, not {bound.shape} for {x.shape}")
     shown = np.isfinite(x) & np.isfinite(bound) & (x > 0)
     return x[shown], bound[shown]
 
@@ -85,8 +85,8 @@ def visible_points(name, x, bound):
 def bound_limits(curves, kept):
     """The limits of the vertical axis: everything, unless the start of the curves would flatten the rest.
 
-    The lower limit leaves at most the tenth of each curve that is lowest, measured along the logarithmic axis, out of
-    view, and only if that at least halves the range; never the end of the test curve.
+    At most the lowest tenth of each curve, measured along the logarithmic axis, is left out of view, and only if all
+    of it would take half as much height again; never the end of the test curve.
 
     Args:
         curves: list of (x, bound), each (P,), P >= 0.
@@ -101,7 +101,7 @@ def bound_limits(curves, kept):
     high = max(bound.max() for _, bound in curves)
     even = [np.interp(np.linspace(x[0], x[-1], 200), x, bound) for x, bound in curves]
     late = min([np.quantile(bounds, HIDDEN) for bounds in even] + list(kept[1][-1:]))
-    if high - low > 2 * (high - late):
+    if high - low > 1.5 * (high - late):
         low = late
     margin = max(0.06 * (high - low), 1e-3 * abs(high), 1e-3)
     return low - margin, high + margin
@@ -120,23 +120,24 @@ def mosaic(images, image_shape, columns, gap=GAP, background=1.0):
         gap: pixels between neighbours, none around the whole.
         background: the intensity of the gaps and of places without an image.
 
-    Returns: (R (H + gap) - gap, columns (W + gap) - gap) float64, where R = ceil(n / columns). The image i has its top left
-    pixel at ((i // columns) (H + gap), (i % columns) (W + gap)).
+    Returns: (R (H + gap) - gap, columns (W + gap) - gap) float64, where R = ceil(n / columns). The image i has its top
+    left pixel at ((i // columns) (H + gap), (i % columns) (W + gap)).
 
-    Raises: ValueError if the images are not n rows of H W pixels.
+    Raises: ValueError if the images are not n rows of H W pixels, or columns < 1.
     """
     images = checked_images(images, image_shape)
+    if columns < 1:
+        raise ValueError(f"at least one column is needed, not {columns}")
     H, W = image_shape
     rows = -(-len(images) // columns)
-    cells = np.full((rows * columns, H + gap, W + gap), background, dtype=float)
+    height, width = H + gap, W + gap
+    cells = np.full((rows * columns, height, width), background, dtype=float)
     cells[: len(images), :H, :W] = images.reshape(-1, H, W)
-    canvas = cells.reshape(rows, columns, H + gap, W + gap).swapaxes(1, 2).reshape(rows * (H + gap), columns * (W + gap))
-    return canvas[: canvas.shape[0] - gap, : canvas.shape[1] - gap]
+    canvas = cells.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
+    return canvas[: rows * height - gap, : columns * width - gap]
 
 
-def image_grid(
-    path, images, image_shape, *, rows=None, columns=None, row_labels=None, column_labels=None, gap=GAP, title=""
-):
+def image_grid(path, images, image_shape, *, rows=None, columns=None, row_labels=None, column_labels=None, title=""):
     """Images in a grid, row by row from the top left: black is 0, white is 1.
 
     Args:
@@ -146,10 +147,7 @@ def image_grid(
         rows, columns: images in a column and in a row; by default from the labels, else such that the grid is about
             as high as wide, and full if possible.
         row_labels, column_labels: a string or number for each row, each column, or None.
-        gap: pixels between neighbours.
         title: of the figure.
-
-    Returns: the Figure.
 
     Raises: ValueError if the images are not n rows of H W pixels, or do not fit the rows, columns and labels.
     """
@@ -165,29 +163,25 @@ def image_grid(
         if labels is not None and len(labels) != places:
             raise ValueError(f"{name}: {places} are needed, not {len(labels)}")
 
-    figure, axes, dots = draw_mosaic(mosaic(images, image_shape, columns, gap), image_shape, title)
+    figure, axes, dots = draw_mosaic(mosaic(images, image_shape, columns), image_shape, title)
     H, W = image_shape
     if row_labels is not None:
-        axes.set_yticks((H - 1) / 2 + (H + gap) * np.arange(needed), row_labels)
+        axes.set_yticks((H - 1) / 2 + (H + GAP) * np.arange(needed), row_labels)
     if column_labels is not None:
         axes.xaxis.tick_top()
-        axes.set_xticks((W - 1) / 2 + (W + gap) * np.arange(columns), column_labels)
+        axes.set_xticks((W - 1) / 2 + (W + GAP) * np.arange(columns), column_labels)
     fit(figure, axes, dots)
     save(figure, path)
     return figure
 
 
-def reconstructions(path, originals, reconstructions, image_shape, *, columns=10, title=""):
-    """Originals, each directly above its reconstruction.
+def reconstructions(path, originals, reconstructions, image_shape):
+    """Originals, each directly above its reconstruction, ten pairs in a row.
 
     Args:
         path: of the PNG.
         originals, reconstructions: (n, H W) intensities, as for ``image_grid``.
         image_shape: (H, W).
-        columns: pairs in a row.
-        title: of the figure.
-
-    Returns: the Figure.
 
     Raises: ValueError if the images are not n rows of H W pixels each.
     """
@@ -195,15 +189,14 @@ def reconstructions(path, originals, reconstructions, image_shape, *, columns=10
     if len(originals) != len(reconstructions):
         raise ValueError(f"{len(originals)} originals, but {len(reconstructions)} reconstructions")
     H, W = image_shape
-    # a pair is one image of the grid, with a line of the page between the two
-    pairs = np.concatenate([originals, np.ones((len(originals), W)), reconstructions], axis=1)
-    pair_shape = (2 * H + 1, W)
-    columns = min(columns, len(pairs))
-    gap = 3
-    figure, axes, dots = draw_mosaic(mosaic(pairs, pair_shape, columns, gap), image_shape, title)
-    tops = (2 * H + 1 + gap) * np.arange(-(-len(pairs) // columns))[:, None]
-    centres = tops + (H - 1) / 2 + [0, H + 1]
-    axes.set_yticks(centres.ravel(), ["original", "reconstruction"] * len(tops))
+    # a pair is one image of the mosaic, with a line of the page between the two
+    line = np.ones((len(originals), GAP * W))
+    pairs = np.concatenate([originals, line, reconstructions], axis=1)
+    pair_shape = (2 * H + GAP, W)
+    columns = min(PAIRS, len(pairs))
+    figure, axes, dots = draw_mosaic(mosaic(pairs, pair_shape, columns, PAIR_GAP), image_shape)
+    tops = (2 * H + GAP + PAIR_GAP) * np.arange(-(-len(pairs) // columns))[:, None]
+    axes.set_yticks((tops + (H - 1) / 2 + [0, H + GAP]).ravel(), ["original", "reconstruction"] * len(tops))
     fit(figure, axes, dots)
     save(figure, path)
     return figure
@@ -215,22 +208,19 @@ def manifold_grid(side=20):
     Args:
         side: points along each axis, at the quantiles (i + 1/2) / side.
 
-    Returns: (side², 2) float64, row by row of the picture: its top row has the largest z_2, its left column the least z_1.
+    Returns: (side², 2) float64, row by row of the picture: the largest z_2 at the top, the least z_1 at the left.
     """
     z = ndtri((np.arange(side) + 0.5) / side)
     return np.stack([np.tile(z, side), np.repeat(z[::-1], side)], axis=1)
 
 
-def manifold(path, images, image_shape, *, title=""):
+def manifold(path, images, image_shape):
     """The decoded ``manifold_grid`` as one seamless picture, with the quantiles of z along its sides.
 
     Args:
         path: of the PNG.
         images: (side², H W) intensities in the order of the grid, as for ``image_grid``.
         image_shape: (H, W).
-        title: of the figure.
-
-    Returns: the Figure.
 
     Raises: ValueError if the images are not n rows of H W pixels, or n is not a square.
     """
@@ -239,7 +229,7 @@ def manifold(path, images, image_shape, *, title=""):
     if side * side != len(images):
         raise ValueError(f"a square number of images is needed, not {len(images)}")
     canvas = mosaic(images, image_shape, side, gap=0)
-    figure, axes, dots = draw_mosaic(canvas, image_shape, title)
+    figure, axes, dots = draw_mosaic(canvas, image_shape)
     quantiles = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
     names = [f"{quantile:g}" for quantile in quantiles]
     axes.set_xticks(quantiles * canvas.shape[1] - 0.5, names)
@@ -268,7 +258,7 @@ def balanced_columns(n, image_shape):
     return full if max(full / ideal, ideal / full) < 1.5 else min(n, int(np.ceil(ideal)))
 
 
-def draw_mosaic(canvas, image_shape, title):
+def draw_mosaic(canvas, image_shape, title=""):
     """A figure with a mosaic in grey and nothing around it yet.
 
     Returns: (figure, axes, dots), dots = (height, width) of the mosaic in the file, whole multiples of its pixels.
@@ -277,11 +267,14 @@ def draw_mosaic(canvas, image_shape, title):
     dots = [pixels * max(enlarged, -(-LEAST_SIDE // side)) for pixels, side in zip(canvas.shape, image_shape)]
     figure = Figure(dpi=DPI)
     axes = figure.add_subplot(frame_on=False)
-    axes.imshow(canvas, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    # colours of our own, not a colour map: its table rounds some intensities to the level below
+    grey = np.rint(255 * np.clip(np.nan_to_num(canvas, nan=1.0), 0, 1)).astype(np.uint8)
+    # zorder: above the ends of the ticks
+    axes.imshow(np.repeat(grey[:, :, None], 3, axis=2), interpolation="nearest", aspect="auto", zorder=3)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.tick_params(length=0, labelsize=TEXT)
-    axes.set_title(title, fontsize=TEXT + 1.5)
+    set_title(axes, title)
     return figure, axes, dots
 
 
@@ -312,8 +305,6 @@ def latent(path, means, labels=None, *, title=""):
         labels: (M,) integers, or None.
         title: of the figure.
 
-    Returns: the Figure.
-
     Raises: ValueError if means or labels have another shape.
     """
     means = np.asarray(means, float)
@@ -327,7 +318,7 @@ def latent(path, means, labels=None, *, title=""):
 
     figure, axes = plot(title, height=700)
     style = {"s": np.clip(30_000 / max(len(means), 1), 6, 30), "alpha": 0.6, "linewidths": 0}
-    if labels is None:
+    if labels is None or len(means) == 0:
         axes.scatter(*means.T, color=TEST, **style)
     elif len(np.unique(labels)) <= len(COLOURS):
         scatter_classes(axes, means, labels, style)
@@ -342,7 +333,7 @@ def latent(path, means, labels=None, *, title=""):
 
 
 def scatter_classes(axes, means, labels, style):
-    """Points coloured by at most ten labels. In the order of the data: drawn label by label, the last would hide others."""
+    """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest."""
     names, index = np.unique(labels, return_inverse=True)
     axes.scatter(*means.T, c=np.array(COLOURS)[index], **style)
     for i, (name, colour) in enumerate(zip(names, COLOURS)):
@@ -362,12 +353,17 @@ def plot(title, height):
     """A figure of the width WIDTH with one pair of axes, and the axes."""
     figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, fontsize=TEXT + 1.5)
+    set_title(axes, title)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=TEXT)
     return figure, axes
+
+
+def set_title(axes, title):
+    """A title as it is: the name of a user's file may hold the signs of a formula."""
+    axes.set_title(title, fontsize=TEXT + 1.5, pad=8, parse_math=False)
 
 
 def save(figure, path):
