@@ -8,7 +8,7 @@ import pytest
 from scipy import special
 
 from tests.test_train import command
-from tinyvae import datasets, evaluation, noise, recipes
+from tinyvae import datasets, evaluation, noise, recipes, train
 from tinyvae.noise import Stream
 from tinyvae.recipes import Settings
 from tinyvae.runs import Run
@@ -109,6 +109,13 @@ def test_the_floor_of_the_variance_is_reported():
     state.params["decoder.1.b"][64:] = -100
     assert evaluation.floor_share(state, state.dataset.test, None) == 1
     assert evaluation.floor_share(trained(), state.dataset.test, None) is None
+
+
+def test_the_end_of_a_training_says_where_the_floor_binds():
+    summary = {"dataset": "x", "epochs": 1, "samples_seen": 1, "seconds": 1, "test_bound": 0, "train_bound": 0}
+    summary |= {"protocol": "", "variance_floor_share": 0.125}
+    assert "12.5 % of the decoder's variances are at their floor" in train.report(summary, "run", [])
+    assert "floor" not in train.report(summary | {"variance_floor_share": None}, "run", [])
 
 
 def test_the_command_says_it_in_words_and_in_numbers(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tinyvae import bounds, likelihoods, recipes, train
+from tinyvae import bounds, likelihoods, pictures, recipes, train, training
 from tinyvae.errors import UserError
 from tinyvae.runs import Run
 
@@ -92,9 +92,35 @@ def test_samples_seen_are_rounded_up_to_whole_epochs(tmp_path):
     assert run.config()["dataset"]["image_shape"] == [5, 3]
 
 
+def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_a_column_a_label(tmp_path):
+    words = ("--conditional", "--prior", "label", "--likelihood", "gaussian", "--recipe", "aevb", "--epochs", "2")
+    result = command("digits", *words, "--hidden", "16", "--out", "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    run = Run.open(tmp_path / "run")
+    arrays, _ = run.load_checkpoint()
+    assert run.config()["settings"]["conditional"] and arrays["params"].size == run.config()["parameters"]
+    assert imread(run.path / "figures/samples.png").std() > 0.05
+    state = training.load(run)
+    y = np.tile(np.arange(10), 3)
+    samples = pictures.prior_samples(state, 30, y, share=10)
+    assert samples.shape == (30, 64) and not np.allclose(samples[0], samples[1])
+    state.params["prior.mu"][:] = 0
+    state.params["prior.logvar"][:] = 0
+    state.params["decoder.0.W"][-10:] = 0  # nothing but the noise is left, which a row shares
+    samples = pictures.prior_samples(state, 30, y, share=10)
+    np.testing.assert_array_equal(samples[:9], samples[1:10])
+    assert not np.allclose(samples[0], samples[10])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["digits", "--estimator", "dreg"], "add --objective iwae"),
+        (["digits", "--objective", "iwae", "--estimator", "stl"], "biased"),
+        (["digits", "--prior", "label"], "add --conditional"),
+        (["digits", "--prior", "vamp", "--kl", "closed"], "leave it out"),
+        (["floats.npy", "--conditional", "--epochs", "1"], "has no labels"),
+        (["digits", "--stages", "9"], "from 1 to 8"),
         (["digits", "--epoch", "3"], "did you mean --epochs?"),
         (["mnis"], "mnist"),
         (["digits", "--epochs", "0"], "--epochs: a whole number above zero is needed, not 0"),

@@ -9,6 +9,7 @@ from tinyvae.noise import Stream
 SAMPLES = 100
 RECONSTRUCTIONS = 20
 MANIFOLD_SIDE = 20
+ROWS = 10  # noise vectors of a conditional model, each under every label
 
 
 def prior_samples(training, n, y=None, share=1):
@@ -30,6 +31,16 @@ def prior_samples(training, n, y=None, share=1):
     return model.decode(training.params, model.sample_prior(training.params, top[:, 0], u, y), below, y)
 
 
+def draw_samples(path, training):
+    """Samples from the prior; of a conditional model a row for each noise vector and a column for each label."""
+    C, shape = training.model.n_labels, training.dataset.image_shape
+    if not C:
+        figures.image_grid(path, prior_samples(training, SAMPLES), shape)
+        return
+    samples = prior_samples(training, ROWS * C, np.tile(np.arange(C), ROWS), share=C)
+    figures.image_grid(path, samples, shape, columns=C, column_labels=[str(label) for label in range(C)])
+
+
 def draw(run, training, history):
     """Write the figures of a run into its folder.
 
@@ -49,12 +60,13 @@ def draw(run, training, history):
         bound_name=training.settings.objective.upper(),
         title=dataset.name,
     )
-    figures.image_grid(run.figure_path("samples.png"), prior_samples(training, SAMPLES), shape)
+    draw_samples(run.figure_path("samples.png"), training)
     originals = to_float(dataset.test[:RECONSTRUCTIONS], params.flat.dtype)
-    mu, _ = model.encode(params, originals)
-    figures.reconstructions(run.figure_path("reconstructions.png"), originals, model.decode(params, mu), shape)
+    y = training.labels(dataset.test_labels, slice(RECONSTRUCTIONS))
+    mu, _ = model.encode(params, originals, y)
+    figures.reconstructions(run.figure_path("reconstructions.png"), originals, model.decode(params, mu, y=y), shape)
     names = ["curve.png", "samples.png", "reconstructions.png"]
-    if model.latent == (2,):
+    if model.latent == (2,) and not model.n_labels:  # with labels there is a manifold for each
         grid = figures.manifold_grid(MANIFOLD_SIDE).astype(params.flat.dtype)
         figures.manifold(run.figure_path("manifold.png"), model.decode(params, grid), shape)
         means, _ = model.encode(params, to_float(dataset.test, params.flat.dtype))

@@ -24,7 +24,7 @@ def main(argv=None):
     arguments = build_parser().parse_args(argv)
     settings = resolve(arguments)
     console.announce_compilation(arguments.quiet)
-    from tinyvae import datasets, training  # slow to import: only once the arguments are known to be right
+    from tinyvae import datasets, evaluation, training  # slow to import: only once the arguments are known to be right
     from tinyvae.runs import Run
 
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
@@ -41,6 +41,7 @@ def main(argv=None):
     with console.ProgressBar(settings.epochs * len(dataset.train), arguments.quiet) as bar:
         history = training.train(state, run, bar)
     summary = training.summarise(state, history)
+    summary["variance_floor_share"] = evaluation.floor_share(state, state.dataset.test, state.dataset.test_labels)
     run.write_summary(summary)
     from tinyvae import pictures
 
@@ -194,12 +195,14 @@ def free_folder(name):
 
 def report(summary, path, figures):
     """The short table at the end."""
+    share = summary["variance_floor_share"]
     lines = [
         f"{summary['dataset']}: {summary['epochs']} epochs, {summary['samples_seen']:,} examples seen, "
         f"{summary['seconds']:.0f} s",
         f"  test bound   {summary['test_bound']:10.2f} nats per example",
         f"  train bound  {summary['train_bound']:10.2f}",
         f"  protocol     {summary['protocol']}",
+        *([f"  note         {100 * share:.1f} % of the decoder's variances are at their floor"] if share else []),
         f"{path}/",
         "  config.json  history.csv  summary.json  checkpoint.npz",
         *(f"  figures/{name}" for name in figures),
