@@ -72,6 +72,7 @@ AEVB = Settings(
     epochs=18,
 )
 
+
 def iwae_epochs(stages):
     """The epochs of the first stages of IWAE's schedule: 1 + 3 + ... + 3^(stages - 1); 3,280 in all eight."""
     return (3**stages - 1) // 2
