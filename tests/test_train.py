@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tinyvae import bounds, likelihoods, pictures, recipes, train, training
+from tinyvae import bounds, likelihoods, options, pictures, recipes, training
 from tinyvae.errors import UserError
 from tinyvae.runs import Run
 
@@ -159,17 +159,17 @@ def test_help_is_fast_to_import_and_shows_defaults_and_examples(tmp_path):
 
 
 def test_recipes_are_the_start_and_options_override_them():
-    arguments = train.build_parser().parse_args(["mnist", "--recipe", "aevb", "--latent", "3", "--lr", "0.01"])
-    settings = train.resolve(arguments)
+    arguments = options.build_parser("", "").parse_args(["mnist", "--recipe", "aevb", "--latent", "3", "--lr", "0.01"])
+    settings = options.resolve(arguments)
     assert (settings.latent, settings.learning_rate) == ((3,), 0.01)
     assert (settings.optimiser, settings.initialisation, settings.binarise) == ("adagrad", "aevb", "none")
 
 
 def test_several_layers_and_iwae_are_sampled():
     for words in (["--objective", "iwae"], ["--latent", "3", "2", "--hidden", "5", "4"]):
-        assert train.resolve(train.build_parser().parse_args(["mnist", *words])).kl == "sampled"
+        assert options.resolve(options.build_parser("", "").parse_args(["mnist", *words])).kl == "sampled"
     with pytest.raises(UserError):
-        train.resolve(train.build_parser().parse_args(["mnist", "--objective", "iwae", "--kl", "closed"]))
+        options.resolve(options.build_parser("", "").parse_args(["mnist", "--objective", "iwae", "--kl", "closed"]))
 
 
 def test_the_choices_are_what_the_modules_offer():

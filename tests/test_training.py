@@ -97,7 +97,9 @@ def test_grey_levels_are_a_255th(digits):
 
 def test_divergence_names_epoch_step_and_quantity(digits):
     state = Training(replace(SMALL, optimiser="sgd", learning_rate=1e30), digits)
-    with pytest.raises(DivergenceError, match=r"is (nan|inf|-inf) in epoch 1, step \d+.*smaller step than --lr 1e\+30"):
+    with pytest.raises(
+        DivergenceError, match=r"(?s)is (nan|inf|-inf) in epoch 1, step \d+.*smaller step than --lr 1e\+30"
+    ):
         state.run_epoch()
 
 

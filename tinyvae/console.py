@@ -7,9 +7,10 @@ import argparse
 import difflib
 import math
 import re
+import signal
 import sys
 
-from tinyvae.errors import DivergenceError, UserError
+from tinyvae.errors import DivergenceError, Interrupted, UserError
 
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -66,9 +67,30 @@ def run(main):
     except DivergenceError as error:
         print(f"stopped: {error}", file=sys.stderr)
         sys.exit(FAILURE)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+class DeferredInterrupt:
+    """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not."""
+
+    def __enter__(self):
+        self.asked = False
+        self._previous = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_):
+        signal.signal(signal.SIGINT, self._previous)
+
+    def check(self):
+        """Raise errors.Interrupted if Ctrl-C was pressed."""
+        if self.asked:
+            raise Interrupted
+
+    def _note(self, *_):
+        self.asked = True
+        signal.signal(signal.SIGINT, self._previous)
 
 
 def announce_compilation(quiet=False):
@@ -95,15 +117,22 @@ class ProgressBar:
     Args:
         total: examples to be seen in all.
         quiet: show nothing.
+        seen: examples that were seen before.
     """
 
-    def __init__(self, total, quiet=False):
+    def __init__(self, total, quiet=False, seen=0):
         from tqdm import tqdm
 
         self.live = sys.stderr.isatty() and not quiet
         self.quiet = quiet
         self.bar = tqdm(
-            total=total, unit=" examples", unit_scale=True, disable=not self.live, dynamic_ncols=True, smoothing=0.05
+            total=total,
+            initial=seen,
+            disable=not self.live,
+            unit=" examples",
+            unit_scale=True,
+            dynamic_ncols=True,
+            smoothing=0.05,
         )
         self.label, self.bound, self.test_bound = "", None, None
 

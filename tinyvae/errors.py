@@ -15,3 +15,7 @@ class RunError(UserError):
 
 class DivergenceError(Exception):
     """A number stopped being finite during training; a command prints it and exits with status 1."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, taken between two steps of training, where everything is whole; exit status 130."""

@@ -3,7 +3,8 @@
 A run saves its ``Settings`` whole; there is no other place where a default could hide.
 """
 
-from dataclasses import dataclass, replace
+import itertools
+from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Settings:
         epochs: visits to every training example.
         seed: of everything random.
         dtype: "float32" or "float64".
+        raised_from: earlier lengths, in epochs, of a run that was made longer when it was resumed.
     """
 
     latent: tuple[int, ...] = (20,)
@@ -55,12 +57,25 @@ class Settings:
     epochs: int = 20
     seed: int = 0
     dtype: str = "float32"
+    raised_from: tuple[int, ...] = ()
 
     @classmethod
     def from_dict(cls, values):
-        """Settings from what JSON made of ``dataclasses.asdict``; TypeError for other names than the attributes."""
-        latent, hidden = tuple(values["latent"]), tuple(tuple(units) for units in values["hidden"])
-        return cls(**{**values, "latent": latent, "hidden": hidden})
+        """Settings from what JSON made of ``dataclasses.asdict``.
+
+        Raises: KeyError, TypeError or ValueError for names, types or values that no settings have.
+        """
+        lists = {name: tuple(values[name]) for name in ("latent", "raised_from")}
+        settings = cls(**{**values, **lists, "hidden": tuple(map(tuple, values["hidden"]))})
+        for field in fields(cls):
+            value, allowed = getattr(settings, field.name), CHOICES.get(field.name)
+            if type(value) is not type(field.default) or (allowed and value not in allowed):
+                raise ValueError(f"{field.name} is {value!r}")
+        sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden)]
+        sizes += [settings.components, settings.samples, settings.batch_size, settings.epochs]
+        if not all(type(size) is int and size > 0 for size in sizes) or len(settings.latent) != len(settings.hidden):
+            raise ValueError(f"a size is not a whole number above zero, in {settings}")
+        return settings
 
 
 AEVB = Settings(

@@ -159,6 +159,10 @@ class Run:
         """
         write_checkpoint(self.path / CHECKPOINT, arrays, state)
 
+    def has_checkpoint(self):
+        """Whether a checkpoint was written already."""
+        return os.path.lexists(self.path / CHECKPOINT)
+
     def load_checkpoint(self):
         """The arrays and the state of ``checkpoint.npz``, as they were saved.
 

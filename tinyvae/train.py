@@ -5,186 +5,105 @@ examples:
   python -m tinyvae.train mnist                     the default recipe: 20 epochs, about a minute
   python -m tinyvae.train mnist --latent 2          with pictures of the two-dimensional latent space
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000
+  python -m tinyvae.train --resume runs/mnist       go on where it stopped
   python -m tinyvae.train my_images.npy --hidden 200,200 --epochs 50 --out runs/mine
 """
 
-import argparse
 import dataclasses
 import itertools
 import math
+import sys
 from pathlib import Path
 
-from tinyvae import console
-from tinyvae.errors import UserError
-from tinyvae.recipes import CHOICES, LEAST_EXAMPLES, RECIPES, iwae_epochs
+from tinyvae import console, options
+from tinyvae.errors import DivergenceError, RunError, UserError
+from tinyvae.recipes import LEAST_EXAMPLES
 
 
 def main(argv=None):
     """Parse the arguments, load, train, write the run's folder, and say what was learned."""
-    arguments = build_parser().parse_args(argv)
-    settings = resolve(arguments)
-    console.announce_compilation(arguments.quiet)
-    from tinyvae import datasets, evaluation, training  # slow to import: only once the arguments are known to be right
-    from tinyvae.runs import Run
-
-    dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
-    least = arguments.samples_seen or (LEAST_EXAMPLES if uses_default_length(arguments) else 0)
-    epochs = math.ceil(least / len(dataset.train))
-    if arguments.samples_seen or epochs > settings.epochs:
-        settings = dataclasses.replace(settings, epochs=epochs)
-    state = training.Training(settings, dataset)
-    run = Run.create(
-        arguments.out or free_folder(dataset.name),
-        training.describe(state, dataset, arguments.dataset, arguments.limit),
-        arguments.overwrite,
-    )
-    with console.ProgressBar(settings.epochs * len(dataset.train), arguments.quiet) as bar:
-        history = training.train(state, run, bar)
-    summary = training.summarise(state, history)
-    summary["variance_floor_share"] = evaluation.floor_share(state, state.dataset.test, state.dataset.test_labels)
-    run.write_summary(summary)
-    from tinyvae import pictures
-
-    names = pictures.draw(run, state, history)
+    arguments = options.build_parser(*__doc__.split("\n\n")).parse_args(argv)
+    run, state, history = resume(arguments) if arguments.resume else start(arguments)
+    try:
+        history = fit(run, state, history, arguments)
+        names = finish(run, state, history)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"go on with: python -m tinyvae.train --resume {run.path}") from None
+    except DivergenceError as error:
+        kept = f"\n{run.path} keeps the last checkpoint before it." if run.has_checkpoint() else ""
+        raise DivergenceError(f"{error}{kept}") from None
     if not arguments.quiet:
-        print(report(summary, run.path, names))
+        print(report(run.read_json("summary.json"), run.path, names))
     return 0
 
 
-def build_parser():
-    """All arguments; those of the settings default to None, so that a recipe's value shows where none was given."""
-    description, examples = __doc__.split("\n\n")
-    parser = console.Parser(prog="python -m tinyvae.train", description=description, epilog=examples)
-    parser.add_argument(
-        "dataset", help="mnist, frey, digits, or a file: .npy with (N, D) or (N, H, W), .npz with x and y"
-    )
-    default = RECIPES["default"]
+def start(arguments):
+    """A new run as the arguments describe it: (runs.Run, training.Training, no history yet)."""
+    if not arguments.dataset:
+        raise UserError("name a data set, as in: python -m tinyvae.train digits (or --resume DIR; --help says more)")
+    settings = options.resolve(arguments)
+    console.announce_compilation(arguments.quiet)
+    from tinyvae import datasets, training  # slow to import: only once the arguments are known to be right
+    from tinyvae.runs import Run
 
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(default.latent)}"
-    )
-    model.add_argument(
-        "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the tanh layers {show(default.hidden[0])}"
-    )
-
-    add_choice(model, "likelihood", "of the data")
-    add_choice(model, "prior", "of the uppermost layer")
-    model.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
-    model.add_argument("--conditional", action="store_true", help="condition all networks on the labels")
-
-    objective = parser.add_argument_group("objective")
-    add_choice(objective, "objective", "the bound to maximise")
-    add_choice(objective, "kl", "take the KL divergence in closed form, or sampled")
-    objective.add_argument("--samples", type=console.positive, metavar="K", help=f"samples of z an example {show(1)}")
-    add_choice(objective, "estimator", "of the encoder's gradient")
-    add_choice(objective, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
-
-    fitting = parser.add_argument_group("fitting")
-    fitting.add_argument(
-        "--recipe", choices=RECIPES, default="default", help="named settings; other options override it"
-    )
-    length = fitting.add_mutually_exclusive_group()
-    length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
-    length.add_argument(
-        "--epochs", type=console.positive, help=f"visits to every example {show(default.epochs)}, more on small data"
-    )
-    length.add_argument(
-        "--samples-seen", type=console.positive, metavar="N", help="or: examples to see, in whole epochs"
-    )
-    fitting.add_argument(
-        "--batch-size", type=console.positive, metavar="B", help=f"minibatch {show(default.batch_size)}"
-    )
-    add_choice(fitting, "optimiser", "the step's rule")
-    fitting.add_argument("--lr", type=console.rate, help=f"the largest step {show(default.learning_rate)}")
-    add_choice(fitting, "schedule", "how the step changes over the run")
-    add_choice(fitting, "initialisation", "of the weights")
-    fitting.add_argument("--seed", type=console.seed, metavar="S", help=f"of everything random {show(default.seed)}")
-    add_choice(fitting, "dtype", "of all numbers")
-
-    files = parser.add_argument_group("files")
-    files.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free]")
-    files.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
-    files.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
-    )
-    files.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
-    files.add_argument("--quiet", action="store_true", help="print errors only")
-    return parser
+    dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
+    epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
+    if options.uses_default_length(arguments):
+        epochs = max(epochs, math.ceil(LEAST_EXAMPLES / len(dataset.train)))
+    state = training.Training(dataclasses.replace(settings, epochs=epochs), dataset, arguments.threads)
+    config = training.describe(state, dataset, arguments.dataset, arguments.limit)
+    run = Run.create(arguments.out or free_folder(dataset.name), config, arguments.overwrite)
+    return run, state, []
 
 
-def stages(text):
-    """A number of stages."""
-    if text not in tuple("12345678"):
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to 8 is needed, not {text}")
-    return int(text)
+def resume(arguments):
+    """The run that --resume names, where it stopped: (runs.Run, training.Training, the rows of the history)."""
+    from tinyvae import training
+    from tinyvae.runs import CONFIG, Run
+
+    run = Run.open(arguments.resume)
+    console.announce_compilation(arguments.quiet)
+    state = training.load(run, arguments.data_dir, arguments.threads, arguments.dataset, must_have_begun=False)
+    options.require_same(state.settings, arguments)
+    history = run.history()[: state.epoch] if state.epoch else []
+    if [row["epoch"] for row in history] != list(range(1, state.epoch + 1)):
+        raise RunError(f"{run.path}/history.csv does not have a row for each of the {state.epoch} epochs that are done")
+    epochs = options.given_epochs(arguments, len(state.dataset.train)) or state.settings.epochs
+    if epochs < state.settings.epochs:
+        raise UserError(f"the run in {run.path} has {state.settings.epochs} epochs: --resume can only raise that")
+    if epochs > state.settings.epochs:
+        state.extend(epochs)
+        run.write_json(CONFIG, run.config() | training.describe_settings(state))
+    return run, state, history
 
 
-def add_choice(group, name, text):
-    """An option that takes one of a setting's ``CHOICES``."""
-    group.add_argument(f"--{name}", choices=CHOICES[name], help=f"{text} {show(getattr(RECIPES['default'], name))}")
+def fit(run, state, history, arguments):
+    """Train to the end of the run; returns all rows of the history."""
+    from tinyvae import training
+
+    total = state.settings.epochs * len(state.dataset.train)
+    with (
+        console.ProgressBar(total, arguments.quiet, state.samples_seen) as bar,
+        console.DeferredInterrupt() as interrupt,
+    ):
+        return training.train(state, run, bar, history, arguments.checkpoint_every, interrupt.check)
 
 
-def show(default):
-    """A default as the help shows it."""
-    return f"[{','.join(map(str, default)) if isinstance(default, tuple) else default}]"
+def finish(run, state, history):
+    """Write the summary and, if that can be done, the figures; returns the names of these."""
+    from tinyvae import evaluation, training
 
+    summary = training.summarise(state, history)
+    summary["variance_floor_share"] = evaluation.floor_share(state, state.dataset.test, state.dataset.test_labels)
+    run.write_summary(summary)
+    try:
+        from tinyvae import pictures
 
-def units(text):
-    """Layer sizes, separated by commas."""
-    return tuple(console.positive(part) for part in text.split(","))
-
-
-def resolve(arguments):
-    """The recipe's settings with what the arguments override.
-
-    Raises: UserError for options that do not go together.
-    """
-    recipe = RECIPES[arguments.recipe]
-    given = {
-        "latent": arguments.latent and tuple(arguments.latent),
-        "hidden": arguments.hidden and tuple(arguments.hidden),
-        "learning_rate": arguments.lr,
-        "epochs": iwae_epochs(arguments.stages) if arguments.stages else arguments.epochs,
-        "conditional": arguments.conditional or None,
-    }
-    for name in ("samples", "components", "batch_size", "seed", *CHOICES):
-        given[name] = getattr(arguments, name)
-    settings = dataclasses.replace(recipe, **{name: value for name, value in given.items() if value is not None})
-    if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
-        hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)
-        settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
-    closed = settings.objective == "elbo" and len(settings.latent) == 1 and settings.prior in ("normal", "label")
-    if not closed or settings.estimator != "standard":
-        settings = dataclasses.replace(settings, kl=arguments.kl or "sampled")
-    require_sense(settings, closed)
-    return settings
-
-
-def require_sense(settings, closed):
-    """Raise a UserError for settings that do not go together; ``closed`` says whether the KL has a closed form."""
-    if len(settings.hidden) != len(settings.latent):
-        raise UserError(
-            f"--latent names {len(settings.latent)} stochastic layers, --hidden has units for {len(settings.hidden)}: "
-            "give a comma-separated list of units for each, as in --latent 100 50 --hidden 200,200 100,100"
-        )
-    if settings.kl == "closed" and not closed:
-        raise UserError(
-            "--kl closed goes with --objective elbo, one stochastic layer and --prior normal or label: leave it out"
-        )
-    if settings.kl == "closed" and settings.estimator != "standard":
-        raise UserError(f"--estimator {settings.estimator} is for sampled divergences: leave --kl closed out")
-    if settings.estimator == "dreg" and settings.objective != "iwae":
-        raise UserError("--estimator dreg is for importance weights: add --objective iwae, or use --estimator stl")
-    if settings.estimator == "stl" and settings.objective != "elbo":
-        raise UserError("--estimator stl is biased under --objective iwae: use --estimator dreg, or --objective elbo")
-    if settings.prior == "label" and not settings.conditional:
-        raise UserError("--prior label is learned for each label: add --conditional")
-
-
-def uses_default_length(arguments):
-    """Whether nothing was said about the length of the run."""
-    return arguments.recipe == "default" and arguments.epochs is None and arguments.stages is None
+        return pictures.draw(run, state, history)
+    except Exception as error:  # whatever it is: all numbers are on disk, and a picture is not worth a run
+        cause = f"{type(error).__name__}: {error}"
+        print(f"warning: not all figures were drawn ({cause}); the run itself is complete", file=sys.stderr)
+        return []
 
 
 def free_folder(name):

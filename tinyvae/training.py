@@ -18,8 +18,8 @@ from tinyvae import __version__, datasets, noise
 from tinyvae.binarisation import binarise, draw
 from tinyvae.bounds import BOUNDS, ESTIMATORS
 from tinyvae.datasets import to_float
-from tinyvae.errors import DataError, DivergenceError, RunError, UserError
-from tinyvae.likelihoods import LIKELIHOODS
+from tinyvae.errors import DataError, DivergenceError, Interrupted, RunError, UserError
+from tinyvae.likelihoods import LIKELIHOODS, LOGVAR_FLOOR
 from tinyvae.model import Model, network
 from tinyvae.noise import Stream
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES
@@ -27,6 +27,12 @@ from tinyvae.parameters import Parameters, initialise
 from tinyvae.recipes import Settings
 
 EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
+GAUSSIAN_ADVICE = (
+    "; or, if some pixels hardly ever change, leave them out or add noise to them: their variances fall to the floor "
+    f"of {math.exp(LOGVAR_FLOOR):.1e}, where the bound is steepest"
+)
+# The attributes of Training that say how far it has come.
+PROGRESS = {"epoch": int, "position": int, "step": int, "samples_seen": int, "epoch_total": float, "seconds": float}
 QUIET = {"over": "ignore", "invalid": "ignore"}  # divergence is detected on the bound and the parameters
 
 
@@ -47,6 +53,8 @@ class Training:
         model, params: the model's shape and its parameters.
         dataset: the data as trained on, with all drawn that is drawn once (binarisation.py).
         epoch, step, samples_seen: how many are done.
+        position, epoch_total: how many examples of the present epoch are done, and the sum of their bounds.
+        seconds: spent in training so far.
         pool: the threads, in which NumPy does not warn of overflow.
 
     Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
@@ -61,7 +69,8 @@ class Training:
         self._initialise(dataset)
         options = {} if settings.optimiser == "sgd" else {"epsilon": settings.epsilon}
         self.optimiser = OPTIMISERS[settings.optimiser](self.params.flat.size, self.params.flat.dtype, **options)
-        self.epoch = self.step = self.samples_seen = 0
+        self.epoch = self.step = self.samples_seen = self.position = 0
+        self.epoch_total = self.seconds = 0.0
         self.threads = threads or available_cores()
         self._grads = [self.params.with_flat(np.empty_like(self.params.flat)) for _ in range(self.threads)]
         self._bound = BOUNDS[settings.objective]
@@ -83,6 +92,8 @@ class Training:
     def run_epoch(self, on_step=None):
         """Visit every training example once, in a random order, a step for each minibatch.
 
+        Where an earlier call was left by an exception of ``on_step``, this one goes on from there.
+
         Args:
             on_step: called with (examples, bound) after each step: how many, and the mean of their bounds in nats.
 
@@ -92,17 +103,18 @@ class Training:
         """
         settings, N = self.settings, len(self.dataset.train)
         order = noise.permutation(N, settings.seed, Stream.ORDER, self.epoch)
-        total = 0.0
         with threadpool_limits(1, "blas"), np.errstate(**QUIET):
-            for start in range(0, N, settings.batch_size):
+            for start in range(self.position, N, settings.batch_size):
                 rows = order[start : start + settings.batch_size]
                 factor = SCHEDULES[settings.schedule](self.epoch + start / N, settings.epochs)
                 bound = self._step(rows, settings.learning_rate * factor)
-                total += bound
+                self.position += len(rows)
+                self.epoch_total += bound
                 if on_step:
                     on_step(len(rows), bound / len(rows))
-        self.epoch += 1
-        return total / N
+        mean = self.epoch_total / N
+        self.epoch, self.position, self.epoch_total = self.epoch + 1, 0, 0.0
+        return mean
 
     def test_bound(self):
         """The objective on the test set, in nats per example, with the same noise whenever it is asked for."""
@@ -121,7 +133,7 @@ class Training:
         """All that a checkpoint must hold to go on from here: ({name: array}, {name: number or string})."""
         arrays = {"params": self.params.flat}
         arrays |= {f"optimiser.{name}": array for name, array in self.optimiser.state.items()}
-        return arrays, {"epoch": self.epoch, "step": self.step, "samples_seen": self.samples_seen}
+        return arrays, {name: getattr(self, name) for name in PROGRESS}
 
     def restore(self, arrays, state):
         """Take over what ``state`` gave; RunError if it belongs to another model."""
@@ -132,7 +144,13 @@ class Training:
                 raise RunError(f"the checkpoint is of another model: {name} is {shapes[1]} there and {shapes[0]} here")
         for name, array in own.items():
             array[...] = arrays[name]
-        self.epoch, self.step, self.samples_seen = (int(state[name]) for name in ("epoch", "step", "samples_seen"))
+        for name, kind in PROGRESS.items():
+            setattr(self, name, kind(state[name]))
+
+    def extend(self, epochs):
+        """Raise the length of the run; the schedule of the steps is from now on that of the new length."""
+        earlier = (*self.settings.raised_from, self.settings.epochs)
+        self.settings = dataclasses.replace(self.settings, epochs=epochs, raised_from=earlier)
 
     def _step(self, rows, rate):
         """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
@@ -176,8 +194,10 @@ class Training:
     def _require_finite(self, number, name):
         if not math.isfinite(number):
             raise DivergenceError(
-                f"the {name} is {number} in epoch {self.epoch + 1}, step {self.step + 1}: training diverged; "
-                f"try a smaller step than --lr {self.settings.learning_rate:g}"
+                f"the {name} is {number} in epoch {self.epoch + 1}, step {self.step + 1}: training diverged\n"
+                f"Try a smaller step than --lr {self.settings.learning_rate:g}"
+                + (GAUSSIAN_ADVICE if self.settings.likelihood.startswith("gaussian") else "")
+                + "."
             )
 
 
@@ -212,56 +232,75 @@ def check(settings, dataset):
             )
 
 
-def load(run, data_dir=None, threads=None):
+def load(run, data_dir=None, threads=None, source=None, must_have_begun=True):
     """The Training that a run's folder holds: its settings, its data, its last checkpoint.
 
     Args:
         run: runs.Run.
         data_dir: where to look for the data first.
-        threads: as for ``Training``.
+        threads: as for ``Training``; by default as many as the run had, so that it goes on bit for bit.
+        source: where the data are now, if they have moved.
+        must_have_begun: False to take a run without a checkpoint at its beginning, and not for an error.
 
     Raises: RunError if the folder is damaged, DataError if the data are not those of the run.
     """
     config = run.config()
     try:
         settings, about = Settings.from_dict(config["settings"]), config["dataset"]
-        source, limit, digest = about["source"], about["limit"], about["digest"]
+        limit, digest = about["limit"], about["digest"]
+        source, threads = source or about["source"], threads or int(config["threads"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run.path}/config.json is not the config of a run ({error!r})") from None
     dataset = datasets.load(source, data_dir, limit)
     if dataset.digest != digest:
-        raise DataError(f"{source} has changed since the run in {run.path} was trained: bring the old data back")
+        raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
     training = Training(settings, dataset, threads)
-    training.restore(*run.load_checkpoint())
+    if must_have_begun or run.has_checkpoint():
+        training.restore(*run.load_checkpoint())
     return training
 
 
-def train(training, run, bar):
-    """Train to the end of the run, and leave it on disk after every epoch.
+def train(training, run, bar, history=(), checkpoint_every=1, check_interrupt=lambda: None):
+    """Train to the end of the run, and leave it on disk as it goes: the history every epoch, and checkpoints.
 
     Args:
         training: Training.
         run: runs.Run to write the history and the checkpoints into.
         bar: console.ProgressBar.
+        history: the rows of the epochs that are done.
+        checkpoint_every: epochs from one checkpoint to the next; there is always one at the end.
+        check_interrupt: called after each step; errors.Interrupted out of it ends the run after a checkpoint.
 
     Returns: the rows of the history, a dict an epoch.
     """
-    history = []
-    started = time.perf_counter()
-    for epoch in range(training.epoch + 1, training.settings.epochs + 1):
-        bar.start_epoch(epoch, training.settings.epochs)
-        train_bound = training.run_epoch(bar.step)
-        row = {
-            "epoch": epoch,
-            "samples_seen": training.samples_seen,
-            "train_bound": train_bound,
-            "test_bound": training.test_bound(),
-            "seconds": time.perf_counter() - started,
-        }
-        history.append(row)
-        bar.end_epoch(row)
-        run.write_history(history)
+    history = list(history)
+    started = time.perf_counter() - training.seconds
+
+    def on_step(examples, bound):
+        training.seconds = time.perf_counter() - started
+        bar.step(examples, bound)
+        check_interrupt()
+
+    try:
+        while training.epoch < training.settings.epochs:
+            bar.start_epoch(training.epoch + 1, training.settings.epochs)
+            train_bound, test_bound = training.run_epoch(on_step), training.test_bound()
+            training.seconds = time.perf_counter() - started
+            bounds = {"train_bound": train_bound, "test_bound": test_bound}
+            row = {
+                "epoch": training.epoch,
+                "samples_seen": training.samples_seen,
+                **bounds,
+                "seconds": training.seconds,
+            }
+            history.append(row)
+            bar.end_epoch(row)
+            run.write_history(history)
+            if training.epoch % checkpoint_every == 0 or training.epoch == training.settings.epochs:
+                run.save_checkpoint(*training.state())
+    except Interrupted:
         run.save_checkpoint(*training.state())
+        raise
     return history
 
 
@@ -277,17 +316,22 @@ def describe(training, dataset, source, limit=None):
         "tinyvae": __version__,
         "dataset": {
             "name": dataset.name,
-            "source": source,
+            "source": source if source in datasets.NAMES else os.path.abspath(source),
             "limit": limit,
             "digest": dataset.digest,
             "train_examples": len(dataset.train),
             "test_examples": len(dataset.test),
             "image_shape": dataset.image_shape,
         },
-        "settings": dataclasses.asdict(training.settings),
+        "threads": training.threads,
         "parameters": training.params.flat.size,
-        "protocol": protocol(training.settings),
+        **describe_settings(training),
     }
+
+
+def describe_settings(training):
+    """The part of ``config.json`` that changes when a run is made longer."""
+    return {"settings": dataclasses.asdict(training.settings), "protocol": protocol(training.settings)}
 
 
 def protocol(settings):
@@ -296,8 +340,9 @@ def protocol(settings):
     bound = settings.objective.upper()
     if settings.objective == "elbo":
         bound += " (closed-form KL)" if settings.kl == "closed" else " (sampled KL)"
+    raised = f" (raised from {', '.join(map(str, settings.raised_from))})" if settings.raised_from else ""
     return (
-        f"{bound}, K = {settings.samples}, {binarisation[settings.binarise]}, {settings.epochs} epochs, "
+        f"{bound}, K = {settings.samples}, {binarisation[settings.binarise]}, {settings.epochs} epochs{raised}, "
         f"minibatch {settings.batch_size}, {settings.optimiser} at {settings.learning_rate:g} ({settings.schedule}), "
         f"seed {settings.seed}"
     )
