@@ -149,7 +149,7 @@ def test_data_that_have_changed_are_refused(tmp_path):
     assert command("mine.npy", *quick, cwd=tmp_path).returncode == 0
     np.save(tmp_path / "mine.npy", images[::-1])
     result = command("run", cwd=tmp_path, module="tinyvae.evaluate")
-    assert result.returncode == 2 and "mine.npy has changed since" in result.stderr
+    assert result.returncode == 2 and "mine.npy holds other data than the run" in result.stderr
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
