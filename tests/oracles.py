@@ -4,6 +4,18 @@ import numpy as np
 from scipy import special, stats
 
 
+def product(x, W):
+    return np.einsum("ni,ij->nj", x, W)
+
+
+def weight_gradient(x, da):
+    return np.einsum("ni,nj->ij", x, da)
+
+
+def input_gradient(da, W):
+    return np.einsum("nj,ij->ni", da, W)
+
+
 def affine(x, W, b):
     return x @ W + b
 
@@ -32,6 +44,21 @@ def gaussian_sample(mu, logvar, eps):
 
 def gaussian_sample_gradient(dz, eps, sigma):
     return dz.sum(axis=1), (dz * sigma[:, None] * eps / 2).sum(axis=1)
+
+
+def gaussian_log_posterior(logvar, eps):
+    sigma = np.exp(logvar / 2)[:, None]
+    return stats.norm.logpdf(sigma * eps, 0, sigma).sum(axis=2)
+
+
+def gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma):
+    by_path = -dpath[:, :, None] * eps / sigma[:, None], -dpath[:, :, None] * eps**2 / 2
+    directly = ddirect[:, :, None] * eps / sigma[:, None], ddirect[:, :, None] * (eps**2 - 1) / 2
+    return [(a + b).sum(axis=1) for a, b in zip(by_path, directly)]
+
+
+def standard_normal_log_density(z):
+    return stats.norm.logpdf(z).sum(axis=2)
 
 
 def gaussian_log_density(z, mu, logvar):
@@ -68,6 +95,10 @@ def scale_rows(weights, rows):
 
 def sigmoid(logits):
     return special.expit(logits)
+
+
+def add(total, addition):
+    return total + addition
 
 
 def sgd_update(theta, g, velocity, rate, momentum):

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tinyvae import recipes
-from tinyvae.binarisation import MODES, binarise, draw
+from tinyvae import noise, recipes
+from tinyvae.binarisation import MODES, binarise
 from tinyvae.datasets import Dataset
 from tinyvae.errors import DataError
 from tinyvae.noise import Stream
@@ -41,13 +41,13 @@ def test_modes():
 def test_draws_do_not_depend_on_chunks_but_on_the_seed():
     first = binarise(GREY, "static", 1).train
     p = (GREY.train[7000:7003] / 255).astype(np.float32)
-    np.testing.assert_array_equal(draw(p, 1, Stream.BINARISATION, first_example=7000), first[7000:7003])
+    np.testing.assert_array_equal(noise.bernoulli(p, 1, Stream.BINARISATION, first_example=7000), first[7000:7003])
     assert not np.array_equal(first, binarise(GREY, "static", 2).train)
 
 
 def test_each_step_draws_anew():
     p = np.full((50, 20), 0.5, np.float32)
-    first, again, later = (draw(p, 1, Stream.BINARISATION, step) for step in (0, 0, 1))
+    first, again, later = (noise.bernoulli(p, 1, Stream.BINARISATION, step) for step in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert 0.4 < np.mean(first != later) < 0.6
     assert first.dtype == np.float32 and set(np.unique(first)) == {0, 1}

@@ -77,6 +77,23 @@ def test_gaussian_kernels(R, S, D, dtype, seed):
         np.testing.assert_allclose(result, reference, rtol=TOLERANCE[dtype], atol=100 * TOLERANCE[dtype])
 
 
+@given(rows, samples, sizes, dtypes, seeds)
+def test_densities_of_the_noise(R, S, D, dtype, seed):
+    logvar, eps, dpath, ddirect = random_arrays(seed, dtype, (R, D), (R, S, D), (R, S), (R, S))
+    logp, sigma = np.empty((R, S), dtype), np.exp(logvar / 2)
+    tolerance = {"rtol": TOLERANCE[dtype], "atol": 10 * TOLERANCE[dtype]}
+    kernels.gaussian_log_posterior(logvar, eps, logp)
+    np.testing.assert_allclose(logp, oracles.gaussian_log_posterior(*wide([logvar, eps])), **tolerance)
+    kernels.standard_normal_log_density(eps, logp)
+    np.testing.assert_allclose(logp, oracles.standard_normal_log_density(*wide([eps])), **tolerance)
+    start = random_arrays(seed + 1, dtype, (R, D), (R, D))
+    added = [array.copy() for array in start]
+    kernels.gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, *added)
+    expected = oracles.gaussian_log_posterior_gradient(*wide([dpath, ddirect, eps, sigma]))
+    for result, before, addition in zip(added, start, expected, strict=True):
+        np.testing.assert_allclose(result, before + addition, rtol=TOLERANCE[dtype], atol=100 * TOLERANCE[dtype])
+
+
 @given(rows, samples, sizes, dtypes, seeds, st.booleans())
 def test_bernoulli(N, K, D, dtype, seed, in_place):
     x, logits = random_arrays(seed, dtype, (N, D), (N * K, D))
@@ -108,6 +125,14 @@ def test_row_kernels(R, D, dtype, seed):
     close(dtype, [out], [oracles.scale_rows(*wide([weights, array]))])
     kernels.sigmoid(array, out)
     close(dtype, [out], [oracles.sigmoid(*wide([array]))])
+
+
+@given(st.integers(0, 70), dtypes, seeds)
+def test_add(size, dtype, seed):
+    total, addition = random_arrays(seed, dtype, size, size)
+    expected = oracles.add(*wide([total, addition]))
+    kernels.add(total, addition)
+    close(dtype, [total], [expected])
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,14 @@ def test_uniform_numbers_are_the_twin_s():
         np.testing.assert_array_equal(drawn[n, 0], np.array([w >> 8 for w in words[:6]]) / 2**24)
 
 
+def test_zeros_and_ones_are_where_the_uniform_numbers_are_below_the_probability():
+    p = np.random.default_rng(0).random((5, 11)).astype(np.float32)
+    place = {"seed": 2**33 + 1, "stream": Stream.BINARISATION, "step": 4, "first_example": 3}
+    drawn = noise.bernoulli(p, **place)
+    np.testing.assert_array_equal(drawn, noise.uniform((5, 1, 11), **place)[:, 0] < p)
+    assert drawn.dtype == np.float32 and 0 < drawn.mean() < 1
+
+
 def test_numbers_do_not_depend_on_how_the_work_is_cut():
     whole = noise.normal((6, 8, 5), 1, Stream.EVALUATION)
     for first in range(6):

@@ -5,6 +5,7 @@ import pytest
 
 from tinyvae import recipes
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES, SGD, Adagrad, Adam
+from tinyvae.threads import Team
 
 
 def gradients(steps=20, size=7):
@@ -14,7 +15,7 @@ def gradients(steps=20, size=7):
 def run(optimiser, rate):
     theta = np.zeros(7)
     for g in gradients():
-        total = optimiser.update(theta, g, rate)
+        total = optimiser.update(theta, [g], rate)
         assert total == pytest.approx(theta.sum())
     return theta
 
@@ -44,13 +45,26 @@ def test_momentum():
     np.testing.assert_allclose(run(SGD(7, np.float64, momentum=0.5), 0.1), theta, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_team_adds_the_gradients_and_takes_the_same_step(name):
+    theta, g = np.random.default_rng(1).standard_normal((2, 1001))
+    alone, shared = theta.copy(), theta.copy()
+    for team, result, parts in ((Team(1), alone, [g]), (Team(3), shared, [g / 4, g / 4, g / 2])):
+        optimiser = OPTIMISERS[name](1001, np.float64)
+        for _ in range(3):
+            total = optimiser.update(result, [part.copy() for part in parts], 0.1, team)
+            assert total == pytest.approx(result.sum())
+    np.testing.assert_allclose(shared, alone, rtol=1e-12)
+    assert not np.allclose(alone, theta)
+
+
 @pytest.mark.parametrize(("name", "rate"), [("sgd", 0.01), ("adagrad", 0.5), ("adam", 0.05)])
 def test_each_climbs_to_the_top_of_a_paraboloid(name, rate):
     top = np.array([1.0, -2.0, 0.5], np.float32)
     theta = np.zeros(3, np.float32)
     optimiser = OPTIMISERS[name](3, np.float32)
     for _ in range(1000):
-        optimiser.update(theta, top - theta, rate)  # the gradient of -|theta - top|² / 2
+        optimiser.update(theta, [top - theta], rate)  # the gradient of -|theta - top|² / 2
     np.testing.assert_allclose(theta, top, atol=1e-3)
 
 

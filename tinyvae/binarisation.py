@@ -22,20 +22,6 @@ MODES = ("none", "static", "dynamic")
 CHUNK = 5000  # examples drawn at a time: bounds the memory
 
 
-def draw(probabilities, seed, stream, step=0, first_example=0):
-    """Binary pixels, 1 with the probability of each.
-
-    Args:
-        probabilities: (N, D) in [0, 1].
-        seed, stream, step, first_example: place of the random numbers (noise.py).
-
-    Returns: (N, D) zeros and ones in the dtype of the probabilities.
-    """
-    N, D = probabilities.shape
-    u = noise.uniform((N, 1, D), seed, stream, step, first_example, dtype=probabilities.dtype)
-    return (u[:, 0] < probabilities).astype(probabilities.dtype)
-
-
 def binarise(dataset, mode, seed):
     """The data set with everything drawn that is drawn only once: both splits, or with "dynamic" the test images.
 
@@ -65,5 +51,5 @@ def binarise(dataset, mode, seed):
 def _draw_once(images, seed, stream):
     drawn = np.empty(images.shape, bool)
     for i in range(0, len(images), CHUNK):
-        drawn[i : i + CHUNK] = draw(to_float(images[i : i + CHUNK]), seed, stream, first_example=i)
+        drawn[i : i + CHUNK] = noise.bernoulli(to_float(images[i : i + CHUNK]), seed, stream, first_example=i)
     return drawn

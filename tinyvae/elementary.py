@@ -17,6 +17,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
+FAST = {"fastmath": True, "error_model": "numpy", "nogil": True, "cache": True}  # the kernels (kernels.py says why)
 EXACT = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
 
 f32 = np.float32

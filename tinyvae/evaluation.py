@@ -46,7 +46,7 @@ def log_likelihood(training, images, labels, K, on_block=None):
         return _stream_weights(training, x, y, first, K, on_block)
 
     with threadpool_limits(1, "blas"):
-        parts = list(training.pool.map(task, range(0, len(images), rows)))
+        parts = training.team.map(task, range(0, len(images), rows))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -107,7 +107,7 @@ def latent_diagnostics(training, images, labels):
         return _diagnose(training, x, training.labels(labels, slice(first, first + rows)), first)
 
     with threadpool_limits(1, "blas"):
-        parts = list(training.pool.map(task, range(0, len(images), rows)))
+        parts = training.team.map(task, range(0, len(images), rows))
     layers = []
     for l in range(len(training.model.latent)):
         means, kl = (None if parts[0][l][i] is None else np.concatenate([p[l][i] for p in parts]) for i in (0, 1))

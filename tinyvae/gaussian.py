@@ -10,7 +10,6 @@ S = K samples; a layer above another has a row for each sample below, R = N K an
 import numpy as np
 
 from tinyvae import kernels
-from tinyvae.kernels import LOG_2PI
 
 
 def split(stats):
@@ -21,8 +20,8 @@ def split(stats):
 
     Returns: mu and logvar, (R, D) each.
     """
-    mu, logvar = np.split(stats, 2, axis=1)
-    return np.ascontiguousarray(mu), np.ascontiguousarray(logvar)
+    D = stats.shape[1] // 2
+    return np.ascontiguousarray(stats[:, :D]), np.ascontiguousarray(stats[:, D:])
 
 
 def split_backward(dmu, dlogvar):
@@ -87,11 +86,12 @@ def log_posterior(logvar, eps):
 
     Returns: (R, S), in nats.
     """
-    D = logvar.shape[1]
-    return -0.5 * (np.einsum("rsd,rsd->rs", eps, eps) + logvar.sum(axis=1, keepdims=True) + D * LOG_2PI)
+    logq = np.empty(eps.shape[:2], eps.dtype)
+    kernels.gaussian_log_posterior(logvar, eps, logq)
+    return logq
 
 
-def log_posterior_backward(dlogq, cache, ddirect=None):
+def log_posterior_backward(dlogq, cache, ddirect=None, out=None):
     """Derivative of log q(z; mu, logvar) where z itself was made from mu and logvar: two ways that nearly cancel.
 
     Through z, along the path of the sample (d log q / dz = -eps / sigma, then as in ``sample_backward``):
@@ -112,18 +112,13 @@ def log_posterior_backward(dlogq, cache, ddirect=None):
         dlogq: (R, S).
         cache: from ``sample``.
         ddirect: (R, S) another weight for the direct way; by default that of the path, which is the full derivative.
+        out: dmu and dlogvar, (R, D) each, to add the derivatives to; zeros by default.
 
-    Returns: dmu and dlogvar, (R, D) each.
+    Returns: dmu and dlogvar.
     """
     eps, sigma = cache
-    full = ddirect is None
-    dlogvar = np.empty_like(sigma)
-    dlogvar[:] = -0.5 * (dlogq if full else ddirect).sum(axis=1, keepdims=True)
-    if full:
-        return np.zeros_like(sigma), dlogvar
-    difference = ddirect - dlogq
-    dmu = np.einsum("rs,rsd->rd", difference, eps) / sigma
-    dlogvar += 0.5 * np.einsum("rs,rsd,rsd->rd", difference, eps, eps)
+    dmu, dlogvar = (np.zeros_like(sigma), np.zeros_like(sigma)) if out is None else out
+    kernels.gaussian_log_posterior_gradient(dlogq, dlogq if ddirect is None else ddirect, eps, sigma, dmu, dlogvar)
     return dmu, dlogvar
 
 
@@ -155,9 +150,7 @@ def layer_backward(dz, dlogq, cache, ddirect=None):
 
     Returns: dstats (R, 2 D).
     """
-    dmu, dlogvar = sample_backward(dz, cache)
-    dmu_q, dlogvar_q = log_posterior_backward(dlogq, cache, ddirect)
-    return split_backward(dmu + dmu_q, dlogvar + dlogvar_q)
+    return split_backward(*log_posterior_backward(dlogq, cache, ddirect, out=sample_backward(dz, cache)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -208,7 +201,9 @@ def log_standard_normal(z):
         logp: (R, S), in nats.
         cache: for ``log_standard_normal_backward``.
     """
-    return -0.5 * (np.einsum("rsd,rsd->rs", z, z) + z.shape[2] * LOG_2PI), z
+    logp = np.empty(z.shape[:2], z.dtype)
+    kernels.standard_normal_log_density(z, logp)
+    return logp, z
 
 
 def log_standard_normal_backward(dlogp, cache):

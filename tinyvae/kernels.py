@@ -8,7 +8,7 @@ What a loop needs to run at the hardware's speed, each point measured:
 * no call in the loop: Numba has no vector ``exp``, so float32 uses the polynomials of ``elementary.py``;
 * ``nogil=True``: the threads of ``training.py`` run these side by side;
 * constants in the arrays' own dtype (``one = x.dtype.type(1)``): a plain 1 would widen the loop to float64;
-* matrix products by ``np.dot(a, b, out)``, which calls SciPy's BLAS without the interpreter.
+* matrix products by ``products.py``: BLAS called without the interpreter, or a loop where that is faster.
 
 Every kernel writes into arrays that it is given, works on float32 and float64 (one dtype a call, C-ordered), and has a
 slow and obvious twin in ``tests/oracles.py``. The mathematics is explained where it is used, in the derivation.
@@ -17,12 +17,10 @@ slow and obvious twin in ``tests/oracles.py``. The mathematics is explained wher
 import math
 
 import numpy as np
-import scipy.linalg  # noqa: F401  (loads SciPy's BLAS, which Numba calls, so that threadpoolctl can limit it)
 from numba import njit
 
-from tinyvae.elementary import exp, softplus_sigmoid, tanh
-
-FAST = {"fastmath": True, "error_model": "numpy", "nogil": True, "cache": True}
+from tinyvae.elementary import FAST, exp, softplus_sigmoid, tanh
+from tinyvae.products import input_gradient, product, weight_gradient
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -35,7 +33,7 @@ LOG_2PI = math.log(2 * math.pi)
 @njit(**FAST)
 def affine(x, W, b, out):
     """out = x W + b, for x (N, I), W (I, J), b (J,), out (N, J)."""
-    np.dot(x, W, out)
+    product(x, W, out)
     for n in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[n, j] += b[j]
@@ -44,7 +42,7 @@ def affine(x, W, b, out):
 @njit(**FAST)
 def affine_tanh(x, W, b, out):
     """out = tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J)."""
-    np.dot(x, W, out)
+    product(x, W, out)
     for n in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[n, j] = tanh(out[n, j] + b[j])
@@ -53,7 +51,7 @@ def affine_tanh(x, W, b, out):
 @njit(**FAST)
 def affine_gradient(da, x, dW, db):
     """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,)."""
-    np.dot(x.T, da, dW)
+    weight_gradient(x, da, dW)
     db[:] = 0
     for n in range(da.shape[0]):
         for j in range(da.shape[1]):
@@ -63,7 +61,7 @@ def affine_gradient(da, x, dW, db):
 @njit(**FAST)
 def affine_input_gradient(da, W, dx):
     """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I)."""
-    np.dot(da, W.T, dx)
+    input_gradient(da, W, dx)
 
 
 @njit(**FAST)
@@ -103,6 +101,44 @@ def gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar):
             for d in range(dmu.shape[1]):
                 dmu[r, d] += dz[r, s, d]
                 dlogvar[r, d] += half * dz[r, s, d] * sigma[r, d] * eps[r, s, d]
+
+
+@njit(**FAST)
+def gaussian_log_posterior(logvar, eps, logq):
+    """logq = -1/2 sum_d (eps² + logvar + log 2 pi), for eps (R, S, D), logvar (R, D), logq (R, S)."""
+    for r in range(eps.shape[0]):
+        for s in range(eps.shape[1]):
+            total = eps.dtype.type(0)
+            for d in range(eps.shape[2]):
+                total += eps[r, s, d] * eps[r, s, d] + logvar[r, d]
+            logq[r, s] = -(total + eps.shape[2] * LOG_2PI) / 2
+
+
+@njit(**FAST)
+def gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, dmu, dlogvar):
+    """dmu = sum_s (b - a) eps / sigma and dlogvar = sum_s (b - a) eps² / 2 - b / 2, for a = dpath, b = ddirect (R, S).
+
+    The rest as in ``gaussian_sample_gradient``, whose results these are added to.
+    """
+    half = eps.dtype.type(0.5)
+    for r in range(eps.shape[0]):
+        for s in range(eps.shape[1]):
+            difference = ddirect[r, s] - dpath[r, s]
+            for d in range(eps.shape[2]):
+                e = eps[r, s, d]
+                dmu[r, d] += difference * e / sigma[r, d]
+                dlogvar[r, d] += half * (difference * e * e - ddirect[r, s])
+
+
+@njit(**FAST)
+def standard_normal_log_density(z, logp):
+    """logp = -1/2 sum_d (z² + log 2 pi), for z (R, S, D), logp (R, S)."""
+    for r in range(z.shape[0]):
+        for s in range(z.shape[1]):
+            total = z.dtype.type(0)
+            for d in range(z.shape[2]):
+                total += z[r, s, d] * z[r, s, d]
+            logp[r, s] = -(total + z.shape[2] * LOG_2PI) / 2
 
 
 @njit(**FAST)
@@ -202,6 +238,13 @@ def sigmoid(logits, out):
 # Optimisers (optimisers.py): steps uphill along the gradient g of the bound, all arrays (P,). Each returns the sum of
 # the new parameters, which is finite only if they all are.
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def add(total, addition):
+    """total += addition, both (P,)."""
+    for i in range(total.size):
+        total[i] += addition[i]
 
 
 @njit(**FAST)

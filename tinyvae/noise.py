@@ -14,8 +14,7 @@ from enum import IntEnum
 import numpy as np
 from numba import njit
 
-from tinyvae.elementary import EXACT, cos_sin_pi, log
-from tinyvae.kernels import FAST
+from tinyvae.elementary import EXACT, FAST, cos_sin_pi, log
 
 u32, u64 = np.uint32, np.uint64
 MULTIPLIER_0, MULTIPLIER_1 = u64(0xD2511F53), u64(0xCD9E8D57)
@@ -55,10 +54,24 @@ def uniform(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=
     return _draw(uniform_kernel, shape, seed, stream, step, first_example, first_sample, dtype)
 
 
+def bernoulli(probabilities, seed, stream, step=0, first_example=0):
+    """Independent zeros and ones: 1 where the number of ``uniform`` is below the probability.
+
+    Args:
+        probabilities: (N, D) in [0, 1].
+        seed, stream, step, first_example: as for ``normal``.
+
+    Returns: (N, D) in the dtype of the probabilities.
+    """
+    out = np.empty_like(probabilities)
+    bernoulli_kernel(probabilities, out, *_place(seed, stream, step, first_example))
+    return out
+
+
 def permutation(n, seed, stream, step=0):
     """A random order of 0 ... n - 1: (n,) int64, the argsort of n random words."""
     words = np.empty((1, n), u32)
-    words_kernel(words, *_key(seed), u32(stream), u32(step), u32(0), u32(0))
+    words_kernel(words, *_place(seed, stream, step))
     return np.argsort(words[0], kind="stable")
 
 
@@ -67,13 +80,13 @@ def _draw(kernel, shape, seed, stream, step, first_example, first_sample, dtype)
     if first_sample * D % 4:
         raise ValueError(f"first_sample * D must be a multiple of 4, not {first_sample} * {D}")
     out = np.empty((N, K * D), dtype)
-    first_block = first_sample * D // 4
-    kernel(out, *_key(seed), u32(stream), u32(step), u32(first_example), u32(first_block))
+    kernel(out, *_place(seed, stream, step, first_example, first_sample * D // 4))
     return out.reshape(shape)
 
 
-def _key(seed):
-    return u32(seed & 0xFFFFFFFF), u32(seed >> 32)
+def _place(seed, stream, step=0, first_example=0, first_block=0):
+    """The arguments of the kernels that say which numbers are wanted, each less than 2^32."""
+    return seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block
 
 
 @njit(error_model="numpy")
@@ -88,39 +101,77 @@ def philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
+@njit(error_model="numpy")
+def words(block, example, place):
+    """Four random words: those of a block of four units of an example, counted from the place (``_place``) on."""
+    k0, k1, stream, step, first_example, first_block = place
+    return philox(u32(first_block + block), u32(first_example + example), u32(step), u32(stream), u32(k0), u32(k1))
+
+
 @njit(**FAST)
-def words_kernel(out, k0, k1, stream, step, first_example, first_block):
-    """Random words: out (N, M) uint32, each row its own counter c1, each four columns a block c0."""
-    M = out.shape[1]
+def words_kernel(out, *place):
+    """Random words: out (N, M) uint32."""
     for n in range(out.shape[0]):
-        for block in range((M + 3) // 4):
-            words = philox(u32(first_block + block), u32(first_example + n), step, stream, k0, k1)
-            for i in range(min(4, M - 4 * block)):
-                out[n, 4 * block + i] = words[i]
+        for m in range(out.shape[1]):
+            out[n, m] = words(m // 4, n, place)[m % 4]
 
 
 @njit(**FAST)
-def uniform_kernel(out, k0, k1, stream, step, first_example, first_block):
+def uniform_kernel(out, *place):
     """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words of ``words_kernel``."""
-    unit = out.dtype.type(2.0**-24)
+    number = out.dtype.type
     M = out.shape[1]
     for n in range(out.shape[0]):
-        for block in range((M + 3) // 4):
-            words = philox(u32(first_block + block), u32(first_example + n), step, stream, k0, k1)
-            for i in range(min(4, M - 4 * block)):
-                out[n, 4 * block + i] = out.dtype.type(words[i] >> u32(8)) * unit
+        for block in range(M // 4):
+            m = 4 * block
+            out[n, m], out[n, m + 1], out[n, m + 2], out[n, m + 3] = uniforms(words(block, n, place), number)
+        for m in range(M // 4 * 4, M):
+            out[n, m] = uniforms(words(M // 4, n, place), number)[m % 4]
 
 
 @njit(**FAST)
-def normal_kernel(out, k0, k1, stream, step, first_example, first_block):
-    """Standard normal numbers: out (N, M) floating, a pair from each pair of words of ``words_kernel``."""
+def bernoulli_kernel(p, out, *place):
+    """out = 1 where the number of ``uniform_kernel`` is below p, else 0; both (N, M) floating."""
+    number = out.dtype.type
     M = out.shape[1]
     for n in range(out.shape[0]):
-        for block in range((M + 3) // 4):
-            words = philox(u32(first_block + block), u32(first_example + n), step, stream, k0, k1)
-            pairs = box_muller(words[0], words[1], out.dtype.type) + box_muller(words[2], words[3], out.dtype.type)
-            for i in range(min(4, M - 4 * block)):
-                out[n, 4 * block + i] = pairs[i]
+        for block in range(M // 4):
+            u = uniforms(words(block, n, place), number)
+            for i in range(4):
+                out[n, 4 * block + i] = u[i] < p[n, 4 * block + i]
+        for m in range(M // 4 * 4, M):
+            out[n, m] = uniforms(words(M // 4, n, place), number)[m % 4] < p[n, m]
+
+
+@njit(**FAST)
+def normal_kernel(out, *place):
+    """Standard normal numbers: out (N, M) floating, a pair from each pair of words of ``words_kernel``."""
+    number = out.dtype.type
+    M = out.shape[1]
+    for n in range(out.shape[0]):
+        for block in range(M // 4):
+            m = 4 * block
+            out[n, m], out[n, m + 1], out[n, m + 2], out[n, m + 3] = normals(words(block, n, place), number)
+        for m in range(M // 4 * 4, M):
+            out[n, m] = normals(words(M // 4, n, place), number)[m % 4]
+
+
+@njit(**EXACT)
+def uniforms(w, number):
+    """Four uniform numbers of the type ``number`` from four random words."""
+    unit, bits = number(2.0**-24), u32(8)
+    return (
+        number(w[0] >> bits) * unit,
+        number(w[1] >> bits) * unit,
+        number(w[2] >> bits) * unit,
+        number(w[3] >> bits) * unit,
+    )
+
+
+@njit(**EXACT)
+def normals(w, number):
+    """Four standard normal numbers of the type ``number`` from four random words."""
+    return box_muller(w[0], w[1], number) + box_muller(w[2], w[3], number)
 
 
 @njit(**EXACT)

@@ -9,64 +9,92 @@ import numpy as np
 
 from tinyvae import kernels
 from tinyvae.recipes import iwae_epochs
+from tinyvae.threads import ALONE, shares
 
 
-class SGD:
-    """Stochastic gradient ascent with momentum: v <- momentum v + g; theta <- theta + rate v.
+class Optimiser:
+    """What all of them have in common: numbers beside each parameter, and a step that threads can share.
 
     Args:
         size: P, the number of parameters.
         dtype: of the parameters.
-        momentum: between 0 (none) and 1.
+
+    Attributes:
+        state: {name: array}, all that a checkpoint must hold.
+    """
+
+    def update(self, theta, gradients, rate, team=ALONE):
+        """One step, in place: theta (P,) along the sum of the gradients.
+
+        Args:
+            theta: (P,).
+            gradients: [(P,), ...]; their sum is left in the first of them.
+            rate: the step's length.
+            team: threads.Team, each thread of which takes a slice of the vectors.
+
+        Returns: the sum of theta, to detect divergence.
+        """
+        self.state["steps"] += 1
+        step = self._rule(rate, int(self.state["steps"][0]))
+        total, *others = gradients
+
+        def part(where):
+            for other in others:
+                kernels.add(total[where], other[where])
+            return step(where, theta[where], total[where])
+
+        return sum(team.map(part, shares(theta.size, team.size)))
+
+
+class SGD(Optimiser):
+    """Stochastic gradient ascent with momentum: v <- momentum v + g; theta <- theta + rate v.
+
+    Args as ``Optimiser``; momentum between 0 (none) and 1.
     """
 
     def __init__(self, size, dtype, momentum=0.9):
         self.momentum = momentum
-        self.state = {"velocity": np.zeros(size, dtype)}
+        self.state = {"velocity": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
 
-    def update(self, theta, g, rate):
-        """One step, in place: theta (P,) along the gradient g (P,). Returns the sum of theta, to detect divergence."""
-        return kernels.sgd_update(theta, g, self.state["velocity"], rate, self.momentum)
+    def _rule(self, rate, t):
+        velocity = self.state["velocity"]
+        return lambda at, theta, g: kernels.sgd_update(theta, g, velocity[at], rate, self.momentum)
 
 
-class Adagrad:
+class Adagrad(Optimiser):
     """Adagrad (Duchi, Hazan and Singer 2011): G <- G + g²; theta <- theta + rate g / (sqrt(G) + epsilon).
 
-    Args as ``SGD``; epsilon keeps the first steps along dead inputs (g = 0) finite.
+    Args as ``Optimiser``; epsilon keeps the first steps along dead inputs (g = 0) finite.
     """
 
     def __init__(self, size, dtype, epsilon=1e-8):
         self.epsilon = epsilon
-        self.state = {"sum_of_squares": np.zeros(size, dtype)}
+        self.state = {"sum_of_squares": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
 
-    def update(self, theta, g, rate):
-        """One step, in place: theta (P,) along the gradient g (P,). Returns the sum of theta, to detect divergence."""
-        return kernels.adagrad_update(theta, g, self.state["sum_of_squares"], rate, self.epsilon)
+    def _rule(self, rate, t):
+        squares = self.state["sum_of_squares"]
+        return lambda at, theta, g: kernels.adagrad_update(theta, g, squares[at], rate, self.epsilon)
 
 
-class Adam:
+class Adam(Optimiser):
     """Adam (Kingma and Ba 2015, Algorithm 1): moving means m of g and v of g², both corrected for their start at zero.
 
         theta <- theta + rate m̂ / (sqrt(v̂) + epsilon),    m̂ = m / (1 - beta1^t),    v̂ = v / (1 - beta2^t)
 
     Both corrections are moved into the step and into epsilon, as the paper's section 2 does.
 
-    Args as ``SGD``; beta1, beta2, epsilon as in the paper.
+    Args as ``Optimiser``; beta1, beta2, epsilon as in the paper.
     """
 
     def __init__(self, size, dtype, beta1=0.9, beta2=0.999, epsilon=1e-8):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.state = {"m": np.zeros(size, dtype), "v": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
 
-    def update(self, theta, g, rate):
-        """One step, in place: theta (P,) along the gradient g (P,). Returns the sum of theta, to detect divergence."""
-        self.state["steps"] += 1
-        t = int(self.state["steps"][0])
-        root = np.sqrt(1 - self.beta2**t)
-        rate = rate * root / (1 - self.beta1**t)
-        return kernels.adam_update(
-            theta, g, self.state["m"], self.state["v"], rate, self.beta1, self.beta2, self.epsilon * root
-        )
+    def _rule(self, rate, t):
+        m, v = self.state["m"], self.state["v"]
+        root = math.sqrt(1 - self.beta2**t)
+        rate, epsilon = rate * root / (1 - self.beta1**t), self.epsilon * root
+        return lambda at, theta, g: kernels.adam_update(theta, g, m[at], v[at], rate, self.beta1, self.beta2, epsilon)
 
 
 OPTIMISERS = {"adam": Adam, "adagrad": Adagrad, "sgd": SGD}

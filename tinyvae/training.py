@@ -9,13 +9,12 @@ import dataclasses
 import math
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tinyvae import __version__, datasets, noise
-from tinyvae.binarisation import binarise, draw
+from tinyvae.binarisation import binarise
 from tinyvae.bounds import BOUNDS, ESTIMATORS
 from tinyvae.datasets import to_float
 from tinyvae.errors import DataError, DivergenceError, Interrupted, RunError, UserError
@@ -25,6 +24,7 @@ from tinyvae.noise import Stream
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES
 from tinyvae.parameters import Parameters, initialise
 from tinyvae.recipes import Settings
+from tinyvae.threads import Team, shares
 
 EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
 GAUSSIAN_ADVICE = (
@@ -55,7 +55,7 @@ class Training:
         epoch, step, samples_seen: how many are done.
         position, epoch_total: how many examples of the present epoch are done, and the sum of their bounds.
         seconds: spent in training so far.
-        pool: the threads, in which NumPy does not warn of overflow.
+        team: the threads, in which NumPy does not warn of overflow.
 
     Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
     """
@@ -74,7 +74,7 @@ class Training:
         self.threads = threads or available_cores()
         self._grads = [self.params.with_flat(np.empty_like(self.params.flat)) for _ in range(self.threads)]
         self._bound = BOUNDS[settings.objective]
-        self.pool = ThreadPoolExecutor(self.threads, initializer=lambda: np.seterr(**QUIET))
+        self.team = Team(self.threads, lambda: np.seterr(**QUIET))
 
     def _initialise(self, dataset):
         settings, dtype = self.settings, self.params.flat.dtype
@@ -127,7 +127,7 @@ class Training:
             return self._forward(x, y, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
 
         with threadpool_limits(1, "blas"):
-            return sum(self.pool.map(chunk, range(0, len(images), rows))) / len(images)
+            return sum(self.team.map(chunk, range(0, len(images), rows))) / len(images)
 
     def state(self):
         """All that a checkpoint must hold to go on from here: ({name: array}, {name: number or string})."""
@@ -154,26 +154,25 @@ class Training:
 
     def _step(self, rows, rate):
         """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
-        shards = np.array_split(np.arange(len(rows)), min(self.threads, len(rows)))
-        bounds = self.pool.map(lambda i: self._shard(rows, shards[i], self._grads[i]), range(len(shards)))
-        bound = float(sum(bounds))
-        gradient = self._grads[0].flat
-        for other in self._grads[1 : len(shards)]:
-            gradient += other.flat
+        parts = list(enumerate(shares(len(rows), self.threads)))
+        bound = float(sum(self.team.map(lambda part: self._part(rows, part[1], self._grads[part[0]]), parts)))
         self._require_finite(bound, "bound")
-        self._require_finite(self.optimiser.update(self.params.flat, gradient, rate), "sum of the parameters")
+        gradients = [grads.flat for grads in self._grads[: len(parts)]]
+        self._require_finite(
+            self.optimiser.update(self.params.flat, gradients, rate, self.team), "sum of the parameters"
+        )
         self.step += 1
         self.samples_seen += len(rows)
         return bound
 
-    def _shard(self, rows, shard, grads):
-        """Forward and backward for some places of a minibatch; returns the sum of their bounds."""
-        first = int(shard[0])
-        x = to_float(self.dataset.train[rows[shard]], self.params.flat.dtype)
+    def _part(self, rows, part, grads):
+        """Forward and backward for a slice of the minibatch's rows; returns the sum of their bounds."""
+        examples = rows[part]
+        x = to_float(self.dataset.train[examples], self.params.flat.dtype)
         if self.settings.binarise == "dynamic":
-            x = draw(x, self.settings.seed, Stream.BINARISATION, self.step, first)
-        y = self.labels(self.dataset.train_labels, rows[shard])
-        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step, first)
+            x = noise.bernoulli(x, self.settings.seed, Stream.BINARISATION, self.step, part.start)
+        y = self.labels(self.dataset.train_labels, examples)
+        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step, part.start)
         factors = ESTIMATORS[self.settings.estimator](dlogw)
         self.model.backward(self.params, cache, dlogw / len(rows), *factors, out=grads)
         return bound.sum(dtype=np.float64)

@@ -1,0 +1,64 @@
+"""The products against NumPy's einsum, on both sides of every choice between a loop and BLAS."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import oracles
+from tinyvae import products
+
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-11}  # sums of up to a hundred rounded terms of order one
+
+# around the widths of the tiles and groups, around FEW_ROWS, and far from both
+rows = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 63, 64, 65, 66, 101])
+sizes = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 33, 70])
+dtypes = st.sampled_from([np.float32, np.float64])
+densities = st.sampled_from([0, 0.05, 0.2, 0.3, 1])
+seeds = st.integers(0, 2**32 - 1)
+
+
+def sparse(rng, shape, density, dtype):
+    return (rng.standard_normal(shape) * (rng.random(shape) < density)).astype(dtype)
+
+
+def check(result, expected):
+    tolerance = TOLERANCE[result.dtype.type]
+    np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
+
+
+@given(rows, sizes, sizes, densities, dtypes, seeds)
+def test_products(N, I, J, density, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x, W, da = sparse(rng, (N, I), density, dtype), sparse(rng, (I, J), 1, dtype), sparse(rng, (N, J), 1, dtype)
+    out, dW, dx = (np.full(shape, np.nan, dtype) for shape in ((N, J), (I, J), (N, I)))
+    products.product(x, W, out)
+    check(out, oracles.product(x.astype(float), W))
+    products.weight_gradient(x, da, dW)
+    check(dW, oracles.weight_gradient(x.astype(float), da))
+    products.input_gradient(da, W, dx)
+    check(dx, oracles.input_gradient(da.astype(float), W))
+
+
+@pytest.mark.parametrize("lit", range(20))
+def test_every_number_of_lit_pixels(lit):
+    """None, one, up to several groups of four and eight, and what is left over."""
+    rng = np.random.default_rng(lit)
+    x = np.zeros((30, 100))
+    for n in range(30):
+        x[n, rng.permutation(100)[:lit]] = rng.standard_normal(lit)
+    assert products.mostly_zero(x)
+    W, da = rng.standard_normal((100, 6)), rng.standard_normal((30, 6))
+    out, dW = np.empty((30, 6)), np.empty((100, 6))
+    products.product(x, W, out)
+    products.weight_gradient(x, da, dW)
+    check(out, x @ W)
+    check(dW, x.T @ da)
+
+
+def test_mostly_zero_means_three_quarters():
+    x = np.zeros((4, 10))
+    x[0] = 1
+    assert products.mostly_zero(x)
+    x[3, 9] = 1
+    assert not products.mostly_zero(x)
