@@ -1,0 +1,1 @@
+"""tinyvae beside JAX and PyTorch on the same cores: see README.md."""

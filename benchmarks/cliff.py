@@ -1,0 +1,83 @@
+"""What other processes take from tinyvae: the workload vae alone and beside one busy process for each core, in turn.
+
+With as many competitors as cores the fair share is a half. A program whose threads wait for one another gets less,
+often much less: each step lasts as long as its unluckiest thread.
+
+example:
+  python -m benchmarks.cliff --rounds 5
+"""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+from benchmarks import record
+from benchmarks.compare import add_common_options, check, spread
+from benchmarks.protocol import Remote
+from benchmarks.workloads import WORKLOADS
+from tinyvae import console, datasets
+from tinyvae.training import available_cores
+
+WORKLOAD = "vae"
+BUSY = "print(flush=True)\nwhile True: pass"
+
+
+def main(argv=None):
+    """Measure, print, and add to the file of results."""
+    *description, examples = __doc__.split("\n\n")
+    parser = console.Parser(prog="python -m benchmarks.cliff", description="\n\n".join(description), epilog=examples)
+    add_common_options(parser)
+    arguments = parser.parse_args(argv)
+    print(record.describe(record.machine()))
+    result = measure(arguments.dataset, arguments.rounds, arguments.seconds, available_cores())
+    print(
+        f"{WORKLOAD}: examples a second, median of {result['rounds']} windows of {result['seconds']:g} s (range)\n"
+        f"  alone            {spread(result['alone'], ',.0f')}\n"
+        f"  {result['competitors']} competitors    {spread(result['contended'], ',.0f')}\n"
+        f"  share            {spread(result['share'], '.2f')}; a fair one is 0.50"
+    )
+    result["command"] = record.command("benchmarks.cliff", argv)
+    record.store(arguments.out, "cliff", {WORKLOAD: result})
+    return 0
+
+
+def measure(dataset, rounds, seconds, competitors):
+    """Windows of training alone and beside competitors.
+
+    Args:
+        dataset: as for ``datasets.load``.
+        rounds, seconds: how many windows of each kind, and their length.
+        competitors: the number of busy processes.
+
+    Returns: dict of the summaries ``alone`` and ``contended``, in examples a second, and ``share``, their ratio;
+    ``competitors``, ``rounds`` and ``seconds``.
+    """
+    rates, images = {"alone": [], "contended": []}, datasets.load(dataset)
+    with Remote("tinyvae", WORKLOAD, dataset) as remote:
+        check({"tinyvae": remote}, WORKLOADS[WORKLOAD], images)
+        remote.ask("warm")
+        for _ in range(rounds):
+            rates["alone"].append(remote.ask("window", seconds=seconds)["examples_per_second"])
+            with busy_processes(competitors):
+                rates["contended"].append(remote.ask("window", seconds=seconds)["examples_per_second"])
+    share = record.ratios(rates, "contended")["alone"]
+    sizes = {"competitors": competitors, "rounds": rounds, "seconds": seconds}
+    return {name: record.summary(values) for name, values in rates.items()} | {"share": share} | sizes
+
+
+@contextmanager
+def busy_processes(count):
+    """Inside, so many processes compute without end."""
+    processes = [subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) for _ in range(count)]
+    try:
+        for process in processes:
+            process.stdout.readline()  # it has begun
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+if __name__ == "__main__":
+    console.run(main)

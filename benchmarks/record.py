@@ -1,0 +1,97 @@
+"""Medians and spreads, and where they are kept: with the machine and the command that they belong to."""
+
+import json
+import platform
+import shlex
+import statistics
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy  # noqa: F401  (loads its BLAS, for ``machine`` to name)
+import scipy.linalg  # noqa: F401  (loads the BLAS of tinyvae's kernels)
+from threadpoolctl import threadpool_info
+
+from tinyvae.files import atomic_write
+from tinyvae.training import available_cores
+
+PACKAGES = ("tinyvae", "numpy", "scipy", "numba", "jax", "torch")
+
+
+def summary(values):
+    """What is said of one number a round: {"median", "lowest", "highest", "rounds"}, the last all of them in order."""
+    values = list(values)
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values), "rounds": values}
+
+
+def ratios(rates, numerator="tinyvae"):
+    """Round by round, since neighbours in time saw the same machine; a median of ratios, not a ratio of medians.
+
+    Args:
+        rates: {name: [a number each round]}.
+        numerator: one of the names.
+
+    Returns: {other name: summary of numerator / other}.
+    """
+    others = (name for name in rates if name != numerator)
+    return {other: summary(a / b for a, b in zip(rates[numerator], rates[other], strict=True)) for other in others}
+
+
+def machine():
+    """The processor, the cores that this process may use, and the versions of all that takes part (None: missing)."""
+    blas = {
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
+    versions = {package: _version(package) for package in PACKAGES}
+    return {
+        "cpu": _cpu(),
+        "cores": available_cores(),
+        "blas": sorted(blas),
+        "python": platform.python_version(),
+    } | versions
+
+
+def store(path, section, entries):
+    """Add to a file of results; if those in it are of another machine or of other versions, it begins anew.
+
+    Args:
+        path: Path of the JSON file.
+        section: "workloads" or "cliff".
+        entries: {name: result} to be added to the section.
+    """
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    here = machine()
+    if results.get("machine") != here:
+        results = {"machine": here}
+    results[section] = results.get(section, {}) | entries
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(json.dumps(results, indent=1).encode() + b"\n")
+
+
+def command(module, argv):
+    """The command line that runs a module with these arguments (those of this process, if None)."""
+    return shlex.join(["python", "-m", module, *(sys.argv[1:] if argv is None else argv)])
+
+
+def describe(machine):
+    """What ``machine`` returned, in one line."""
+    versions = (f"{package} {machine[package]}" for package in ("python", *PACKAGES) if machine[package])
+    return f"{machine['cpu']}, {machine['cores']} cores; {', '.join([*versions, *machine['blas']])}"
+
+
+def _version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _cpu():
+    """The processor's name, where the system tells; else its architecture."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

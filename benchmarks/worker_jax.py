@@ -1,0 +1,143 @@
+"""The worker for JAX: one jitted function that scans over many steps, with the images and all state on the device."""
+
+import time
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import protocol
+
+# Rows of z in a call of the jitted function: a tenth of a second or two, so that a call's overhead does not count.
+ROWS_A_CALL = 10_000
+
+
+class Worker:
+    """A model in training by JAX.
+
+    Args:
+        settings: one of ``WORKLOADS``.
+        dataset: datasets.Dataset of uint8 images.
+    """
+
+    def __init__(self, settings, dataset):
+        self.settings = settings
+        self.images = jnp.asarray(dataset.train)
+        self.calls = self._calls(np.random.default_rng(settings.seed))
+        self.run = jax.jit(partial(run, settings), donate_argnums=0)
+
+    def bound(self, file):
+        """As protocol.py has it."""
+        with np.load(file) as arrays:
+            arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
+        x, noise = arrays.pop("x"), arrays.pop("noise")
+        params = {network: layers(arrays, network) for network in ("encoder", "decoder")}
+
+        def mean(params):
+            bound = bounds(self.settings, params, x, noise)
+            return bound.mean(), bound
+
+        gradient, bound = jax.jit(jax.grad(mean, has_aux=True))(params)
+        norm = jnp.sqrt(sum(jnp.vdot(g, g) for g in jax.tree.leaves(gradient)))
+        moments = [jax.tree.map(jnp.zeros_like, params) for _ in range(2 if self.settings.optimiser == "adam" else 1)]
+        self.state = params, moments, jnp.float32(0), jax.random.key(self.settings.seed)
+        return {"bound": bound.tolist(), "gradient_norm": float(norm)}
+
+    def warm(self):
+        """As protocol.py has it."""
+        self.window(0)  # compiles
+        self.window(0.5)
+        return {}
+
+    def window(self, seconds):
+        """As protocol.py has it."""
+        examples, total, started = 0, 0.0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds or not examples:
+            rows = next(self.calls)
+            self.state, means = self.run(self.state, self.images, rows)
+            examples, total = examples + rows.size, total + float(means.mean()) * rows.size
+        return {"examples_per_second": examples / elapsed, "bound": total / examples}
+
+    def _calls(self, rng):
+        """For each call, without end, the rows (steps, batch_size) of its minibatches; a random order each epoch."""
+        N, batch = len(self.images), self.settings.batch_size
+        steps = min(N, ROWS_A_CALL // self.settings.samples) // batch
+        while True:
+            order = rng.permutation(N).astype(np.int32)
+            for first in range(0, N - steps * batch + 1, steps * batch):
+                yield order[first : first + steps * batch].reshape(steps, batch)
+
+
+def layers(arrays, network):
+    """[(W, b), ...] of a network."""
+    count = sum(name.startswith(f"{network}.") for name in arrays) // 2
+    return [(arrays[f"{network}.{i}.W"], arrays[f"{network}.{i}.b"]) for i in range(count)]
+
+
+def run(settings, state, images, rows):
+    """A training step for each row of rows (steps, batch_size); returns the new state and the mean bounds (steps,)."""
+
+    def step(state, rows):
+        params, moments, t, key = state
+        key, key_x, key_z = jax.random.split(key, 3)
+        x = images[rows].astype(jnp.float32) / 255
+        if settings.binarise == "dynamic":
+            x = jax.random.bernoulli(key_x, x).astype(jnp.float32)
+        noise = jax.random.normal(key_z, (len(rows), settings.samples, settings.latent[0]))
+        mean, grads = jax.value_and_grad(lambda params: bounds(settings, params, x, noise).mean())(params)
+        params, moments = OPTIMISERS[settings.optimiser](settings, params, grads, moments, t + 1)
+        return (params, moments, t + 1, key), mean
+
+    return jax.lax.scan(step, state, rows)
+
+
+def mlp(layers, h):
+    """tanh layers and an affine one."""
+    for W, b in layers[:-1]:
+        h = jnp.tanh(h @ W + b)
+    W, b = layers[-1]
+    return h @ W + b
+
+
+def bounds(settings, params, x, noise):
+    """The bound (N,) of images x (N, D) with noise (N, K, D_1)."""
+    mu, logvar = jnp.split(mlp(params["encoder"], x), 2, axis=1)
+    z = mu[:, None] + jnp.exp(logvar / 2)[:, None] * noise
+    logits = mlp(params["decoder"], z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], -1)
+    # softplus without the NaN handling of jax.nn.softplus: some per cent faster
+    softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    log_likelihood = (x[:, None] * logits - softplus).sum(axis=-1)
+    if settings.kl == "closed":
+        return log_likelihood.mean(axis=1) - 0.5 * (mu**2 + jnp.exp(logvar) - 1 - logvar).sum(axis=1)
+    logw = log_likelihood - 0.5 * (z**2 - noise**2 - logvar[:, None]).sum(axis=-1)
+    return jax.nn.logsumexp(logw, axis=1) - np.log(settings.samples)
+
+
+def adagrad(settings, params, grads, moments, t):
+    """As tinyvae.optimisers.Adagrad."""
+    total = jax.tree.map(lambda total, g: total + g * g, moments[0], grads)
+
+    def update(theta, total, g):
+        return theta + settings.learning_rate * g / (jnp.sqrt(total) + settings.epsilon)
+
+    return jax.tree.map(update, params, total, grads), [total]
+
+
+def adam(settings, params, grads, moments, t):
+    """As tinyvae.optimisers.Adam."""
+    m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
+    v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, moments[1], grads)
+    rate, root = settings.learning_rate / (1 - 0.9**t), jnp.sqrt(1 - 0.999**t)
+
+    def update(theta, m, v):
+        return theta + rate * m / (jnp.sqrt(v) / root + settings.epsilon)
+
+    return jax.tree.map(update, params, m, v), [m, v]
+
+
+OPTIMISERS = {"adagrad": adagrad, "adam": adam}
+
+
+if __name__ == "__main__":
+    protocol.main(Worker)

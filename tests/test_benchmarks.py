@@ -1,0 +1,276 @@
+"""The benchmarks, without the other frameworks: what is measured, by whom it is answered, and how it is summed up."""
+
+import io
+import json
+import math
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from benchmarks import cliff, compare, protocol, record, worker_tinyvae
+from benchmarks.workloads import WORKLOADS
+from tinyvae import datasets, recipes
+from tinyvae.errors import UserError
+from tinyvae.parameters import Parameters
+from tinyvae.training import Training
+
+
+@pytest.fixture(scope="module")
+def images_file(tmp_path_factory):
+    """Images of 36 pixels, mostly black, as uint8: 300 to train on, beside a tenth for the test set."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (333, 6, 6)) * (rng.random((333, 6, 6)) < 0.3)
+    path = tmp_path_factory.mktemp("images") / "images.npy"
+    np.save(path, images.astype(np.uint8))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def images(images_file):
+    return datasets.load(images_file)
+
+
+def small(name):
+    """A workload's settings on a smaller network."""
+    return replace(WORKLOADS[name], latent=(4,), hidden=tuple((16,) * len(h) for h in WORKLOADS[name].hidden))
+
+
+def answers(worker, *requests):
+    """What a worker answers on the wire."""
+    lines = io.StringIO("".join(json.dumps(request) + "\n" for request in requests))
+    out = io.StringIO()
+    protocol.serve(worker, lines, out)
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+# -- the workloads -----------------------------------------------------------------------------------------------------
+
+
+def test_the_workloads_are_the_recipes():
+    assert WORKLOADS["vae"] == recipes.RECIPES["aevb"]
+    for K in (1, 5, 50):
+        assert replace(WORKLOADS[f"iwae-k{K}"], samples=1) == recipes.RECIPES["iwae-1"]
+        assert WORKLOADS[f"iwae-k{K}"].samples == K
+    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50"]
+
+
+def test_the_workloads_are_what_the_readme_says():
+    vae, iwae = asdict(WORKLOADS["vae"]), asdict(WORKLOADS["iwae-k5"])
+    names = ("hidden", "latent", "batch_size", "optimiser", "binarise", "objective", "kl", "epsilon")
+    assert [vae[name] for name in names] == [((500,),), (20,), 100, "adagrad", "none", "elbo", "closed", 1e-8]
+    assert [iwae[name] for name in names] == [((200, 200),), (50,), 20, "adam", "dynamic", "iwae", "sampled", 1e-4]
+
+
+@pytest.mark.parametrize("settings", WORKLOADS.values(), ids=WORKLOADS)
+def test_the_workloads_ask_for_nothing_that_the_other_workers_do_not_do(settings):
+    """They know one layer, the Bernoulli likelihood and the normal prior; the closed form goes with the ELBO."""
+    plain = {"likelihood": "bernoulli", "prior": "normal", "estimator": "standard", "dtype": "float32"}
+    assert {name: getattr(settings, name) for name in plain} == plain
+    assert len(settings.latent) == 1 and not settings.conditional
+    assert (settings.objective, settings.kl) in (("iwae", "sampled"), ("elbo", "closed"))
+
+
+# -- tinyvae's worker --------------------------------------------------------------------------------------------------
+
+
+def bounds_twin(settings, arrays):
+    """The bound of each example in plain NumPy and float64."""
+    arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
+
+    def mlp(network, h):
+        last = len(settings.hidden[0])
+        for i in range(last):
+            h = np.tanh(h @ arrays[f"{network}.{i}.W"] + arrays[f"{network}.{i}.b"])
+        return h @ arrays[f"{network}.{last}.W"] + arrays[f"{network}.{last}.b"]
+
+    x, eps = arrays["x"], arrays["noise"]
+    mu, logvar = (half[:, None] for half in np.split(mlp("encoder", x), 2, axis=1))
+    z = mu + np.exp(logvar / 2) * eps
+    p = 1 / (1 + np.exp(-mlp("decoder", z)))
+    log_likelihood = (x[:, None] * np.log(p) + (1 - x[:, None]) * np.log(1 - p)).sum(axis=2)
+    if settings.kl == "closed":
+        return log_likelihood[:, 0] + 0.5 * (1 + logvar - mu**2 - np.exp(logvar)).sum(axis=2)[:, 0]
+    logw = log_likelihood - 0.5 * (z**2).sum(axis=2) + 0.5 * (eps**2 + logvar).sum(axis=2)
+    return np.log(np.mean(np.exp(logw), axis=1))
+
+
+@pytest.mark.parametrize("name", ["vae", "iwae-k1", "iwae-k5"])
+def test_the_bound_is_that_of_the_parameters_and_the_noise_in_the_file(name, images, tmp_path):
+    settings = small(name)
+    arrays = compare.problem(settings, images)
+    np.savez(tmp_path / "problem.npz", **arrays)
+    worker = worker_tinyvae.Worker(settings, images, threads=2)
+    (answer,) = answers(worker, {"do": "bound", "file": str(tmp_path / "problem.npz")})
+    np.testing.assert_allclose(answer["bound"], bounds_twin(settings, arrays), rtol=1e-5)
+    for name, array in worker.training.params.items():
+        np.testing.assert_array_equal(array, arrays[name])
+
+
+@pytest.mark.parametrize("name", ["vae", "iwae-k5"])
+def test_the_gradient_norm_is_the_slope_of_the_mean_bound_along_the_gradient(name, images, tmp_path):
+    settings = small(name)
+    arrays = compare.problem(settings, images)
+    np.savez(tmp_path / "problem.npz", **arrays)
+    worker = worker_tinyvae.Worker(settings, images, threads=1)
+    params = Parameters(worker.training.model.shapes(), dtype=np.float64)
+    for name in params:
+        params[name][:] = arrays[name]
+
+    def mean(i, step):
+        params.flat[i] += step
+        value = bounds_twin(settings, arrays | dict(params)).mean()
+        params.flat[i] -= step
+        return value
+
+    gradient = [(mean(i, 1e-5) - mean(i, -1e-5)) / 2e-5 for i in range(params.flat.size)]
+    norm = worker.bound(tmp_path / "problem.npz")["gradient_norm"]
+    assert norm == pytest.approx(np.linalg.norm(gradient), rel=1e-4)
+
+
+def test_a_worker_warms_up_trains_and_goes_on_where_it_was(images):
+    worker = worker_tinyvae.Worker(small("iwae-k5"), images, threads=2)
+    warm, first, second = answers(worker, {"do": "warm"}, *2 * [{"do": "window", "seconds": 0.02}])
+    assert warm == {"threads": 2}
+    for answer in (first, second):
+        assert answer["examples_per_second"] > 0 and -36 < answer["bound"] < 0
+    training = worker.training
+    assert training.step * 20 == training.samples_seen == training.epoch * 300 + training.position > 0
+
+
+def test_a_window_ends_after_the_step_in_which_its_time_is_up_and_reports_its_mean_bound(images):
+    worker, training = (make(small("vae"), images, threads=1) for make in (worker_tinyvae.Worker, Training))
+    bounds = []
+    training.run_epoch(lambda examples, bound: bounds.append(bound))
+    assert [worker.window(0)["bound"] for _ in range(3)] == bounds
+    assert worker.training.samples_seen == 300
+
+
+def test_sgemm_counts_every_product_of_a_step(images):
+    """Forward and by the weights each layer has one, by the input each but that of the images; 2 I J flops a row."""
+    settings = small("iwae-k5")
+    (answer,) = answers(worker_tinyvae.Worker(settings, images, threads=2), {"do": "sgemm", "seconds": 0})
+    encoder = 2 * 36 * 16 + 3 * (16 * 16 + 16 * 8)
+    decoder = 3 * (4 * 16 + 16 * 16 + 16 * 36)
+    assert answer["gflops"] == pytest.approx(answer["examples_per_second"] * 2 * (encoder + 5 * decoder) / 1e9)
+
+
+def test_the_products_of_a_layer_have_the_shapes_of_its_two_passes():
+    shapes = [(a.shape, b.shape, (a @ b).shape) for a, b, out in worker_tinyvae.affine_products(7, (5, 3), False)]
+    assert shapes == [((7, 5), (5, 3), (7, 3)), ((5, 7), (7, 3), (5, 3)), ((7, 3), (3, 5), (7, 5))]
+    assert len(worker_tinyvae.affine_products(7, (5, 3), True)) == 2
+
+
+# -- what is made of the answers ---------------------------------------------------------------------------------------
+
+
+def test_ratios_are_taken_round_by_round():
+    """A round on a machine that is twice as slow changes no ratio, though it changes the medians."""
+    ratios = record.ratios({"tinyvae": [30, 10, 40], "jax": [20, 20, 20], "sgemm": [60, 20, 80]})
+    assert ratios["jax"] == {"median": 1.5, "lowest": 0.5, "highest": 2, "rounds": [1.5, 0.5, 2]}
+    assert ratios["sgemm"]["rounds"] == [0.5, 0.5, 0.5]
+    assert set(ratios) == {"jax", "sgemm"}
+
+
+class Answering:
+    """In the place of a Remote: gives one answer to all."""
+
+    def __init__(self, bound, gradient_norm):
+        self.answer = {"bound": bound, "gradient_norm": gradient_norm}
+
+    def ask(self, do, file):
+        return self.answer
+
+
+@pytest.mark.parametrize("answer, message", [
+    (([-100, -200.004], 3), "jax computes another bound than tinyvae"),
+    (([-100, math.nan], 3), "jax computes another bound"),
+    (([-100, -200], 3.001), "jax computes another gradient_norm"),
+])  # fmt: skip
+def test_frameworks_that_compute_something_else_are_not_compared(answer, message, images):
+    remotes = {"tinyvae": Answering([-100, -200], 3), "jax": Answering(*answer)}
+    with pytest.raises(UserError, match=message):
+        compare.check(remotes, small("vae"), images)
+
+
+def test_rounding_is_let_pass_and_reported(images):
+    remotes = {"tinyvae": Answering([-100, -200], 3), "jax": Answering([-100, -200.001], 3)}
+    differences = compare.check(remotes, small("vae"), images)
+    assert differences == {"jax": {"bound": pytest.approx(5e-6), "gradient_norm": 0}}
+
+
+def test_results_of_one_machine_are_kept_together_and_of_another_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "results/bench.json"
+    record.store(path, "workloads", {"vae": 1, "iwae-k1": 2})
+    record.store(path, "cliff", {"vae": 3})
+    record.store(path, "workloads", {"vae": 4})
+    expected = {"machine": record.machine(), "workloads": {"vae": 4, "iwae-k1": 2}, "cliff": {"vae": 3}}
+    assert json.loads(path.read_text()) == expected
+    monkeypatch.setattr(record, "machine", lambda: {"cpu": "another"})
+    record.store(path, "cliff", {"vae": 5})
+    assert json.loads(path.read_text()) == {"machine": {"cpu": "another"}, "cliff": {"vae": 5}}
+
+
+def test_the_machine_is_described():
+    machine = record.machine()
+    assert machine["cpu"] and machine["cores"] >= 1 and machine["numpy"] == np.__version__
+    assert f"numpy {np.__version__}" in record.describe(machine) and "None" not in record.describe(machine)
+
+
+# -- the commands ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(images_file, tmp_path):
+    """Options for one short round, and the file that it leaves."""
+    path = tmp_path / "bench.json"
+    return ["--rounds", "1", "--seconds", "0.02", "--dataset", images_file, "--out", str(path)], path
+
+
+def test_compare_without_the_others_measures_tinyvae_and_its_products(quick, capsys):
+    options, path = quick
+    assert compare.main(["--workloads", "vae", "--skip", "jax", "torch", *options]) == 0
+    results = json.loads(path.read_text())
+    vae = results["workloads"]["vae"]
+    rates = {name: rate["median"] for name, rate in vae["examples_per_second"].items()}
+    assert set(rates) == {"tinyvae", "sgemm"} and min(rates.values()) > 0
+    assert vae["ratios"]["sgemm"]["median"] == pytest.approx(rates["tinyvae"] / rates["sgemm"])
+    assert vae["threads"]["tinyvae"] == results["machine"]["cores"]
+    assert (vae["rounds"], vae["seconds"]) == (1, 0.02)
+    assert vae["command"].startswith("python -m benchmarks.compare --workloads vae --skip jax torch")
+    printed = capsys.readouterr().out
+    assert record.describe(results["machine"]) in printed
+    assert f"tinyvae  {rates['tinyvae']:,.0f}" in printed and "tinyvae / sgemm" in printed
+
+
+def test_cliff_adds_the_share_to_the_same_file(quick, capsys):
+    options, path = quick
+    record.store(path, "workloads", {"vae": 1})
+    assert cliff.main(options) == 0
+    results = json.loads(path.read_text())
+    vae = results["cliff"]["vae"]
+    assert vae["share"]["median"] == pytest.approx(vae["contended"]["median"] / vae["alone"]["median"])
+    assert vae["competitors"] == results["machine"]["cores"] and results["workloads"] == {"vae": 1}
+    assert "a fair one is 0.50" in capsys.readouterr().out
+
+
+def test_the_busy_processes_are_busy_inside_and_gone_outside():
+    with pytest.raises(KeyboardInterrupt), cliff.busy_processes(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+        raise KeyboardInterrupt
+    assert None not in [process.poll() for process in processes]
+
+
+def test_a_framework_that_is_missing_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(compare.importlib.util, "find_spec", lambda name: None if name == "torch" else name)
+    with pytest.raises(UserError, match=r'torch\. Use pip install -e "\.\[bench\]".*--skip torch'):
+        compare.parse([])
+    assert compare.parse(["--skip", "torch"]).workloads == list(WORKLOADS)
+
+
+def test_a_worker_that_ends_is_an_error():
+    with (
+        pytest.raises(UserError, match="tinyvae ended when asked for 'warm'"),
+        protocol.Remote("tinyvae", "vae", "no_such_data.npy") as remote,
+    ):
+        remote.ask("warm")
