@@ -16,7 +16,7 @@ from benchmarks.compare import add_common_options, check, spread
 from benchmarks.protocol import Remote
 from benchmarks.workloads import WORKLOADS
 from tinyvae import console, datasets
-from tinyvae.training import available_cores
+from tinyvae.threads import available_cores
 
 WORKLOAD = "vae"
 BUSY = "print(flush=True)\nwhile True: pass"

@@ -13,7 +13,7 @@ import scipy.linalg  # noqa: F401  (loads the BLAS of tinyvae's kernels)
 from threadpoolctl import threadpool_info
 
 from tinyvae.files import atomic_write
-from tinyvae.training import available_cores
+from tinyvae.threads import available_cores
 
 PACKAGES = ("tinyvae", "numpy", "scipy", "numba", "jax", "torch")
 

@@ -205,7 +205,8 @@ def test_a_wrong_file_that_was_found_is_named_with_the_reason_and_the_remedy(tmp
     folder = put(tmp_path / "data", images=content)
     message = refusal(downloads.obtain, "set", folder)
     assert message.startswith(f"{folder}/set/images.gz: {reason}")
-    assert message.endswith("Put a good copy in its place, or delete it and run again: it is then downloaded.")
+    assert "Put a good copy in its place, or delete it and run again: it is then downloaded." in message
+    assert message.endswith("python -m tinyvae.train digits")
 
 
 # Downloading

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from tests.test_train import command
+from tests.commands import command
 from tinyvae import datasets, evaluation, noise, recipes, train
 from tinyvae.noise import Stream
 from tinyvae.recipes import Settings

@@ -8,18 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tinyvae import bounds, likelihoods, options, pictures, recipes, training
+from tests.commands import command
+from tinyvae import bounds, likelihoods, options, pictures, recipes, records
 from tinyvae.errors import UserError
 from tinyvae.runs import Run
 
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "2", "--batch-size", "50")
-
-
-def command(*arguments, cwd, module="tinyvae.train", env=None):
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +94,7 @@ def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_
     arrays, _ = run.load_checkpoint()
     assert run.config()["settings"]["conditional"] and arrays["params"].size == run.config()["parameters"]
     assert imread(run.path / "figures/samples.png").std() > 0.05
-    state = training.load(run)
+    state = records.load(run)
     y = np.tile(np.arange(10), 3)
     samples = pictures.prior_samples(state, 30, y, share=10)
     assert samples.shape == (30, 64) and not np.allclose(samples[0], samples[1])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinyvae import datasets, recipes, training
+from tinyvae import datasets, recipes, records
 from tinyvae.errors import DataError, DivergenceError, UserError
 from tinyvae.recipes import Settings
 from tinyvae.training import Training
@@ -125,6 +125,6 @@ def test_a_minibatch_larger_than_the_data_is_refused(digits):
 
 
 def test_every_number_has_its_protocol():
-    words = training.protocol(replace(SMALL, objective="iwae", kl="sampled", samples=5, binarise="dynamic", seed=3))
+    words = records.protocol(replace(SMALL, objective="iwae", kl="sampled", samples=5, binarise="dynamic", seed=3))
     assert words == "IWAE, K = 5, dynamic binarisation, 2 epochs, minibatch 50, adam at 0.01 (cosine), seed 3"
-    assert training.protocol(recipes.AEVB).startswith("ELBO (closed-form KL), K = 1, grey levels, 18 epochs")
+    assert records.protocol(recipes.AEVB).startswith("ELBO (closed-form KL), K = 1, grey levels, 18 epochs")

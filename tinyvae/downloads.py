@@ -171,7 +171,8 @@ def _find(file, folders):
 
 
 def _read(file, path):
-    with formats.explained(path, "Put a good copy in its place, or delete it and run again: it is then downloaded."):
+    advice = "Put a good copy in its place, or delete it and run again: it is then downloaded."
+    with formats.explained(path, f"{advice}\n{OFFLINE}"):
         return file.read(path)
 
 

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from tinyvae import gaussian, noise
 from tinyvae.datasets import to_float
+from tinyvae.kernels import LOG_2PI
 from tinyvae.likelihoods import LIKELIHOODS
 from tinyvae.noise import Stream
 
@@ -139,7 +140,7 @@ def _diagnose(training, x, y, first):
 
 def _log_normal(z, mu, logvar):
     """log N(z; mu, exp(logvar)) element by element."""
-    return -0.5 * ((z - mu) ** 2 * np.exp(-logvar) + logvar + gaussian.LOG_2PI)
+    return -0.5 * ((z - mu) ** 2 * np.exp(-logvar) + logvar + LOG_2PI)
 
 
 def floor_share(training, images, labels):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinyvae import console
 from tinyvae.errors import UserError
-from tinyvae.recipes import CHOICES, RECIPES, iwae_epochs
+from tinyvae.recipes import CHOICES, RECIPES, iwae_epochs, require_sense
 
 # The option of a setting where it is not --NAME-OF-THE-SETTING.
 OPTIONS = {"learning_rate": "--lr"}
@@ -131,32 +131,10 @@ def resolve(arguments):
     if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
         hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)
         settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
-    closed = settings.objective == "elbo" and len(settings.latent) == 1 and settings.prior in ("normal", "label")
-    if not closed or settings.estimator != "standard":
+    if not settings.has_closed_kl or settings.estimator != "standard":
         settings = dataclasses.replace(settings, kl=arguments.kl or "sampled")
-    require_sense(settings, closed)
+    require_sense(settings)
     return settings
-
-
-def require_sense(settings, closed):
-    """Raise a UserError for settings that do not go together; ``closed`` says whether the KL has a closed form."""
-    if len(settings.hidden) != len(settings.latent):
-        raise UserError(
-            f"--latent names {len(settings.latent)} stochastic layers, --hidden has units for {len(settings.hidden)}: "
-            "give a comma-separated list of units for each, as in --latent 100 50 --hidden 200,200 100,100"
-        )
-    if settings.kl == "closed" and not closed:
-        raise UserError(
-            "--kl closed goes with --objective elbo, one stochastic layer and --prior normal or label: leave it out"
-        )
-    if settings.kl == "closed" and settings.estimator != "standard":
-        raise UserError(f"--estimator {settings.estimator} is for sampled divergences: leave --kl closed out")
-    if settings.estimator == "dreg" and settings.objective != "iwae":
-        raise UserError("--estimator dreg is for importance weights: add --objective iwae, or use --estimator stl")
-    if settings.estimator == "stl" and settings.objective != "elbo":
-        raise UserError("--estimator stl is biased under --objective iwae: use --estimator dreg, or --objective elbo")
-    if settings.prior == "label" and not settings.conditional:
-        raise UserError("--prior label is learned for each label: add --conditional")
 
 
 def require_same(settings, arguments):
@@ -166,8 +144,9 @@ def require_same(settings, arguments):
         if value != old:
             option = OPTIONS.get(name, "--" + name.replace("_", "-"))
             given = option if value is True else f"{option} {as_given(value)}"
+            was = "was begun without it" if old is False else f"has {as_given(old)}"
             raise UserError(
-                f"{given} would make it another run: the one in {arguments.resume} has {as_given(old)}\n"
+                f"{given} would make it another run: the one in {arguments.resume} {was}\n"
                 "Leave it out, or train anew without --resume."
             )
     for option in ("recipe", "out", "overwrite", "limit"):

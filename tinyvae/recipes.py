@@ -4,7 +4,10 @@ A run saves its ``Settings`` whole; there is no other place where a default coul
 """
 
 import itertools
+import math
 from dataclasses import dataclass, fields, replace
+
+from tinyvae.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class Settings:
     dtype: str = "float32"
     raised_from: tuple[int, ...] = ()
 
+    @property
+    def has_closed_kl(self):
+        """Whether the KL divergence of these settings' bound has a closed form."""
+        return self.objective == "elbo" and len(self.latent) == 1 and self.prior in ("normal", "label")
+
     @classmethod
     def from_dict(cls, values):
         """Settings from what JSON made of ``dataclasses.asdict``.
@@ -66,6 +74,8 @@ class Settings:
         Raises: KeyError, TypeError or ValueError for names, types or values that no settings have.
         """
         lists = {name: tuple(values[name]) for name in ("latent", "raised_from")}
+        if missing := [field.name for field in fields(cls) if field.name not in values]:
+            raise KeyError(missing[0])
         settings = cls(**{**values, **lists, "hidden": tuple(map(tuple, values["hidden"]))})
         for field in fields(cls):
             value, allowed = getattr(settings, field.name), CHOICES.get(field.name)
@@ -73,9 +83,39 @@ class Settings:
                 raise ValueError(f"{field.name} is {value!r}")
         sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden)]
         sizes += [settings.components, settings.samples, settings.batch_size, settings.epochs]
-        if not all(type(size) is int and size > 0 for size in sizes) or len(settings.latent) != len(settings.hidden):
+        if not all(map(is_size, sizes)):
             raise ValueError(f"a size is not a whole number above zero, in {settings}")
+        if not (0 < settings.learning_rate < math.inf and 0 < settings.epsilon < math.inf):
+            raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")
+        if not 0 <= settings.seed < 2**64:
+            raise ValueError(f"seed is {settings.seed}")
         return settings
+
+
+def is_size(value):
+    """Whether a value is a whole number above zero."""
+    return type(value) is int and value > 0
+
+
+def require_sense(settings):
+    """Raise a UserError for settings that do not go together."""
+    if len(settings.hidden) != len(settings.latent):
+        raise UserError(
+            f"--latent names {len(settings.latent)} stochastic layers, --hidden has units for {len(settings.hidden)}: "
+            "give a comma-separated list of units for each, as in --latent 100 50 --hidden 200,200 100,100"
+        )
+    if settings.kl == "closed" and not settings.has_closed_kl:
+        raise UserError(
+            "--kl closed goes with --objective elbo, one stochastic layer and --prior normal or label: leave it out"
+        )
+    if settings.kl == "closed" and settings.estimator != "standard":
+        raise UserError(f"--estimator {settings.estimator} is for sampled divergences: leave --kl closed out")
+    if settings.estimator == "dreg" and settings.objective != "iwae":
+        raise UserError("--estimator dreg is for importance weights: add --objective iwae, or use --estimator stl")
+    if settings.estimator == "stl" and settings.objective != "elbo":
+        raise UserError("--estimator stl is biased under --objective iwae: use --estimator dreg, or --objective elbo")
+    if settings.prior == "label" and not settings.conditional:
+        raise UserError("--prior label is learned for each label: add --conditional")
 
 
 AEVB = Settings(

@@ -2,9 +2,15 @@
 
 import functools
 import itertools
+import os
 import threading
 import weakref
 from queue import SimpleQueue
+
+
+def available_cores():
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 class Team:

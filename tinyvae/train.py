@@ -43,7 +43,7 @@ def start(arguments):
         raise UserError("name a data set, as in: python -m tinyvae.train digits (or --resume DIR; --help says more)")
     settings = options.resolve(arguments)
     console.announce_compilation(arguments.quiet)
-    from tinyvae import datasets, training  # slow to import: only once the arguments are known to be right
+    from tinyvae import datasets, records, training  # slow to import: only once the arguments are known to be right
     from tinyvae.runs import Run
 
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
@@ -51,19 +51,19 @@ def start(arguments):
     if options.uses_default_length(arguments):
         epochs = max(epochs, math.ceil(LEAST_EXAMPLES / len(dataset.train)))
     state = training.Training(dataclasses.replace(settings, epochs=epochs), dataset, arguments.threads)
-    config = training.describe(state, dataset, arguments.dataset, arguments.limit)
+    config = records.describe(state, dataset, arguments.dataset, arguments.limit)
     run = Run.create(arguments.out or free_folder(dataset.name), config, arguments.overwrite)
     return run, state, []
 
 
 def resume(arguments):
     """The run that --resume names, where it stopped: (runs.Run, training.Training, the rows of the history)."""
-    from tinyvae import training
+    from tinyvae import records
     from tinyvae.runs import CONFIG, Run
 
     run = Run.open(arguments.resume)
     console.announce_compilation(arguments.quiet)
-    state = training.load(run, arguments.data_dir, arguments.threads, arguments.dataset, must_have_begun=False)
+    state = records.load(run, arguments.data_dir, arguments.threads, arguments.dataset, must_have_begun=False)
     options.require_same(state.settings, arguments)
     history = run.history()[: state.epoch] if state.epoch else []
     if [row["epoch"] for row in history] != list(range(1, state.epoch + 1)):
@@ -73,7 +73,7 @@ def resume(arguments):
         raise UserError(f"the run in {run.path} has {state.settings.epochs} epochs: --resume can only raise that")
     if epochs > state.settings.epochs:
         state.extend(epochs)
-        run.write_json(CONFIG, run.config() | training.describe_settings(state))
+        run.write_json(CONFIG, run.config() | records.describe_settings(state))
     return run, state, history
 
 
@@ -91,9 +91,9 @@ def fit(run, state, history, arguments):
 
 def finish(run, state, history):
     """Write the summary and, if that can be done, the figures; returns the names of these."""
-    from tinyvae import evaluation, training
+    from tinyvae import evaluation, records
 
-    summary = training.summarise(state, history)
+    summary = records.summarise(state, history)
     summary["variance_floor_share"] = evaluation.floor_share(state, state.dataset.test, state.dataset.test_labels)
     run.write_summary(summary)
     try:

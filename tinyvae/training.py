@@ -7,13 +7,12 @@ side by side; the derivation knows nothing of them.
 
 import dataclasses
 import math
-import os
 import time
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinyvae import __version__, datasets, noise
+from tinyvae import noise
 from tinyvae.binarisation import binarise
 from tinyvae.bounds import BOUNDS, ESTIMATORS
 from tinyvae.datasets import to_float
@@ -23,8 +22,7 @@ from tinyvae.model import Model, network
 from tinyvae.noise import Stream
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES
 from tinyvae.parameters import Parameters, initialise
-from tinyvae.recipes import Settings
-from tinyvae.threads import Team, shares
+from tinyvae.threads import Team, available_cores, shares
 
 EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
 GAUSSIAN_ADVICE = (
@@ -34,11 +32,6 @@ GAUSSIAN_ADVICE = (
 # The attributes of Training that say how far it has come.
 PROGRESS = {"epoch": int, "position": int, "step": int, "samples_seen": int, "epoch_total": float, "seconds": float}
 QUIET = {"over": "ignore", "invalid": "ignore"}  # divergence is detected on the bound and the parameters
-
-
-def available_cores():
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 class Training:
@@ -231,34 +224,6 @@ def check(settings, dataset):
             )
 
 
-def load(run, data_dir=None, threads=None, source=None, must_have_begun=True):
-    """The Training that a run's folder holds: its settings, its data, its last checkpoint.
-
-    Args:
-        run: runs.Run.
-        data_dir: where to look for the data first.
-        threads: as for ``Training``; by default as many as the run had, so that it goes on bit for bit.
-        source: where the data are now, if they have moved.
-        must_have_begun: False to take a run without a checkpoint at its beginning, and not for an error.
-
-    Raises: RunError if the folder is damaged, DataError if the data are not those of the run.
-    """
-    config = run.config()
-    try:
-        settings, about = Settings.from_dict(config["settings"]), config["dataset"]
-        limit, digest = about["limit"], about["digest"]
-        source, threads = source or about["source"], threads or int(config["threads"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{run.path}/config.json is not the config of a run ({error!r})") from None
-    dataset = datasets.load(source, data_dir, limit)
-    if dataset.digest != digest:
-        raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
-    training = Training(settings, dataset, threads)
-    if must_have_begun or run.has_checkpoint():
-        training.restore(*run.load_checkpoint())
-    return training
-
-
 def train(training, run, bar, history=(), checkpoint_every=1, check_interrupt=lambda: None):
     """Train to the end of the run, and leave it on disk as it goes: the history every epoch, and checkpoints.
 
@@ -301,61 +266,3 @@ def train(training, run, bar, history=(), checkpoint_every=1, check_interrupt=la
         run.save_checkpoint(*training.state())
         raise
     return history
-
-
-def describe(training, dataset, source, limit=None):
-    """What ``config.json`` says of a run: the version, the data, every setting, and the protocol in words.
-
-    Args:
-        training: Training.
-        dataset: datasets.Dataset, as loaded.
-        source, limit: what ``datasets.load`` was given.
-    """
-    return {
-        "tinyvae": __version__,
-        "dataset": {
-            "name": dataset.name,
-            "source": source if source in datasets.NAMES else os.path.abspath(source),
-            "limit": limit,
-            "digest": dataset.digest,
-            "train_examples": len(dataset.train),
-            "test_examples": len(dataset.test),
-            "image_shape": dataset.image_shape,
-        },
-        "threads": training.threads,
-        "parameters": training.params.flat.size,
-        **describe_settings(training),
-    }
-
-
-def describe_settings(training):
-    """The part of ``config.json`` that changes when a run is made longer."""
-    return {"settings": dataclasses.asdict(training.settings), "protocol": protocol(training.settings)}
-
-
-def protocol(settings):
-    """What a bound must be quoted with, in words."""
-    binarisation = {"none": "grey levels", "static": "static binarisation", "dynamic": "dynamic binarisation"}
-    bound = settings.objective.upper()
-    if settings.objective == "elbo":
-        bound += " (closed-form KL)" if settings.kl == "closed" else " (sampled KL)"
-    raised = f" (raised from {', '.join(map(str, settings.raised_from))})" if settings.raised_from else ""
-    return (
-        f"{bound}, K = {settings.samples}, {binarisation[settings.binarise]}, {settings.epochs} epochs{raised}, "
-        f"minibatch {settings.batch_size}, {settings.optimiser} at {settings.learning_rate:g} ({settings.schedule}), "
-        f"seed {settings.seed}"
-    )
-
-
-def summarise(training, history):
-    """What ``summary.json`` says: the last figures, with their protocol."""
-    settings, last = training.settings, history[-1]
-    return {
-        "dataset": training.dataset.name,
-        "objective": settings.objective,
-        "k": settings.samples,
-        "epochs": training.epoch,
-        "protocol": protocol(settings),
-        "test_examples": len(training.dataset.test),
-        **{name: last[name] for name in ("samples_seen", "train_bound", "test_bound", "seconds")},
-    }
