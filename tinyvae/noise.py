@@ -89,89 +89,90 @@ def _place(seed, stream, step=0, first_example=0, first_block=0):
     return seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block
 
 
-@njit(error_model="numpy")
-def philox(c0, c1, c2, c3, k0, k1):
-    """Ten rounds of Philox4x32 on the counter (c0, c1, c2, c3) under the key (k0, k1), all uint32."""
+@njit(**FAST)
+def philox(c, k0, k1):
+    """Ten rounds of Philox4x32, in place, on counters c (4, T) uint32, a column each, under the key (k0, k1) of uint32.
+
+    Round by round over all columns: so the compiler makes vector instructions of it.
+    """
+    c0, c1, c2, c3 = c[0], c[1], c[2], c[3]
     for _ in range(10):
-        p0 = MULTIPLIER_0 * u64(c0)
-        p1 = MULTIPLIER_1 * u64(c2)
-        c0, c1, c2, c3 = u32(u32(p1 >> u64(32)) ^ c1 ^ k0), u32(p1), u32(u32(p0 >> u64(32)) ^ c3 ^ k1), u32(p0)
+        for t in range(c.shape[1]):
+            p0 = MULTIPLIER_0 * u64(c0[t])
+            p1 = MULTIPLIER_1 * u64(c2[t])
+            c0[t], c1[t] = u32(u32(p1 >> u64(32)) ^ c1[t] ^ k0), u32(p1)
+            c2[t], c3[t] = u32(u32(p0 >> u64(32)) ^ c3[t] ^ k1), u32(p0)
         k0 = u32(k0 + WEYL_0)
         k1 = u32(k1 + WEYL_1)
-    return c0, c1, c2, c3
 
 
-@njit(error_model="numpy")
-def words(block, example, place):
-    """Four random words: those of a block of four units of an example, counted from the place (``_place``) on."""
+@njit(**FAST)
+def words(N, blocks, place):
+    """Random words (4, N, blocks) uint32: ``[:, n, b]`` are block b of example n, counted from the place on."""
     k0, k1, stream, step, first_example, first_block = place
-    return philox(u32(first_block + block), u32(first_example + example), u32(step), u32(stream), u32(k0), u32(k1))
+    c = np.empty((4, N, blocks), u32)
+    for n in range(N):
+        for b in range(blocks):
+            c[0, n, b], c[1, n, b], c[2, n, b], c[3, n, b] = first_block + b, first_example + n, step, stream
+    philox(c.reshape(4, N * blocks), u32(k0), u32(k1))
+    return c
 
 
 @njit(**FAST)
 def words_kernel(out, *place):
     """Random words: out (N, M) uint32."""
-    for n in range(out.shape[0]):
-        for m in range(out.shape[1]):
-            out[n, m] = words(m // 4, n, place)[m % 4]
+    N, M = out.shape
+    c = words(N, -(-M // 4), place)
+    for n in range(N):
+        for m in range(M):
+            out[n, m] = c[m % 4, n, m // 4]
 
 
 @njit(**FAST)
 def uniform_kernel(out, *place):
     """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words of ``words_kernel``."""
     number = out.dtype.type
-    M = out.shape[1]
-    for n in range(out.shape[0]):
-        for block in range(M // 4):
-            m = 4 * block
-            out[n, m], out[n, m + 1], out[n, m + 2], out[n, m + 3] = uniforms(words(block, n, place), number)
+    N, M = out.shape
+    c = words(N, -(-M // 4), place)
+    for n in range(N):
+        w = c[0, n], c[1, n], c[2, n], c[3, n]
+        for b in range(M // 4):
+            for i in range(4):
+                out[n, 4 * b + i] = uniform_number(w[i][b], number)
         for m in range(M // 4 * 4, M):
-            out[n, m] = uniforms(words(M // 4, n, place), number)[m % 4]
+            out[n, m] = uniform_number(w[m % 4][m // 4], number)
 
 
 @njit(**FAST)
 def bernoulli_kernel(p, out, *place):
     """out = 1 where the number of ``uniform_kernel`` is below p, else 0; both (N, M) floating."""
-    number = out.dtype.type
-    M = out.shape[1]
+    uniform_kernel(out, *place)
     for n in range(out.shape[0]):
-        for block in range(M // 4):
-            u = uniforms(words(block, n, place), number)
-            for i in range(4):
-                out[n, 4 * block + i] = u[i] < p[n, 4 * block + i]
-        for m in range(M // 4 * 4, M):
-            out[n, m] = uniforms(words(M // 4, n, place), number)[m % 4] < p[n, m]
+        for m in range(out.shape[1]):
+            out[n, m] = out[n, m] < p[n, m]
 
 
 @njit(**FAST)
 def normal_kernel(out, *place):
     """Standard normal numbers: out (N, M) floating, a pair from each pair of words of ``words_kernel``."""
     number = out.dtype.type
-    M = out.shape[1]
-    for n in range(out.shape[0]):
-        for block in range(M // 4):
-            m = 4 * block
-            out[n, m], out[n, m + 1], out[n, m + 2], out[n, m + 3] = normals(words(block, n, place), number)
+    N, M = out.shape
+    c = words(N, -(-M // 4), place)
+    for n in range(N):
+        w = c[0, n], c[1, n], c[2, n], c[3, n]
+        for b in range(M // 4):
+            m = 4 * b
+            out[n, m], out[n, m + 1] = box_muller(w[0][b], w[1][b], number)
+            out[n, m + 2], out[n, m + 3] = box_muller(w[2][b], w[3][b], number)
         for m in range(M // 4 * 4, M):
-            out[n, m] = normals(words(M // 4, n, place), number)[m % 4]
+            i = m % 4 // 2 * 2
+            out[n, m] = box_muller(w[i][m // 4], w[i + 1][m // 4], number)[m % 2]
 
 
 @njit(**EXACT)
-def uniforms(w, number):
-    """Four uniform numbers of the type ``number`` from four random words."""
-    unit, bits = number(2.0**-24), u32(8)
-    return (
-        number(w[0] >> bits) * unit,
-        number(w[1] >> bits) * unit,
-        number(w[2] >> bits) * unit,
-        number(w[3] >> bits) * unit,
-    )
-
-
-@njit(**EXACT)
-def normals(w, number):
-    """Four standard normal numbers of the type ``number`` from four random words."""
-    return box_muller(w[0], w[1], number) + box_muller(w[2], w[3], number)
+def uniform_number(word, number):
+    """A uniform number of the type ``number`` from a random word."""
+    return number(np.int32(word >> u32(8))) * number(2.0**-24)
 
 
 @njit(**EXACT)
