@@ -8,6 +8,7 @@ What a loop needs to run at the hardware's speed, each point measured:
 * no call in the loop: Numba has no vector ``exp``, so float32 uses the polynomials of ``elementary.py``;
 * ``nogil=True``: the threads of ``training.py`` run these side by side;
 * constants in the arrays' own dtype (``one = x.dtype.type(1)``): a plain 1 would widen the loop to float64;
+* what replaces its input does so by name, in one array: two names for one array make the loop scalar;
 * matrix products by ``products.py``: BLAS called without the interpreter, or a loop where that is faster.
 
 Every kernel writes into arrays that it is given, works on float32 and float64 (one dtype a call, C-ordered), and has a
@@ -175,10 +176,10 @@ def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
 
 
 @njit(**FAST)
-def bernoulli_log_prob(x, logits, logp, residual):
-    """logp = sum_d x l - log(1 + e^l) and residual = x - sigmoid(l), which may be the array of the logits itself.
+def bernoulli_log_prob(x, logits, logp):
+    """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place.
 
-    For x (N, D), logits and residual (N K, D), logp (N, K).
+    For x (N, D), logits (N K, D), logp (N, K).
     """
     K = logp.shape[1]
     for n in range(x.shape[0]):
@@ -188,16 +189,16 @@ def bernoulli_log_prob(x, logits, logp, residual):
             for d in range(x.shape[1]):
                 softplus, sigmoid = softplus_sigmoid(logits[r, d])
                 total += x[n, d] * logits[r, d] - softplus
-                residual[r, d] = x[n, d] - sigmoid
+                logits[r, d] = x[n, d] - sigmoid
             logp[n, k] = total
 
 
 @njit(**FAST)
-def gaussian_log_prob(x, outputs, squash, floor, logp, derivative):
-    """logp = sum_d log N(x; m, exp(s)) and its derivative by the outputs, which may be the array of the outputs itself.
+def gaussian_log_prob(x, outputs, squash, floor, logp):
+    """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place.
 
-    For x (N, D), outputs and derivative (N K, 2 D), logp (N, K): the left half of the outputs is the mean m, or with
-    ``squash`` its logit; the right half, but at least the floor, is s.
+    For x (N, D), outputs (N K, 2 D), logp (N, K): the left half of the outputs is the mean m, or with ``squash`` its
+    logit; the right half, but at least the floor, is s.
     """
     number = outputs.dtype.type
     half, one, least = number(0.5), number(1), number(floor)
@@ -213,17 +214,17 @@ def gaussian_log_prob(x, outputs, squash, floor, logp, derivative):
                 precision = exp(-s)
                 delta = x[n, d] - m
                 total += delta * delta * precision + s
-                derivative[r, d] = delta * precision * (m * (one - m) if squash else one)
-                derivative[r, D + d] = half * (delta * delta * precision - one) if s > least else number(0)
+                outputs[r, d] = delta * precision * (m * (one - m) if squash else one)
+                outputs[r, D + d] = half * (delta * delta * precision - one) if s > least else number(0)
             logp[n, k] = -(total + D * LOG_2PI) / 2
 
 
 @njit(**FAST)
-def scale_rows(weights, rows, out):
-    """out = weights times rows, row by row, for weights (R,), rows and out (R, D); out may be rows."""
+def scale_rows(weights, rows):
+    """rows *= weights, row by row, in place, for weights (R,) and rows (R, D)."""
     for r in range(rows.shape[0]):
         for d in range(rows.shape[1]):
-            out[r, d] = weights[r] * rows[r, d]
+            rows[r, d] *= weights[r]
 
 
 @njit(**FAST)

@@ -15,6 +15,16 @@ import numpy as np
 
 from tinyvae import kernels
 
+
+def _content(array, out):
+    """What the array holds, where a kernel may replace it: in ``out``, which may be the array itself, or in a copy."""
+    if out is None:
+        return array.copy()
+    if out is not array:
+        out[:] = array
+    return out
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Bernoulli
 # ---------------------------------------------------------------------------------------------------------------------
@@ -40,9 +50,9 @@ def bernoulli(x, logits, out=None):
         logp: (N, K), in nats.
         cache: for ``bernoulli_backward``.
     """
-    residual = np.empty_like(logits) if out is None else out
+    residual = _content(logits, out)
     logp = np.empty((len(x), len(logits) // len(x)), logits.dtype)
-    kernels.bernoulli_log_prob(x, logits, logp, residual)
+    kernels.bernoulli_log_prob(x, residual, logp)
     return logp, residual
 
 
@@ -56,8 +66,8 @@ def bernoulli_backward(dlogp, cache, out=None):
 
     Returns: dlogits (N K, D).
     """
-    dlogits = np.empty_like(cache) if out is None else out
-    kernels.scale_rows(dlogp.reshape(-1), cache, dlogits)
+    dlogits = _content(cache, out)
+    kernels.scale_rows(dlogp.reshape(-1), dlogits)
     return dlogits
 
 
@@ -105,9 +115,9 @@ def gaussian(x, outputs, out=None, squash=True):
         logp: (N, K), in nats: the logarithm of a density, positive where the variances are small.
         cache: for ``gaussian_backward``.
     """
-    derivative = np.empty_like(outputs) if out is None else out
+    derivative = _content(outputs, out)
     logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
-    kernels.gaussian_log_prob(x, outputs, squash, LOGVAR_FLOOR, logp, derivative)
+    kernels.gaussian_log_prob(x, derivative, squash, LOGVAR_FLOOR, logp)
     return logp, derivative
 
 
@@ -121,8 +131,8 @@ def gaussian_backward(dlogp, cache, out=None):
 
     Returns: doutputs (N K, 2 D).
     """
-    doutputs = np.empty_like(cache) if out is None else out
-    kernels.scale_rows(dlogp.reshape(-1), cache, doutputs)
+    doutputs = _content(cache, out)
+    kernels.scale_rows(dlogp.reshape(-1), doutputs)
     return doutputs
 
 
