@@ -97,21 +97,23 @@ def sigmoid(logits):
     return special.expit(logits)
 
 
-def add(total, addition):
-    return total + addition
+def summed(gradients, first):
+    return sum(gradients)[first : first + 4096]
 
 
-def sgd_update(theta, g, velocity, rate, momentum):
-    velocity = momentum * velocity + g
+def sgd_update(theta, gradients, velocity, rate, momentum):
+    velocity = momentum * velocity + sum(gradients)
     return theta + rate * velocity, velocity
 
 
-def adagrad_update(theta, g, sum_of_squares, rate, epsilon):
+def adagrad_update(theta, gradients, sum_of_squares, rate, epsilon):
+    g = sum(gradients)
     sum_of_squares = sum_of_squares + g**2
     return theta + rate * g / (np.sqrt(sum_of_squares) + epsilon), sum_of_squares
 
 
-def adam_update(theta, g, m, v, rate, beta1, beta2, epsilon):
+def adam_update(theta, gradients, m, v, rate, beta1, beta2, epsilon):
+    g = sum(gradients)
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
     return theta + rate * m / (np.sqrt(v) + epsilon), m, v

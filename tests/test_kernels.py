@@ -126,34 +126,40 @@ def test_row_kernels(R, D, dtype, seed):
     close(dtype, [out], [oracles.sigmoid(*wide([array]))])
 
 
-@given(st.integers(0, 70), dtypes, seeds)
-def test_add(size, dtype, seed):
-    total, addition = random_arrays(seed, dtype, size, size)
-    expected = oracles.add(*wide([total, addition]))
-    kernels.add(total, addition)
-    close(dtype, [total], [expected])
+lengths = st.one_of(st.integers(0, 70), st.sampled_from([kernels.BLOCK, kernels.BLOCK + 1, 2 * kernels.BLOCK + 33]))
+
+
+@given(lengths, st.integers(1, 3), dtypes, seeds)
+def test_sums_of_gradients(size, threads, dtype, seed):
+    gradients = tuple(random_arrays(seed, dtype, *[size] * threads))
+    for first in range(0, size, kernels.BLOCK):
+        expected = oracles.summed(wide(gradients), first)
+        close(dtype, [kernels.summed(tuple([g.copy() for g in gradients]), first)], [expected])
 
 
 @pytest.mark.parametrize(
     ("name", "n_states", "options"),
     [("sgd_update", 1, (0.1, 0.9)), ("adagrad_update", 1, (0.02, 1e-8)), ("adam_update", 2, (0.01, 0.9, 0.999, 1e-8))],
 )
-@given(st.integers(0, 70), dtypes, seeds)
-def test_updates(name, n_states, options, size, dtype, seed):
-    theta, g, *state = random_arrays(seed, dtype, *[size] * (2 + n_states))
+@given(lengths, st.integers(1, 3), dtypes, seeds)
+def test_updates(name, n_states, options, size, threads, dtype, seed):
+    theta, *arrays = random_arrays(seed, dtype, *[size] * (1 + n_states + threads))
+    gradients, state = tuple(arrays[n_states:]), arrays[:n_states]
     if name != "sgd_update":
         state = [abs(array) for array in state]
-    expected = getattr(oracles, name)(*wide([theta, g, *state]), *options)
-    total = getattr(kernels, name)(theta, g, *state, *options)
+    wide_theta, *wide_state = wide([theta, *state])
+    expected = getattr(oracles, name)(wide_theta, wide(gradients), *wide_state, *options)
+    total = getattr(kernels, name)(theta, gradients, *state, *options)
     close(dtype, [theta, *state], expected)
-    np.testing.assert_allclose(total, theta.sum(dtype=np.float64), atol=100 * TOLERANCE[dtype])
+    scale = 100 * TOLERANCE[dtype] * (1 + size / 100)
+    np.testing.assert_allclose(total, theta.sum(dtype=np.float64), atol=scale)
 
 
 def test_an_update_reports_parameters_that_are_not_finite():
     for bad in (np.nan, np.inf, -np.inf):
         theta, g = np.zeros(33, np.float32), np.zeros(33, np.float32)
         g[17] = bad
-        assert not np.isfinite(kernels.sgd_update(theta, g, np.zeros_like(g), 0.1, 0.9))
+        assert not np.isfinite(kernels.sgd_update(theta, (g,), np.zeros_like(g), 0.1, 0.9))
 
 
 def test_every_kernel_has_a_twin():

@@ -22,8 +22,10 @@ The derivative of tanh needs only its output: the forward pass keeps the h_i and
 import itertools
 
 import numpy as np
+from numba import njit
 
 from tinyvae import kernels
+from tinyvae.elementary import FAST
 
 
 def mlp_shapes(name, sizes):
@@ -53,13 +55,10 @@ def mlp(x, layers):
         out: (N, J) the output of the last layer.
         cache: what ``mlp_backward`` needs.
     """
-    hidden = [x]
-    for i, (W, b) in enumerate(layers):
-        layer = kernels.affine if i == len(layers) - 1 else kernels.affine_tanh
-        out = np.empty((len(x), len(b)), x.dtype)
-        layer(hidden[-1], W, b, out)
-        hidden.append(out)
-    return out, (hidden[:-1], layers)
+    Ws, bs = zip(*layers)
+    outputs = tuple([np.empty((len(x), len(b)), x.dtype) for b in bs])
+    forward(x, Ws, bs, outputs)
+    return outputs[-1], (x, outputs, layers)
 
 
 def mlp_backward(dout, cache, out=None, need_dx=True):
@@ -75,17 +74,37 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
         dx: (N, I) derivative by the input, or None.
         dlayers: [(dW_i, db_i), ...] derivatives by the layers.
     """
-    hidden, layers = cache
+    x, outputs, layers = cache
     dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None else out
+    dinputs = tuple([np.empty_like(h) for h in ((x if need_dx else x[:0]), *outputs[:-1])])
+    backward(dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
+    return (dinputs[0] if need_dx else None), dlayers
+
+
+# The loops over the layers are compiled as a whole, so that threads that train side by side seldom wait for the
+# interpreter. Numba wants tuples of arrays: ``outputs[i]`` is h_{i+1}, and ``dinputs[i]`` is dh_i.
+
+
+@njit(**FAST)
+def forward(x, Ws, bs, outputs):
+    """From the input up: tanh layers, and at last an affine one."""
+    h = x
+    for i in range(len(Ws) - 1):
+        kernels.affine_tanh(h, Ws[i], bs[i], outputs[i])
+        h = outputs[i]
+    kernels.affine(h, Ws[-1], bs[-1], outputs[-1])
+
+
+@njit(**FAST)
+def backward(dout, x, outputs, Ws, dWs, dbs, dinputs):
+    """From the output down; the input's own derivative only if there is room for it."""
     da = dout
-    for i in reversed(range(len(layers))):
-        (W, _), (dW, db), h = layers[i], dlayers[i], hidden[i]
-        kernels.affine_gradient(da, h, dW, db)
-        if i == 0 and not need_dx:
-            return None, dlayers
-        dh = np.empty_like(h)
-        kernels.affine_input_gradient(da, W, dh)
-        if i > 0:
-            kernels.tanh_gradient(h, dh)
+    for i in range(len(Ws) - 1, 0, -1):
+        h, dh = outputs[i - 1], dinputs[i]
+        kernels.affine_gradient(da, h, dWs[i], dbs[i])
+        kernels.affine_input_gradient(da, Ws[i], dh)
+        kernels.tanh_gradient(h, dh)
         da = dh
-    return da, dlayers
+    kernels.affine_gradient(da, x, dWs[0], dbs[0])
+    if len(dinputs[0]) == len(x):
+        kernels.affine_input_gradient(da, Ws[0], dinputs[0])

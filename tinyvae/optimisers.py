@@ -36,12 +36,9 @@ class Optimiser:
         """
         self.state["steps"] += 1
         step = self._rule(rate, int(self.state["steps"][0]))
-        total, *others = gradients
 
         def part(where):
-            for other in others:
-                kernels.add(total[where], other[where])
-            return step(where, theta[where], total[where])
+            return step(where, theta[where], tuple([g[where] for g in gradients]))
 
         return sum(team.map(part, shares(theta.size, team.size)))
 
