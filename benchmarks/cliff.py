@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from benchmarks import record
 from benchmarks.compare import add_common_options, check, spread
 from benchmarks.protocol import Remote
-from benchmarks.workloads import WORKLOADS
 from tinyvae import console, datasets
 from tinyvae.threads import available_cores
+from tinyvae.workloads import WORKLOADS
 
 WORKLOAD = "vae"
 BUSY = "print(flush=True)\nwhile True: pass"

@@ -15,11 +15,11 @@ import numpy as np
 
 from benchmarks import record
 from benchmarks.protocol import Remote
-from benchmarks.workloads import WORKLOADS
 from tinyvae import console, datasets, noise
 from tinyvae.errors import UserError
 from tinyvae.noise import Stream
 from tinyvae.training import Training
+from tinyvae.workloads import WORKLOADS
 
 OTHERS = ("jax", "torch")
 # float32 sums in another order: the largest relative differences from tinyvae's that are let pass.

@@ -21,9 +21,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from benchmarks.workloads import WORKLOADS
 from tinyvae import console, datasets
 from tinyvae.errors import UserError
+from tinyvae.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[1]
 

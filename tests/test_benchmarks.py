@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks import cliff, compare, protocol, record, worker_tinyvae
-from benchmarks.workloads import WORKLOADS
-from tinyvae import datasets, recipes
+from tinyvae import datasets, recipes, workloads
 from tinyvae.errors import UserError
 from tinyvae.parameters import Parameters
 from tinyvae.training import Training
+from tinyvae.workloads import WORKLOADS
 
 
 @pytest.fixture(scope="module")
@@ -156,9 +156,9 @@ def test_sgemm_counts_every_product_of_a_step(images):
 
 
 def test_the_products_of_a_layer_have_the_shapes_of_its_two_passes():
-    shapes = [(a.shape, b.shape, (a @ b).shape) for a, b, out in worker_tinyvae.affine_products(7, (5, 3), False)]
+    shapes = [(a.shape, b.shape, (a @ b).shape) for a, b, out in workloads.affine_products(7, (5, 3), False)]
     assert shapes == [((7, 5), (5, 3), (7, 3)), ((5, 7), (7, 3), (5, 3)), ((7, 3), (3, 5), (7, 5))]
-    assert len(worker_tinyvae.affine_products(7, (5, 3), True)) == 2
+    assert len(workloads.affine_products(7, (5, 3), True)) == 2
 
 
 # -- what is made of the answers ---------------------------------------------------------------------------------------

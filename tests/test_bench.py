@@ -1,0 +1,53 @@
+"""The bench command: what it says is complete, adds up, and is misused with words."""
+
+import json
+
+import pytest
+
+from tests.commands import assert_misuse, call
+from tinyvae import bench, datasets, workloads
+from tinyvae.training import Training
+
+QUICK = ("--dataset", "digits", "--windows", 2, "--seconds", 0.02)
+
+
+@pytest.fixture(autouse=True)
+def few_repeats(monkeypatch):
+    monkeypatch.setattr(workloads, "REPEATS", 1)
+
+
+def test_one_workload_is_one_json_object():
+    result = call("vae", "--json", *QUICK, main=bench.main)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["range"][0] <= figures["examples_per_second"] <= figures["range"][1]
+    assert figures["sgemm_gflops"] > 0 and 0 < figures["fraction_of_roofline"] < 2
+    *parts, step = figures["profile"].items()
+    assert [name for name, _ in parts] == ["products", "activations", "likelihood", "noise", "update", "python"]
+    assert sum(time for _, time in parts) == pytest.approx(step[1])
+
+
+def test_several_are_named_and_told_in_words():
+    result = call("iwae-k1", "evaluate", *QUICK, "--threads", 1, main=bench.main)
+    assert result.returncode == 0, result.stderr
+    assert "iwae-k1: " in result.stdout and "evaluate: " in result.stdout and "on 1 threads" in result.stdout
+    assert result.stdout.count("matrix products alone") == 2 and "noise" in result.stdout
+    assert list(json.loads(call("iwae-k1", "vae", "--json", *QUICK, main=bench.main).stdout)) == ["iwae-k1", "vae"]
+
+
+def test_a_workload_that_does_not_exist_is_misuse():
+    with pytest.raises(SystemExit, match="2"):
+        bench.parse(["vea"])
+    assert_misuse(call("vae", "--dataset", "digit", main=bench.main), "digits")
+
+
+def test_the_profile_s_steps_leave_the_parameters_of_a_step_of_length_zero():
+    """The update is measured at length 0, so that the profile is of the model as it was."""
+    training = Training(workloads.WORKLOADS["vae"], datasets.load("digits"), 1)
+    before = training.params.flat.copy()
+    training.optimiser.update(training.params.flat, [before * 0 + 1], 0.0)
+    assert (training.params.flat == before).all()
+
+
+def test_the_names_are_the_workloads():
+    assert (*workloads.WORKLOADS, "evaluate") == bench.NAMES

@@ -1,0 +1,130 @@
+"""Measure how fast this machine trains and evaluates, beside what the matrix products alone would cost.
+
+examples:
+  python -m tinyvae.bench                        all workloads, about a minute
+  python -m tinyvae.bench vae --json             one workload, as a JSON object
+  python -m tinyvae.bench evaluate --windows 3
+"""
+
+import json
+import statistics
+from pathlib import Path
+
+from tinyvae import console
+
+NAMES = ("vae", "iwae-k1", "iwae-k5", "iwae-k50", "evaluate")
+EVALUATED = 40  # images, again and again
+
+
+def main(argv=None):
+    """Measure the workloads that are named, and print the figures."""
+    arguments = parse(argv)
+    from tinyvae import datasets
+
+    console.announce_compilation(arguments.json)
+    dataset = datasets.load(arguments.dataset, arguments.data_dir)
+    results = {}
+    for name in arguments.workloads or NAMES:
+        measure = measure_evaluation if name == "evaluate" else measure_training
+        results[name] = measure(name, dataset, arguments.windows, arguments.seconds, arguments.threads)
+        if not arguments.json:
+            print(report(name, results[name]), flush=True)
+    if arguments.json:
+        print(json.dumps(results if len(results) > 1 else results[name], indent=2))
+    return 0
+
+
+def parse(argv):
+    """The arguments."""
+    parser = console.Parser(prog="python -m tinyvae.bench", description=__doc__.split("\n\n")[0], epilog=EXAMPLES)
+    parser.add_argument("workloads", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} [all]")
+    parser.add_argument("--windows", type=console.positive, default=7, metavar="n", help="measurements of each [7]")
+    parser.add_argument("--seconds", type=console.rate, default=1.0, metavar="s", help="of each window [1]")
+    parser.add_argument("--threads", type=console.positive, metavar="T", help="[the cores this process may use]")
+    parser.add_argument("--dataset", default="mnist", metavar="DATA", help="as for tinyvae.train [mnist]")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of words")
+    arguments = parser.parse_args(argv)
+    for name in arguments.workloads:
+        if name not in NAMES:
+            parser.error(f"there is no workload {name}; there are {', '.join(NAMES)}")
+    return arguments
+
+
+EXAMPLES = __doc__.split("\n\n")[1]
+
+
+def measure_training(name, dataset, windows, seconds, threads=None):
+    """Windows of training in turn with windows of the matrix products alone, and a profile of one thread.
+
+    Args:
+        name: in ``workloads.WORKLOADS``.
+        dataset: datasets.Dataset.
+        windows, seconds: how many of each, and their length.
+        threads: as for ``training.Training``.
+
+    Returns: dict of medians ``examples_per_second``, ``sgemm_examples_per_second``, ``sgemm_gflops`` and
+    ``fraction_of_roofline`` (of the first two, window by window), the lowest and highest ``range`` of the first,
+    ``threads``, and the ``profile`` (``workloads.profile``).
+    """
+    from tinyvae import workloads
+    from tinyvae.training import Training
+
+    training = Training(workloads.WORKLOADS[name], dataset, threads)
+    workloads.window(training, seconds / 2)
+    rounds = [(workloads.window(training, seconds)[0], *workloads.sgemm(training, seconds / 2)) for _ in range(windows)]
+    alone = training if training.threads == 1 else Training(workloads.WORKLOADS[name], dataset, 1)
+    return summary(rounds, training.threads) | {"profile": workloads.profile(alone)}
+
+
+def measure_evaluation(_, dataset, windows, seconds, threads=None):
+    """As ``measure_training``: log p(x) by 5,000 samples for each image, on the model of iwae-k1; without a profile."""
+    from tinyvae import evaluation, workloads
+    from tinyvae.training import Training
+
+    training, K = Training(workloads.WORKLOADS["iwae-k1"], dataset, threads), workloads.EVALUATION_SAMPLES
+    images, labels = dataset.test[:EVALUATED], dataset.test_labels
+
+    def evaluate():
+        evaluation.log_likelihood(training, images, labels, K)
+
+    evaluate()
+    rounds = [
+        (len(images) / workloads.duration(evaluate, seconds / workloads.REPEATS),
+         *workloads.sgemm(training, seconds / 2, backward=False, K=K))
+        for _ in range(windows)
+    ]  # fmt: skip
+    return summary(rounds, training.threads)
+
+
+def summary(rounds, threads):
+    """What is said of [(examples a second, those of SGEMM, its GFLOP/s), ...]."""
+    rates, products, gflops = zip(*rounds)
+    return {
+        "examples_per_second": statistics.median(rates),
+        "range": [min(rates), max(rates)],
+        "sgemm_examples_per_second": statistics.median(products),
+        "sgemm_gflops": statistics.median(gflops),
+        "fraction_of_roofline": statistics.median(rate / product for rate, product in zip(rates, products)),
+        "threads": threads,
+    }
+
+
+def report(name, result):
+    """A result in words."""
+    low, high = result["range"]
+    lines = [
+        f"{name}: {result['examples_per_second']:,.0f} examples a second on {result['threads']} threads "
+        f"({low:,.0f} to {high:,.0f})",
+        f"  matrix products alone: {result['sgemm_examples_per_second']:,.0f}, {result['sgemm_gflops']:.0f} GFLOP/s; "
+        f"{result['fraction_of_roofline']:.2f} of that",
+    ]
+    if "profile" in result:
+        step = result["profile"]["step"]
+        parts = [f"{part} {100 * t / step:.0f} %" for part, t in result["profile"].items() if part != "step"]
+        lines.append(f"  one thread, {step:.1f} µs an example: {', '.join(parts)}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    console.run(main)
