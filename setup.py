@@ -9,6 +9,7 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").read_text()).group(1)
 
 TEST = ["pytest>=7.4", "hypothesis>=6.90", "ruff>=0.6"]
+CLUSTER = ["distributed>=2023.1"]
 TUTORIALS = ["jupyterlab>=4", "nbclient>=0.8", "nbformat>=5.9"]
 
 setup(
@@ -18,6 +19,7 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
+    package_data={"tinyvae.published": ["*.csv"]},
     packages=find_packages(include=["tinyvae", "tinyvae.*"]),
     python_requires=">=3.10",
     install_requires=[
@@ -29,8 +31,9 @@ setup(
         "tqdm>=4.65",
         "threadpoolctl>=3.2",
         "pooch>=1.7",
+        "joblib>=1.3",
     ],
-    extras_require={"test": TEST, "tutorials": TUTORIALS, "bench": ["jax", "torch"]},
+    extras_require={"test": [*TEST, *CLUSTER], "cluster": CLUSTER, "tutorials": TUTORIALS, "bench": ["jax", "torch"]},
     classifiers=[
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",

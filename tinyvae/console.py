@@ -9,6 +9,7 @@ import math
 import re
 import signal
 import sys
+import threading
 
 from tinyvae.errors import DivergenceError, Interrupted, UserError
 
@@ -73,15 +74,20 @@ def run(main):
 
 
 class DeferredInterrupt:
-    """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not."""
+    """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not.
+
+    Only the main thread can defer it; in another one nothing changes.
+    """
 
     def __enter__(self):
-        self.asked = False
-        self._previous = signal.signal(signal.SIGINT, self._note)
+        self.asked, self._deferring = False, threading.current_thread() is threading.main_thread()
+        if self._deferring:
+            self._previous = signal.signal(signal.SIGINT, self._note)
         return self
 
     def __exit__(self, *_):
-        signal.signal(signal.SIGINT, self._previous)
+        if self._deferring:
+            signal.signal(signal.SIGINT, self._previous)
 
     def check(self):
         """Raise errors.Interrupted if Ctrl-C was pressed."""

@@ -6,6 +6,7 @@ import os
 from tinyvae import __version__, datasets
 from tinyvae.errors import DataError, RunError, UserError
 from tinyvae.recipes import Settings, is_size, require_sense
+from tinyvae.runs import CONFIG
 from tinyvae.training import Training
 
 
@@ -30,6 +31,26 @@ def load(run, data_dir=None, threads=None, source=None, must_have_begun=True):
     if must_have_begun or run.has_checkpoint():
         training.restore(*run.load_checkpoint())
     return training
+
+
+def go_on(run, data_dir=None, threads=None, source=None):
+    """A run where it stopped, or at its beginning: (the Training, the rows of the history so far).
+
+    Args: as for ``load``.
+
+    Raises: as ``load``, and RunError if the history does not go with the checkpoint.
+    """
+    state = load(run, data_dir, threads, source, must_have_begun=False)
+    history = run.history()[: state.epoch] if state.epoch else []
+    if [row["epoch"] for row in history] != list(range(1, state.epoch + 1)):
+        raise RunError(f"{run.path}/history.csv does not have a row for each of the {state.epoch} epochs that are done")
+    return state, history
+
+
+def make_longer(run, state, epochs):
+    """Raise the length of a run to so many epochs, and say so in its config."""
+    state.extend(epochs)
+    run.write_json(CONFIG, run.config() | describe_settings(state))
 
 
 def read_config(run):

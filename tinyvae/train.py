@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from tinyvae import console, options
-from tinyvae.errors import DivergenceError, RunError, UserError
+from tinyvae.errors import DivergenceError, UserError
 from tinyvae.recipes import LEAST_EXAMPLES
 
 
@@ -59,21 +59,17 @@ def start(arguments):
 def resume(arguments):
     """The run that --resume names, where it stopped: (runs.Run, training.Training, the rows of the history)."""
     from tinyvae import records
-    from tinyvae.runs import CONFIG, Run
+    from tinyvae.runs import Run
 
     run = Run.open(arguments.resume)
     console.announce_compilation(arguments.quiet)
-    state = records.load(run, arguments.data_dir, arguments.threads, arguments.dataset, must_have_begun=False)
+    state, history = records.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
     options.require_same(state.settings, arguments)
-    history = run.history()[: state.epoch] if state.epoch else []
-    if [row["epoch"] for row in history] != list(range(1, state.epoch + 1)):
-        raise RunError(f"{run.path}/history.csv does not have a row for each of the {state.epoch} epochs that are done")
     epochs = options.given_epochs(arguments, len(state.dataset.train)) or state.settings.epochs
     if epochs < state.settings.epochs:
         raise UserError(f"the run in {run.path} has {state.settings.epochs} epochs: --resume can only raise that")
     if epochs > state.settings.epochs:
-        state.extend(epochs)
-        run.write_json(CONFIG, run.config() | records.describe_settings(state))
+        records.make_longer(run, state, epochs)
     return run, state, history
 
 

@@ -1,0 +1,136 @@
+"""The papers' figures: curves of several trainings with the published points, maps and mosaics side by side."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tinyvae.figures import DPI, PUBLISHED, TEST, TEXT, TRAIN, WIDTH, mosaic, save, scatter_classes, visible_points
+
+# Okabe and Ito's colours, which stay apart under colour-blindness; each line has a style of its own too.
+LINES = tuple(
+    zip(
+        ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"),
+        ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))),
+    )
+)
+PANELS = 3  # in a row
+
+
+def bound_panels(path, panels):
+    """The bound against the training examples seen, a panel for each latent space (AEVB, Figure 2).
+
+    Args:
+        path: of the PNG.
+        panels: [(title, curves, theirs)]: ``curves`` with the columns samples_seen, train_bound and test_bound (E,);
+            ``theirs`` with "train" and "test": (samples_seen, bound) as published, perhaps empty. In nats per example.
+    """
+    columns = min(PANELS, len(panels))
+    rows = -(-len(panels) // columns)
+    size = (1.25 * WIDTH / DPI, (0.9 * rows + 0.25) * 300 / DPI)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    lowest, highest = np.inf, -np.inf
+    for axes, (title, curves, theirs) in zip(grid.flat, panels):
+        style(axes, title)
+        train = visible_points("train", curves["samples_seen"], curves["train_bound"])
+        test = visible_points("test", curves["samples_seen"], curves["test_bound"])
+        axes.plot(*theirs["test"], "o", mfc="none", color=PUBLISHED, ms=4.5, mew=0.9, label="published, test")
+        axes.plot(*theirs["train"], "x", color=PUBLISHED, ms=3.5, mew=0.8, label="published, training")
+        axes.plot(*test, "-", color=TEST, lw=2, label="ours, test")
+        axes.plot(*train, "--", color=TRAIN, lw=1.3, label="ours, training")
+        axes.set_xscale("log")
+        published = [bound for points in theirs.values() for bound in points[1]]
+        values = np.concatenate([test[1][len(test[1]) // 10 :], published])
+        lowest, highest = min(lowest, np.quantile(values, 0.02)), max(highest, *values, *train[1][-1:])
+    margin = 0.05 * (highest - lowest)
+    grid[0, 0].set_ylim(lowest - margin, highest + margin)
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.axis("off")
+    figure.supxlabel("training examples seen", fontsize=TEXT + 1)
+    figure.supylabel("ELBO (nats per example)", fontsize=TEXT + 1)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
+                  fontsize=TEXT)  # fmt: skip
+    save(figure, path)
+    return figure
+
+
+def bounds_by_epoch(path, curves):
+    """Test bounds against epochs on a logarithmic axis.
+
+    Args:
+        path: of the PNG.
+        curves: [(name, {"epoch": (E,), "test_bound": (E,)})], in nats per example.
+    """
+    figure = Figure(figsize=(1.2 * WIDTH / DPI, 560 / DPI), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    style(axes, "")
+    late = []
+    for (name, columns), (colour, dashes) in zip(curves, LINES):
+        axes.plot(columns["epoch"], columns["test_bound"], color=colour, ls=dashes, lw=1.8, label=name)
+        late += list(columns["test_bound"][columns["epoch"] >= 3])
+    if late:
+        margin = 0.05 * (max(late) - min(late)) + 0.1
+        axes.set_ylim(min(late) - margin, max(late) + margin)
+    axes.set_xscale("log")
+    axes.set_xlabel("epochs", fontsize=TEXT + 1)
+    axes.set_ylabel("bound on the test set (nats per example)", fontsize=TEXT + 1)
+    ticks = [n for n in (1, 3, 10, 30, 100, 300, 1000, 3000) if n <= max(max(c["epoch"]) for _, c in curves)]
+    axes.set_xticks(ticks, map(str, ticks))
+    axes.minorticks_off()
+    axes.legend(frameon=False, fontsize=TEXT - 0.5, loc="center left", bbox_to_anchor=(1, 0.5))
+    save(figure, path)
+    return figure
+
+
+def maps(path, panels, labels):
+    """Two-dimensional maps side by side, their points coloured by label.
+
+    Args:
+        path: of the PNG.
+        panels: [(title, points (M, 2))].
+        labels: (M,) integers, at most ten different ones.
+    """
+    width = 1.45 * WIDTH / DPI
+    figure = Figure(figsize=(width, 0.5 * width), dpi=DPI, layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False)
+    for axes, (title, points) in zip(grid.flat, panels):
+        style(axes, title)
+        scatter_classes(axes, points, labels, {"s": 6, "alpha": 0.6, "linewidths": 0})
+        axes.set_aspect("equal", "datalim")
+        if axes is not grid.flat[-1]:
+            axes.get_legend().remove()
+    grid.flat[0].set_xlabel("mean of $q(z_1|x)$", fontsize=TEXT)
+    grid.flat[0].set_ylabel("mean of $q(z_2|x)$", fontsize=TEXT)
+    for axes in list(grid.flat)[1:]:
+        axes.set_xlabel("first t-SNE coordinate", fontsize=TEXT)
+        axes.set_ylabel("second t-SNE coordinate", fontsize=TEXT)
+    save(figure, path)
+    return figure
+
+
+def mosaics(path, panels, image_shape, columns):
+    """Mosaics of images side by side.
+
+    Args:
+        path: of the PNG.
+        panels: [(title, images (n, H W))].
+        image_shape: (H, W).
+        columns: images in a row of a mosaic.
+    """
+    width = 1.5 * WIDTH / DPI
+    height = width / len(panels) * image_shape[0] / image_shape[1] + 0.2
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    for axes, (title, images) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels):
+        axes.imshow(mosaic(images, image_shape, columns), cmap="gray", vmin=0, vmax=1)
+        axes.set_title(title, fontsize=TEXT + 1)
+        axes.axis("off")
+    save(figure, path)
+    return figure
+
+
+def style(axes, title):
+    """The look that all axes share."""
+    axes.set_title(title, fontsize=TEXT + 1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=TEXT - 0.5)

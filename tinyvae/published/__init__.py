@@ -1,0 +1,50 @@
+"""Figures that the papers published, to be held against ours.
+
+- ``aevb_figure2.csv``: Kingma and Welling (2014), Figure 2, read off the vector graphics of the paper: to about
+  0.2 nats (MNIST) and 2 nats (Frey faces). ``train`` is the authors' running average while training.
+- ``iwae_table1.csv``: Burda et al. (2016), Table 1, MNIST: -log p(x) of the test set by 5,000 samples after 3,280
+  epochs, and active units (these are approximate).
+"""
+
+import csv
+from pathlib import Path
+
+IWAE_EPOCHS = 3280
+
+
+def aevb(dataset, n_latent, split, algorithm="aevb"):
+    """A curve of AEVB's Figure 2.
+
+    Args:
+        dataset: "mnist" or "frey".
+        n_latent: dimensions of the latent space; 3, 5, 10, 20, 200 (MNIST) or 2, 5, 10, 20 (Frey).
+        split: "train" or "test".
+        algorithm: "aevb" or "wake-sleep".
+
+    Returns: (samples_seen, bound): two lists, the bounds in nats per example.
+    """
+    key = (dataset, str(n_latent), algorithm, split)
+    rows = [row for row in _rows("aevb_figure2.csv")
+            if tuple(row[name] for name in ("dataset", "n_latent", "algorithm", "split")) == key]  # fmt: skip
+    return [int(row["samples_seen"]) for row in rows], [float(row["bound_nats"]) for row in rows]
+
+
+def iwae(stochastic_layers, k, model):
+    """An entry of IWAE's Table 1.
+
+    Args:
+        stochastic_layers: 1 or 2.
+        k: 1, 5 or 50.
+        model: "vae" or "iwae".
+
+    Returns: (-log p(x) in nats, active units as written there).
+    """
+    key = (str(stochastic_layers), str(k), model)
+    (row,) = (row for row in _rows("iwae_table1.csv")
+              if tuple(row[name] for name in ("stochastic_layers", "k", "model")) == key)  # fmt: skip
+    return float(row["nll_nats"]), row["active_units"]
+
+
+def _rows(name):
+    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

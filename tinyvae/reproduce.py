@@ -1,0 +1,115 @@
+"""Make a figure or a table of the papers, from the data to the picture; go on where an earlier call stopped.
+
+examples:
+  python -m tinyvae.reproduce aevb-mnist --quick       a small version, to see what it makes
+  python -m tinyvae.reproduce aevb-mnist --jobs 2      two trainings side by side
+  python -m tinyvae.reproduce vae-vs-iwae --stages 6
+  python -m tinyvae.reproduce all
+"""
+
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+
+from tinyvae import __version__, console
+from tinyvae.files import explained
+
+NAMES = (
+    "aevb-mnist", "aevb-frey", "latent-space", "manifold-mnist", "manifold-frey", "vae-vs-iwae", "one-vs-two-layers",
+    "cvae", "samples",
+)  # fmt: skip
+
+
+def main(argv=None):
+    """Carry out the trainings of each name, then write its folder of results."""
+    arguments = parse(argv)
+    from tinyvae import experiments, sweep
+
+    size = experiments.Size(arguments.examples, arguments.stages, arguments.stages_50, arguments.quick, arguments.seed)
+    runs = arguments.runs / "quick" if arguments.quick else arguments.runs
+    console.announce_compilation(arguments.quiet)
+    try:
+        for name in NAMES if "all" in arguments.names else arguments.names:
+            experiment = experiments.EXPERIMENTS[name]
+            plans = experiment.plans(size)
+            if not arguments.quiet:
+                print(f"{name}: {experiment.title}, {len(plans)} trainings in {runs}", file=sys.stderr)
+            sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet)
+            folder = write(name, experiment, plans, runs, arguments)
+            if not arguments.quiet:
+                print("\n".join([f"{folder}/", *(f"  {path.name}" for path in sorted(folder.iterdir()))]))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on where it stopped") from None
+    return 0
+
+
+def parse(argv):
+    """The arguments."""
+    parser = console.Parser(
+        prog="python -m tinyvae.reproduce", description=__doc__.split("\n\n")[0], epilog=__doc__.split("\n\n")[1]
+    )
+    parser.add_argument(
+        "names", nargs="+", choices=(*NAMES, "all"), metavar="NAME", help=f"of {', '.join(NAMES)}; or all"
+    )
+    parser.add_argument("--quick", action="store_true", help="a small version: 1,000 examples, a few epochs")
+    length = parser.add_argument_group("length")
+    length.add_argument(
+        "--examples", type=console.positive, default=10_000_000, metavar="N", help="that AEVB's curves see [10000000]"
+    )
+    length.add_argument(
+        "--stages", type=int, choices=range(1, 9), default=5, metavar="n", help="of IWAE's schedule, 1 to 8 [5]"
+    )
+    length.add_argument(
+        "--stages-50", type=int, choices=range(1, 9), default=3, metavar="n", help="of it with 50 samples [3]"
+    )
+    parser.add_argument("--seed", type=console.seed, default=0, metavar="S", help="of everything random [0]")
+    parser.add_argument("--jobs", type=console.positive, default=1, metavar="J", help="trainings side by side [1]")
+    files = parser.add_argument_group("files")
+    files.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="for the results [results]")
+    files.add_argument(
+        "--runs", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="of the trainings [runs/reproduce]"
+    )
+    files.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
+    )
+    files.add_argument("--quiet", action="store_true", help="print errors only")
+    return parser.parse_args(argv)
+
+
+def write(name, experiment, plans, runs, arguments):
+    """The figures, the numbers, and the protocol of every run; returns the folder."""
+    from tinyvae.experiments import Report
+    from tinyvae.runs import Run
+
+    folder = arguments.out / (f"{name}-quick" if arguments.quick else name)
+    with explained(folder, "made"):
+        folder.mkdir(parents=True, exist_ok=True)
+    report = Report(plans, runs, folder, arguments.data_dir)
+    experiment.write(report)
+    configs = {plan.name: report.run(plan).config() for plan in plans}
+    Run(folder).write_json(
+        "protocol.json", {"command": command(name, arguments), "tinyvae": __version__, "runs": configs}
+    )
+    return folder
+
+
+def command(name, arguments):
+    """The command that makes these results, with all that changes them."""
+    words = ["python", "-m", "tinyvae.reproduce", name]
+    words += ["--quick"] if arguments.quick else []
+    defaults = {field.name: field.default for field in dataclasses.fields(_size())}
+    for option in ("examples", "stages", "stages_50", "seed"):
+        if getattr(arguments, option) != defaults[option]:
+            words += ["--" + option.replace("_", "-"), str(getattr(arguments, option))]
+    return shlex.join(words)
+
+
+def _size():
+    from tinyvae.experiments import Size
+
+    return Size
+
+
+if __name__ == "__main__":
+    console.run(main)
