@@ -1,11 +1,9 @@
 """What a trained model is worth: log p(x) by importance sampling, bounds for several K, and which latent units it uses.
 
-Everything is computed in blocks of bounded memory, some examples and some hundreds of samples at a time, and the
-threads take blocks side by side.
+Everything is computed in blocks of bounded memory, some examples and some hundreds of samples at a time.
 """
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from tinyvae import gaussian, noise
 from tinyvae.datasets import to_float
@@ -46,8 +44,8 @@ def log_likelihood(training, images, labels, K, on_block=None):
         y = training.labels(labels, slice(first, first + rows))
         return _stream_weights(training, x, y, first, K, on_block)
 
-    with threadpool_limits(1, "blas"):
-        parts = training.team.map(task, range(0, len(images), rows))
+    with training.crew:
+        parts = [task(first) for first in range(0, len(images), rows)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -107,8 +105,8 @@ def latent_diagnostics(training, images, labels):
         x = to_float(images[first : first + rows], training.params.flat.dtype)
         return _diagnose(training, x, training.labels(labels, slice(first, first + rows)), first)
 
-    with threadpool_limits(1, "blas"):
-        parts = training.team.map(task, range(0, len(images), rows))
+    with training.crew:
+        parts = [task(first) for first in range(0, len(images), rows)]
     layers = []
     for l in range(len(training.model.latent)):
         means, kl = (None if parts[0][l][i] is None else np.concatenate([p[l][i] for p in parts]) for i in (0, 1))

@@ -5,11 +5,15 @@ What a loop needs to run at the hardware's speed, each point measured:
 * ``error_model="numpy"``: without it every division tests for zero and the loop stays scalar;
 * ``fastmath=True``: sums may be reordered, so that reductions vectorise. It assumes that no number is NaN or infinite:
   divergence is detected outside, on the results;
+* loops that begin at 0, over a slice: a beginning that might be negative would be tested at each step;
 * no call in the loop: Numba has no vector ``exp``, so float32 uses the polynomials of ``elementary.py``;
-* ``nogil=True``: the threads of ``training.py`` run these side by side;
+* ``nogil=True``: other threads go on meanwhile;
 * constants in the arrays' own dtype (``one = x.dtype.type(1)``): a plain 1 would widen the loop to float64;
 * what replaces its input does so by name, in one array: two names for one array make the loop scalar;
 * matrix products by ``products.py``: BLAS called without the interpreter, or a loop where that is faster.
+
+Where a kernel has a range of rows, or a tile from top to bottom and from left to right, it is to be called for all of
+them, in any order: ``shared.py`` lets threads do that.
 
 Every kernel writes into arrays that it is given, works on float32 and float64 (one dtype a call, C-ordered), and has a
 slow and obvious twin in ``tests/oracles.py``. The mathematics is explained where it is used, in the derivation.
@@ -32,46 +36,46 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 @njit(**FAST)
-def affine(x, W, b, out):
-    """out = x W + b, for x (N, I), W (I, J), b (J,), out (N, J)."""
-    product(x, W, out)
-    for n in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[n, j] += b[j]
+def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
+    """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J): a tile of out."""
+    product(x, W, out, is_sparse, top, bottom, left, right)
+    b = b[left:right]
+    for n in range(top, bottom):
+        row = out[n, left:right]
+        if squash:
+            for j in range(row.size):
+                row[j] = tanh(row[j] + b[j])
+        else:
+            for j in range(row.size):
+                row[j] += b[j]
 
 
 @njit(**FAST)
-def affine_tanh(x, W, b, out):
-    """out = tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J)."""
-    product(x, W, out)
-    for n in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[n, j] = tanh(out[n, j] + b[j])
+def affine_gradient(da, x, dW, db, is_sparse, top, bottom, left, right):
+    """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,): a tile of dW.
+
+    The uppermost tiles have the part of db that is in their columns.
+    """
+    weight_gradient(x, da, dW, is_sparse, top, bottom, left, right)
+    if top == 0:
+        db = db[left:right]
+        db[:] = 0
+        for n in range(da.shape[0]):
+            row = da[n, left:right]
+            for j in range(row.size):
+                db[j] += row[j]
 
 
 @njit(**FAST)
-def affine_gradient(da, x, dW, db):
-    """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,)."""
-    weight_gradient(x, da, dW)
-    db[:] = 0
-    for n in range(da.shape[0]):
-        for j in range(da.shape[1]):
-            db[j] += da[n, j]
-
-
-@njit(**FAST)
-def affine_input_gradient(da, W, dx):
-    """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I)."""
-    input_gradient(da, W, dx)
-
-
-@njit(**FAST)
-def tanh_gradient(h, dh):
-    """dh becomes dh (1 - h²), in place, for h and dh (N, J)."""
+def affine_input_gradient(da, W, h, dx, squash, top, bottom, left, right):
+    """dx = da Wᵀ, or with ``squash`` that times 1 - h², for da (N, J), W (I, J), h and dx (N, I): a tile of dx."""
+    input_gradient(da, W, dx, top, bottom, left, right)
     one = h.dtype.type(1)
-    for n in range(h.shape[0]):
-        for j in range(h.shape[1]):
-            dh[n, j] *= one - h[n, j] * h[n, j]
+    if squash:
+        for n in range(top, bottom):
+            h_row, dx_row = h[n, left:right], dx[n, left:right]
+            for i in range(h_row.size):
+                dx_row[i] *= one - h_row[i] * h_row[i]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -176,53 +180,50 @@ def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
 
 
 @njit(**FAST)
-def bernoulli_log_prob(x, logits, logp):
-    """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place.
+def bernoulli_log_prob(x, logits, logp, first, last):
+    """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place, for some rows of the logits.
 
     For x (N, D), logits (N K, D), logp (N, K).
     """
     K = logp.shape[1]
-    for n in range(x.shape[0]):
-        for k in range(K):
-            r = n * K + k
-            total = logits.dtype.type(0)
-            for d in range(x.shape[1]):
-                softplus, sigmoid = softplus_sigmoid(logits[r, d])
-                total += x[n, d] * logits[r, d] - softplus
-                logits[r, d] = x[n, d] - sigmoid
-            logp[n, k] = total
+    for r in range(first, last):
+        n = r // K
+        total = logits.dtype.type(0)
+        for d in range(x.shape[1]):
+            softplus, sigmoid = softplus_sigmoid(logits[r, d])
+            total += x[n, d] * logits[r, d] - softplus
+            logits[r, d] = x[n, d] - sigmoid
+        logp[n, r - n * K] = total
 
 
 @njit(**FAST)
-def gaussian_log_prob(x, outputs, squash, floor, logp):
-    """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place.
+def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
+    """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place, for some of their rows.
 
     For x (N, D), outputs (N K, 2 D), logp (N, K): the left half of the outputs is the mean m, or with ``squash`` its
     logit; the right half, but at least the floor, is s.
     """
     number = outputs.dtype.type
     half, one, least = number(0.5), number(1), number(floor)
-    N, D = x.shape
-    K = logp.shape[1]
-    for n in range(N):
-        for k in range(K):
-            r = n * K + k
-            total = number(0)
-            for d in range(D):
-                a, s = outputs[r, d], max(outputs[r, D + d], least)
-                m = softplus_sigmoid(a)[1] if squash else a
-                precision = exp(-s)
-                delta = x[n, d] - m
-                total += delta * delta * precision + s
-                outputs[r, d] = delta * precision * (m * (one - m) if squash else one)
-                outputs[r, D + d] = half * (delta * delta * precision - one) if s > least else number(0)
-            logp[n, k] = -(total + D * LOG_2PI) / 2
+    D, K = x.shape[1], logp.shape[1]
+    for r in range(first, last):
+        n = r // K
+        total = number(0)
+        for d in range(D):
+            a, s = outputs[r, d], max(outputs[r, D + d], least)
+            m = softplus_sigmoid(a)[1] if squash else a
+            precision = exp(-s)
+            delta = x[n, d] - m
+            total += delta * delta * precision + s
+            outputs[r, d] = delta * precision * (m * (one - m) if squash else one)
+            outputs[r, D + d] = half * (delta * delta * precision - one) if s > least else number(0)
+        logp[n, r - n * K] = -(total + D * LOG_2PI) / 2
 
 
 @njit(**FAST)
-def scale_rows(weights, rows):
-    """rows *= weights, row by row, in place, for weights (R,) and rows (R, D)."""
-    for r in range(rows.shape[0]):
+def scale_rows(weights, rows, first, last):
+    """rows *= weights, row by row, in place, for weights (R,) and rows (R, D): those from the first to the last."""
+    for r in range(first, last):
         for d in range(rows.shape[1]):
             rows[r, d] *= weights[r]
 
@@ -236,64 +237,40 @@ def sigmoid(logits, out):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Optimisers (optimisers.py): steps uphill along the gradient g of the bound, the sum of the threads' gradients, which
-# is left in the first of them; all arrays (P,). Each returns the sum of the new parameters, which is finite only if
-# they all are. Everything is done block by block, while the numbers are in the fastest cache.
+# Optimisers (optimisers.py): steps uphill along the gradient g of the bound; all arrays (P,), the options in the order
+# of the formula. Each returns the sum of the new parameters, which is finite only if they all are.
 # ---------------------------------------------------------------------------------------------------------------------
 
-BLOCK = 4096
-
 
 @njit(**FAST)
-def summed(gradients, first):
-    """The sum of the gradients, a tuple of arrays, in one block: a view of the first of them, which holds it then."""
-    total = gradients[0][first : first + BLOCK]
-    for t in range(1, len(gradients)):
-        addition = gradients[t][first : first + BLOCK]
-        for i in range(total.size):
-            total[i] += addition[i]
-    return total
-
-
-@njit(**FAST)
-def sgd_update(theta, gradients, velocity, rate, momentum):
+def sgd_update(theta, g, velocity, options):
     """velocity = momentum velocity + g; theta += rate velocity."""
-    rate, momentum, total = theta.dtype.type(rate), theta.dtype.type(momentum), theta.dtype.type(0)
-    for first in range(0, theta.size, BLOCK):
-        g = summed(gradients, first)
-        theta_, velocity_ = theta[first : first + BLOCK], velocity[first : first + BLOCK]
-        for i in range(g.size):
-            velocity_[i] = momentum * velocity_[i] + g[i]
-            theta_[i] += rate * velocity_[i]
-            total += theta_[i]
+    momentum, rate, total = options[0], options[1], theta.dtype.type(0)
+    for i in range(theta.size):
+        velocity[i] = momentum * velocity[i] + g[i]
+        theta[i] += rate * velocity[i]
+        total += theta[i]
     return total
 
 
 @njit(**FAST)
-def adagrad_update(theta, gradients, sum_of_squares, rate, epsilon):
+def adagrad_update(theta, g, sum_of_squares, options):
     """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
-    rate, epsilon, total = theta.dtype.type(rate), theta.dtype.type(epsilon), theta.dtype.type(0)
-    for first in range(0, theta.size, BLOCK):
-        g = summed(gradients, first)
-        theta_, squares_ = theta[first : first + BLOCK], sum_of_squares[first : first + BLOCK]
-        for i in range(g.size):
-            squares_[i] += g[i] * g[i]
-            theta_[i] += rate * g[i] / (np.sqrt(squares_[i]) + epsilon)
-            total += theta_[i]
+    rate, epsilon, total = options[0], options[1], theta.dtype.type(0)
+    for i in range(theta.size):
+        sum_of_squares[i] += g[i] * g[i]
+        theta[i] += rate * g[i] / (np.sqrt(sum_of_squares[i]) + epsilon)
+        total += theta[i]
     return total
 
 
 @njit(**FAST)
-def adam_update(theta, gradients, m, v, rate, beta1, beta2, epsilon):
-    """m += (1 - beta1) (g - m) and v += (1 - beta2) (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
-    new1, new2 = theta.dtype.type(1 - beta1), theta.dtype.type(1 - beta2)
-    rate, epsilon, total = theta.dtype.type(rate), theta.dtype.type(epsilon), theta.dtype.type(0)
-    for first in range(0, theta.size, BLOCK):
-        g = summed(gradients, first)
-        theta_, m_, v_ = theta[first : first + BLOCK], m[first : first + BLOCK], v[first : first + BLOCK]
-        for i in range(g.size):
-            m_[i] += new1 * (g[i] - m_[i])
-            v_[i] += new2 * (g[i] * g[i] - v_[i])
-            theta_[i] += rate * m_[i] / (np.sqrt(v_[i]) + epsilon)
-            total += theta_[i]
+def adam_update(theta, g, m, v, options):
+    """m += new1 (g - m) and v += new2 (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
+    new1, new2, rate, epsilon, total = options[0], options[1], options[2], options[3], theta.dtype.type(0)
+    for i in range(theta.size):
+        m[i] += new1 * (g[i] - m[i])
+        v[i] += new2 * (g[i] * g[i] - v[i])
+        theta[i] += rate * m[i] / (np.sqrt(v[i]) + epsilon)
+        total += theta[i]
     return total

@@ -13,7 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from tinyvae import kernels
+from tinyvae import kernels, shared
+from tinyvae.threads import at_hand
 
 
 def _content(array, out):
@@ -52,7 +53,7 @@ def bernoulli(x, logits, out=None):
     """
     residual = _content(logits, out)
     logp = np.empty((len(x), len(logits) // len(x)), logits.dtype)
-    kernels.bernoulli_log_prob(x, residual, logp)
+    shared.bernoulli_log_prob(at_hand(), shared.BERNOULLI.at(x.dtype), x, residual, logp)
     return logp, residual
 
 
@@ -67,7 +68,7 @@ def bernoulli_backward(dlogp, cache, out=None):
     Returns: dlogits (N K, D).
     """
     dlogits = _content(cache, out)
-    kernels.scale_rows(dlogp.reshape(-1), dlogits)
+    shared.scale_rows(at_hand(), shared.SCALE_ROWS.at(dlogits.dtype), dlogp.reshape(-1), dlogits)
     return dlogits
 
 
@@ -117,7 +118,8 @@ def gaussian(x, outputs, out=None, squash=True):
     """
     derivative = _content(outputs, out)
     logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
-    kernels.gaussian_log_prob(x, derivative, squash, LOGVAR_FLOOR, logp)
+    floor = np.full(1, LOGVAR_FLOOR, outputs.dtype)
+    shared.gaussian_log_prob(at_hand(), shared.GAUSSIAN.at(x.dtype), x, derivative, squash, floor, logp)
     return logp, derivative
 
 
@@ -132,7 +134,7 @@ def gaussian_backward(dlogp, cache, out=None):
     Returns: doutputs (N K, 2 D).
     """
     doutputs = _content(cache, out)
-    kernels.scale_rows(dlogp.reshape(-1), doutputs)
+    shared.scale_rows(at_hand(), shared.SCALE_ROWS.at(doutputs.dtype), dlogp.reshape(-1), doutputs)
     return doutputs
 
 

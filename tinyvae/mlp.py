@@ -24,8 +24,9 @@ import itertools
 import numpy as np
 from numba import njit
 
-from tinyvae import kernels
+from tinyvae import shared
 from tinyvae.elementary import FAST
+from tinyvae.threads import at_hand
 
 
 def mlp_shapes(name, sizes):
@@ -57,7 +58,7 @@ def mlp(x, layers):
     """
     Ws, bs = zip(*layers)
     outputs = tuple([np.empty((len(x), len(b)), x.dtype) for b in bs])
-    forward(x, Ws, bs, outputs)
+    forward(at_hand(), shared.AFFINE.at(x.dtype), x, Ws, bs, outputs)
     return outputs[-1], (x, outputs, layers)
 
 
@@ -77,34 +78,28 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
     x, outputs, layers = cache
     dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None else out
     dinputs = tuple([np.empty_like(h) for h in ((x if need_dx else x[:0]), *outputs[:-1])])
-    backward(dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
+    backward(at_hand(), shared.AFFINE_GRADIENTS.at(x.dtype), dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
     return (dinputs[0] if need_dx else None), dlayers
 
 
-# The loops over the layers are compiled as a whole, so that threads that train side by side seldom wait for the
-# interpreter. Numba wants tuples of arrays: ``outputs[i]`` is h_{i+1}, and ``dinputs[i]`` is dh_i.
+# The loops over the layers are compiled as a whole, and share their work with the threads at hand. Numba wants tuples of
+# arrays: ``outputs[i]`` is h_{i+1}, and ``dinputs[i]`` is dh_i.
 
 
 @njit(**FAST)
-def forward(x, Ws, bs, outputs):
+def forward(desk, job, x, Ws, bs, outputs):
     """From the input up: tanh layers, and at last an affine one."""
-    h = x
-    for i in range(len(Ws) - 1):
-        kernels.affine_tanh(h, Ws[i], bs[i], outputs[i])
+    h, last = x, len(Ws) - 1
+    for i in range(len(Ws)):
+        shared.affine(desk, job, h, Ws[i], bs[i], outputs[i], i < last)
         h = outputs[i]
-    kernels.affine(h, Ws[-1], bs[-1], outputs[-1])
 
 
 @njit(**FAST)
-def backward(dout, x, outputs, Ws, dWs, dbs, dinputs):
+def backward(desk, job, dout, x, outputs, Ws, dWs, dbs, dinputs):
     """From the output down; the input's own derivative only if there is room for it."""
     da = dout
     for i in range(len(Ws) - 1, 0, -1):
-        h, dh = outputs[i - 1], dinputs[i]
-        kernels.affine_gradient(da, h, dWs[i], dbs[i])
-        kernels.affine_input_gradient(da, Ws[i], dh)
-        kernels.tanh_gradient(h, dh)
-        da = dh
-    kernels.affine_gradient(da, x, dWs[0], dbs[0])
-    if len(dinputs[0]) == len(x):
-        kernels.affine_input_gradient(da, Ws[0], dinputs[0])
+        shared.affine_gradients(desk, job, da, outputs[i - 1], Ws[i], dWs[i], dbs[i], dinputs[i], True)
+        da = dinputs[i]
+    shared.affine_gradients(desk, job, da, x, Ws[0], dWs[0], dbs[0], dinputs[0], False)

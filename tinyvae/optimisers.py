@@ -7,13 +7,13 @@ import math
 
 import numpy as np
 
-from tinyvae import kernels
+from tinyvae import shared
 from tinyvae.recipes import iwae_epochs
-from tinyvae.threads import ALONE, shares
+from tinyvae.threads import at_hand
 
 
 class Optimiser:
-    """What all of them have in common: numbers beside each parameter, and a step that threads can share.
+    """What all of them have in common: numbers beside each parameter, and a step.
 
     Args:
         size: P, the number of parameters.
@@ -23,24 +23,23 @@ class Optimiser:
         state: {name: array}, all that a checkpoint must hold.
     """
 
-    def update(self, theta, gradients, rate, team=ALONE):
-        """One step, in place: theta (P,) along the sum of the gradients.
+    def update(self, theta, g, rate, cuts=None):
+        """One step, in place.
 
         Args:
-            theta: (P,).
-            gradients: [(P,), ...]; their sum is left in the first of them.
+            theta: (P,) parameters.
+            g: (P,) gradient.
             rate: the step's length.
-            team: threads.Team, each thread of which takes a slice of the vectors.
+            cuts: (n, 2) int64, the first and last place of the parts that threads share; all in one by default.
 
         Returns: the sum of theta, to detect divergence.
         """
         self.state["steps"] += 1
-        step = self._rule(rate, int(self.state["steps"][0]))
-
-        def part(where):
-            return step(where, theta[where], tuple([g[where] for g in gradients]))
-
-        return sum(team.map(part, shares(theta.size, team.size)))
+        job, arrays, options = self._rule(rate, int(self.state["steps"][0]))
+        cuts = np.array([[0, theta.size]]) if cuts is None else cuts
+        options, sums = np.array(options, theta.dtype), np.empty(len(cuts), theta.dtype)
+        shared.update(at_hand(), job.at(theta.dtype), theta, g, arrays[0], arrays[-1], options, cuts, sums)
+        return sums.sum(dtype=np.float64)
 
 
 class SGD(Optimiser):
@@ -54,8 +53,7 @@ class SGD(Optimiser):
         self.state = {"velocity": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
 
     def _rule(self, rate, t):
-        velocity = self.state["velocity"]
-        return lambda at, theta, g: kernels.sgd_update(theta, g, velocity[at], rate, self.momentum)
+        return shared.SGD, [self.state["velocity"]], (self.momentum, rate)
 
 
 class Adagrad(Optimiser):
@@ -69,8 +67,7 @@ class Adagrad(Optimiser):
         self.state = {"sum_of_squares": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
 
     def _rule(self, rate, t):
-        squares = self.state["sum_of_squares"]
-        return lambda at, theta, g: kernels.adagrad_update(theta, g, squares[at], rate, self.epsilon)
+        return shared.ADAGRAD, [self.state["sum_of_squares"]], (rate, self.epsilon)
 
 
 class Adam(Optimiser):
@@ -88,10 +85,9 @@ class Adam(Optimiser):
         self.state = {"m": np.zeros(size, dtype), "v": np.zeros(size, dtype), "steps": np.zeros(1, np.int64)}
 
     def _rule(self, rate, t):
-        m, v = self.state["m"], self.state["v"]
         root = math.sqrt(1 - self.beta2**t)
-        rate, epsilon = rate * root / (1 - self.beta1**t), self.epsilon * root
-        return lambda at, theta, g: kernels.adam_update(theta, g, m[at], v[at], rate, self.beta1, self.beta2, epsilon)
+        options = 1 - self.beta1, 1 - self.beta2, rate * root / (1 - self.beta1**t), self.epsilon * root
+        return shared.ADAM, [self.state["m"], self.state["v"]], options
 
 
 OPTIMISERS = {"adam": Adam, "adagrad": Adagrad, "sgd": SGD}

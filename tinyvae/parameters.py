@@ -48,6 +48,20 @@ class Parameters(Mapping):
         """The layers [(W, b), ...] of the network ``name``: the views ``name.0.W``, ``name.0.b``, ``name.1.W``, ..."""
         return self._layers[name]
 
+    def cuts(self, parts):
+        """Where the flat vector is cut if the rows of each array are: the upper rows of all arrays, the next of all, ...
+
+        Returns: (n, 2) int64, the first and last places of the slices, the same number of them for each part.
+        """
+        cuts = []
+        for part in range(parts):
+            end = 0
+            for shape in self.shapes.values():
+                start, width = end, int(np.prod(shape[1:]))
+                end += shape[0] * width
+                cuts.append([start + shape[0] * i // parts * width for i in (part, part + 1)])
+        return np.array(cuts, np.int64)
+
     def with_flat(self, flat):
         """Parameters of the same names and shapes over another vector."""
         return Parameters(self.shapes, flat)

@@ -1,31 +1,86 @@
-"""The three matrix products of an affine layer, each done in the way that is fast for its shape; for kernels to call.
+"""The three matrix products of an affine layer, cut into tiles that threads can share; for kernels to call.
 
-BLAS is at the hardware's peak where there are many rows. Two cases are better served by loops, which run at more than
-twice its speed there:
+A tile is done in the way that is fast for its shape:
 
+* BLAS does small products (up to a million multiplications) at its full speed without copying the factors first, which
+  costs the products of a minibatch a tenth to a half of their time. So all tiles are small ones;
 * images are mostly black: a product with them is a sum over the pixels that are lit. Four or eight terms are added at a
-  time, so that a partial sum is read and written once for them all;
-* a thread's share of a minibatch can be ten rows, and BLAS then spends more time on copying the weights than on
-  multiplying. The gradient by the input needs no copy: both of its factors are read along their rows.
+  time, so that a partial sum is read and written once for them all.
+
+How a product is cut depends on its shape alone, so that its result does not depend on the number of threads.
 """
 
 import numpy as np
-import scipy.linalg  # noqa: F401  (loads SciPy's BLAS, which Numba calls, so that threadpoolctl can limit it)
 from numba import njit
 
+from tinyvae.addresses import NO, YES, gemm
 from tinyvae.elementary import FAST
 
 INLINE = {"fastmath": True, "error_model": "numpy"}
 
-FEW_ROWS = 64  # up to here ``input_gradient`` does without BLAS
+SMALL = 999_999  # multiplications; OpenBLAS does so many without copying
+WIDTH, HIGHEST = 64, 64  # of a tile of ``product``, which is high and wide enough to be fast
+GRADIENT_WIDTH, BLOCKS = 48, 4  # of ``weight_gradient``, cut into so many blocks of rows at least
+INPUT_TILE = 24, 48  # of ``input_gradient``: with a transposed factor OpenBLAS wants yet smaller ones
+SPARSE_ROWS = 5  # of a sparse product, in a tile
 
 
 @njit(**FAST)
-def product(x, W, out):
-    """out = x W, for x (N, I), W (I, J), out (N, J)."""
-    if not mostly_zero(x):
-        np.dot(x, W, out)
+def product_tiles(x, W, is_sparse):
+    """The tiles of ``product``: (height, width)."""
+    if is_sparse:
+        return SPARSE_ROWS, W.shape[1]
+    return max(8, min(SMALL // (WIDTH * len(W)), HIGHEST) // 8 * 8), WIDTH
+
+
+@njit(**FAST)
+def product(x, W, out, is_sparse, top, bottom, left, right):
+    """out = x W, for x (N, I), W (I, J), out (N, J): the rows from top to bottom, the columns from left to right."""
+    if is_sparse:
+        sparse_product(x[top:bottom], W, out[top:bottom])
         return
+    (I, J), size = W.shape, x.itemsize
+    gemm(
+        NO, NO, bottom - top, right - left, I, x.ctypes.data + top * I * size, I, W.ctypes.data + left * size, J,
+        out.ctypes.data + (top * J + left) * size, J, x.dtype.type,
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def weight_gradient_tiles(x, da, is_sparse):
+    """The tiles of ``weight_gradient``: (height, width)."""
+    block = -(-x.shape[1] // BLOCKS)
+    if is_sparse:
+        return -(-block // 2), da.shape[1]
+    return max(1, min(SMALL // (GRADIENT_WIDTH * max(1, len(x))), block)), GRADIENT_WIDTH
+
+
+@njit(**FAST)
+def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
+    """dW = xᵀ da, for x (N, I), da (N, J), dW (I, J): the tile as in ``product``."""
+    if is_sparse:
+        sparse_weight_gradient(x, da, dW, top, bottom)
+        return
+    (I, J), size = dW.shape, x.itemsize
+    gemm(
+        YES, NO, bottom - top, right - left, len(x), x.ctypes.data + top * size, I, da.ctypes.data + left * size, J,
+        dW.ctypes.data + (top * J + left) * size, J, x.dtype.type,
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def input_gradient(da, W, dx, top, bottom, left, right):
+    """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I): the tile as in ``product``."""
+    (I, J), size = W.shape, da.itemsize
+    gemm(
+        NO, YES, bottom - top, right - left, J, da.ctypes.data + top * J * size, J, W.ctypes.data + left * J * size, J,
+        dx.ctypes.data + (top * I + left) * size, I, da.dtype.type,
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def sparse_product(x, W, out):
+    """out = x W over the entries of x that differ from zero."""
     places, weights = np.empty(x.shape[1] + 8, np.int64), np.empty(x.shape[1] + 8, x.dtype)
     for n in range(x.shape[0]):
         count = lit(x[n], places, weights)
@@ -38,13 +93,10 @@ def product(x, W, out):
 
 
 @njit(**FAST)
-def weight_gradient(x, da, dW):
-    """dW = xᵀ da, for x (N, I), da (N, J), dW (I, J)."""
-    if len(x) == 0 or not mostly_zero(x):
-        np.dot(x.T, da, dW)
-        return
+def sparse_weight_gradient(x, da, dW, top, bottom):
+    """dW = xᵀ da over the entries of x that differ from zero, for the rows of dW from top to bottom."""
     places, weights = np.empty(x.shape[0] + 8, np.int64), np.empty(x.shape[0] + 8, x.dtype)
-    for i in range(x.shape[1]):
+    for i in range(top, bottom):
         count = lit(x[:, i], places, weights)
         a, n = four(weights, 0), four(places, 0)
         for j in range(dW.shape[1]):
@@ -56,40 +108,15 @@ def weight_gradient(x, da, dW):
 
 
 @njit(**FAST)
-def input_gradient(da, W, dx):
-    """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I).
-
-    Without BLAS, in tiles of four by four numbers of dx; the last tile may overlap the one before.
-    """
-    N, I = dx.shape
-    if N < 4 or I < 4 or N > FEW_ROWS:
-        np.dot(da, W.T, dx)
-        return
-    zero = da.dtype.type(0)
-    zeros = (zero, zero, zero, zero)
-    for first_i in range(0, I, 4):
-        i = min(first_i, I - 4)
-        for first_n in range(0, N, 4):
-            n = min(first_n, N - 4)
-            r0, r1, r2, r3 = zeros, zeros, zeros, zeros
-            for j in range(da.shape[1]):
-                w = (W[i, j], W[i + 1, j], W[i + 2, j], W[i + 3, j])
-                r0, r1 = multiply_add(r0, da[n, j], w), multiply_add(r1, da[n + 1, j], w)
-                r2, r3 = multiply_add(r2, da[n + 2, j], w), multiply_add(r3, da[n + 3, j], w)
-            for k in range(4):
-                dx[n, i + k], dx[n + 1, i + k], dx[n + 2, i + k], dx[n + 3, i + k] = r0[k], r1[k], r2[k], r3[k]
-
-
-@njit(**FAST)
 def mostly_zero(x):
-    """Whether at most a quarter of the entries of x (N, I) differ from zero."""
+    """Whether at most a quarter of the entries of x (N, I) differ from zero, and there are any."""
     count = 0
     for n in range(x.shape[0]):
         for i in range(x.shape[1]):
             count += x[n, i] != 0
         if 4 * count > x.size:
             return False
-    return True
+    return x.size > 0
 
 
 @njit(**INLINE)
@@ -114,9 +141,3 @@ def four(v, p):
 def combination(a, A, rows, j):
     """The weighted sum, in column j, of four rows of A."""
     return a[0] * A[rows[0], j] + a[1] * A[rows[1], j] + a[2] * A[rows[2], j] + a[3] * A[rows[3], j]
-
-
-@njit(**INLINE)
-def multiply_add(total, a, w):
-    """total + a w, for total and w of four numbers."""
-    return total[0] + a * w[0], total[1] + a * w[1], total[2] + a * w[2], total[3] + a * w[3]

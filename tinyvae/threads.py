@@ -1,7 +1,12 @@
-"""Threads that share out small pieces of work, with little ado: a step of training is over in half a millisecond.
+"""Threads that share the work of a kernel, without the interpreter: a step of training is over in half a millisecond.
 
-To be woken by the operating system takes a thread a tenth of that. So whoever waits here looks for a moment itself, in
-a kernel that holds no lock of the interpreter, before it goes to sleep.
+A kernel's work is cut into pieces. The thread that calls it writes on a *desk* what is to be done. Each thread has its
+share of the pieces, the same one every time, since what it worked on last is still in its core's cache; but nobody waits
+for one that has no time: the others do its share. All of that happens in compiled code (shared.py), since a thread that
+waits for the interpreter's lock is woken by the operating system, which takes a tenth of a step.
+
+The model's code knows nothing of it: a kernel that can be shared asks for the desk ``at_hand``, that of the crew in whose
+``with`` block the calling thread is.
 """
 
 import functools
@@ -9,14 +14,16 @@ import itertools
 import os
 import threading
 import weakref
-from queue import SimpleQueue
 
 import numpy as np
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from threadpoolctl import threadpool_limits
 
-LOOKS = 200_000  # at a flag, before going to sleep: a fraction of a millisecond
+# The desk is an array of int64. What the threads change stands in lines of the cache of its own: how many pieces are done;
+# whether the desk is open; and, at the end, how many pieces there are left for each thread.
+DONE, IS_OPEN, THREADS = 0, 16, 32
+# What is to be done: a function's address, the number of pieces, whole numbers, and (address, rows, columns) of arrays.
+JOB, PIECES, NUMBERS, ARRAYS = 33, 34, 40, 48
+TODO, APART = 80, 16
 
 
 def available_cores():
@@ -24,99 +31,66 @@ def available_cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-class Team:
-    """The calling thread and its helpers; they work side by side wherever a kernel holds no lock of the interpreter.
-
-    Each takes the next piece as soon as it is free. So if another process keeps a core busy, or the pieces are over
-    before a helper has woken up, the others do its share and nobody waits for it.
+class Crew:
+    """The calling thread and its helpers, which work while a ``with`` block is open; BLAS has one thread meanwhile.
 
     Args:
         size: the number of threads, with the caller's.
-        prepare: called once in each helper.
+        serve: function of a desk and a number, 1 ... size - 1, for this helper to do what it finds there until the desk
+            is no longer open.
     """
 
-    def __init__(self, size, prepare=lambda: None):
+    def __init__(self, size, serve):
         self.size = size
-        self._desks = [(SimpleQueue(), np.zeros(1, np.int64)) for _ in range(size - 1)]
-        for jobs, count in self._desks:
-            threading.Thread(target=_help, args=(jobs, count, prepare), daemon=True).start()
-        weakref.finalize(self, _dismiss, self._desks)
+        self.desk = _new_desk(size)
+        self._bell = threading.Condition()
+        serve(self.desk, 0)  # to compile it here, once, with nothing to do
+        for i in range(1, size):
+            threading.Thread(target=_help, args=(self.desk, i, self._bell, serve), daemon=True).start()
+        weakref.finalize(self, _ring, self.desk, self._bell, DISMISSED)
 
-    def map(self, function, items):
-        """[function(item) for item in items], done side by side; the first exception is raised once all are at rest."""
-        job = _Job(function, items)
-        for jobs, count in self._desks[: len(job.results) - 1]:
-            jobs.put(job)
-            count += 1
-        job.work()
-        return job.finish()
+    def __enter__(self):
+        self._limits, self._before = threadpool_limits(1, "blas"), at_hand()
+        _here.desk = self.desk
+        _ring(self.desk, self._bell, OPEN)
+        return self
 
-
-class _Job:
-    """What one ``map`` is to do; many threads may ``work`` on it at once."""
-
-    def __init__(self, function, items):
-        items = list(items)
-        self.function = function
-        self.results = [None] * len(items)
-        self._todo = iter(list(enumerate(items)))
-        self._done = SimpleQueue()
-        self._flags = np.zeros(len(items), np.int64)
-
-    def work(self):
-        for i, item in self._todo:
-            try:
-                self.results[i] = self.function(item)
-            except BaseException as error:  # to be raised where the result is awaited
-                self._done.put(error)
-            else:
-                self._done.put(None)
-            self._flags[i] = 1
-
-    def finish(self):
-        look(self._flags, 1, LOOKS)
-        errors = [self._done.get() for _ in self.results]
-        for error in filter(None, errors):
-            raise error
-        return self.results
+    def __exit__(self, *_):
+        self.desk[IS_OPEN] = CLOSED
+        _here.desk = self._before
+        self._limits.restore_original_limits()
 
 
-def _help(jobs, count, prepare):
-    """Work on the jobs of a queue until one is None; ``count`` (1,) says how many were put there."""
-    prepare()
-    for next_one in itertools.count(2):
-        job = jobs.get()
-        if job is None:
-            return
-        job.work()
-        look(count, next_one, LOOKS)
+CLOSED, OPEN, DISMISSED = 0, 1, 2
+_here = threading.local()
 
 
-def _dismiss(desks):
-    for jobs, _ in desks:
-        jobs.put(None)
+def at_hand():
+    """The desk of the crew that the calling thread is in, or one without helpers."""
+    try:
+        return _here.desk
+    except AttributeError:
+        _here.desk = _new_desk(1)
+        return _here.desk
 
 
-@intrinsic
-def current(typing_context, flags, i):
-    """flags[i] as it is in memory now; of a plain ``flags[i]`` in a loop the compiler keeps what it has read once."""
-
-    def generate(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = cgutils.get_item_pointer(context, builder, signature.args[0], array, arguments[1:])
-        return builder.load_atomic(place, "acquire", 8)
-
-    return types.int64(flags, i), generate
+def _new_desk(threads):
+    desk = np.zeros(TODO + APART * threads, np.int64)
+    desk[THREADS] = threads
+    return desk
 
 
-@njit(nogil=True, cache=True)
-def look(flags, value, times):
-    """Look at flags (n,) int64 until all have reached the value, but so many times at most."""
-    i = 0
-    for _ in range(times):
-        if i == flags.size:
-            return
-        i += current(flags, i) >= value
+def _help(desk, i, bell, serve):
+    while desk[IS_OPEN] != DISMISSED:
+        with bell:
+            bell.wait_for(lambda: desk[IS_OPEN] != CLOSED)
+        serve(desk, i)
+
+
+def _ring(desk, bell, message):
+    with bell:
+        desk[IS_OPEN] = message
+        bell.notify_all()
 
 
 @functools.cache
@@ -124,6 +98,3 @@ def shares(total, parts):
     """Slices that cut 0 ... total - 1 into as many parts, as equal as can be; none of them is empty."""
     ends = [total * i // parts for i in range(parts + 1)]
     return [slice(first, last) for first, last in itertools.pairwise(ends) if first < last]
-
-
-ALONE = Team(1)

@@ -1,8 +1,6 @@
-"""The training loop: minibatches, their rows over threads, an optimiser's steps, the bound on the test set.
+"""The training loop: minibatches, an optimiser's steps, the bound on the test set.
 
-The threads are data-parallel: each takes some rows of the minibatch through the same forward and backward pass, with a
-BLAS held to one thread, and the gradients are added. The kernels hold no lock of the interpreter, so the threads run
-side by side; the derivation knows nothing of them.
+A crew of threads shares the work of the kernels (threads.py); the derivation knows nothing of it.
 """
 
 import dataclasses
@@ -10,9 +8,8 @@ import math
 import time
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from tinyvae import noise
+from tinyvae import noise, shared
 from tinyvae.binarisation import binarise
 from tinyvae.bounds import BOUNDS, ESTIMATORS
 from tinyvae.datasets import to_float
@@ -22,7 +19,7 @@ from tinyvae.model import Model, network
 from tinyvae.noise import Stream
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES
 from tinyvae.parameters import Parameters, initialise
-from tinyvae.threads import Team, available_cores, shares
+from tinyvae.threads import Crew, available_cores
 
 EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
 GAUSSIAN_ADVICE = (
@@ -48,7 +45,7 @@ class Training:
         epoch, step, samples_seen: how many are done.
         position, epoch_total: how many examples of the present epoch are done, and the sum of their bounds.
         seconds: spent in training so far.
-        team: the threads, in which NumPy does not warn of overflow.
+        crew: threads.Crew, to be entered for work on the model.
 
     Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
     """
@@ -65,9 +62,10 @@ class Training:
         self.epoch = self.step = self.samples_seen = self.position = 0
         self.epoch_total = self.seconds = 0.0
         self.threads = threads or available_cores()
-        self._grads = [self.params.with_flat(np.empty_like(self.params.flat)) for _ in range(self.threads)]
+        self._grads = self.params.with_flat(np.empty_like(self.params.flat))
+        self._cuts = self.params.cuts(self.threads)
         self._bound = BOUNDS[settings.objective]
-        self.team = Team(self.threads, lambda: np.seterr(**QUIET))
+        self.crew = Crew(self.threads, shared.serve)
 
     def _initialise(self, dataset):
         settings, dtype = self.settings, self.params.flat.dtype
@@ -96,7 +94,7 @@ class Training:
         """
         settings, N = self.settings, len(self.dataset.train)
         order = noise.permutation(N, settings.seed, Stream.ORDER, self.epoch)
-        with threadpool_limits(1, "blas"), np.errstate(**QUIET):
+        with self.crew, np.errstate(**QUIET):
             for start in range(self.position, N, settings.batch_size):
                 rows = order[start : start + settings.batch_size]
                 factor = SCHEDULES[settings.schedule](self.epoch + start / N, settings.epochs)
@@ -119,8 +117,8 @@ class Training:
             y = self.labels(self.dataset.test_labels, slice(first, first + rows))
             return self._forward(x, y, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
 
-        with threadpool_limits(1, "blas"):
-            return sum(self.team.map(chunk, range(0, len(images), rows))) / len(images)
+        with self.crew, np.errstate(**QUIET):
+            return sum(map(chunk, range(0, len(images), rows))) / len(images)
 
     def state(self):
         """All that a checkpoint must hold to go on from here: ({name: array}, {name: number or string})."""
@@ -147,34 +145,27 @@ class Training:
 
     def _step(self, rows, rate):
         """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
-        parts = list(enumerate(shares(len(rows), self.threads)))
-        bound = float(sum(self.team.map(lambda part: self._part(rows, part[1], self._grads[part[0]]), parts)))
-        self._require_finite(bound, "bound")
-        gradients = [grads.flat for grads in self._grads[: len(parts)]]
+        x = to_float(self.dataset.train[rows], self.params.flat.dtype)
+        if self.settings.binarise == "dynamic":
+            x = noise.bernoulli(x, self.settings.seed, Stream.BINARISATION, self.step)
+        y = self.labels(self.dataset.train_labels, rows)
+        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step)
+        total = float(bound.sum(dtype=np.float64))
+        self._require_finite(total, "bound")
+        factors = ESTIMATORS[self.settings.estimator](dlogw)
+        self.model.backward(self.params, cache, dlogw / len(rows), *factors, out=self._grads)
         self._require_finite(
-            self.optimiser.update(self.params.flat, gradients, rate, self.team), "sum of the parameters"
+            self.optimiser.update(self.params.flat, self._grads.flat, rate, self._cuts), "sum of the parameters"
         )
         self.step += 1
         self.samples_seen += len(rows)
-        return bound
-
-    def _part(self, rows, part, grads):
-        """Forward and backward for a slice of the minibatch's rows; returns the sum of their bounds."""
-        examples = rows[part]
-        x = to_float(self.dataset.train[examples], self.params.flat.dtype)
-        if self.settings.binarise == "dynamic":
-            x = noise.bernoulli(x, self.settings.seed, Stream.BINARISATION, self.step, part.start)
-        y = self.labels(self.dataset.train_labels, examples)
-        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step, part.start)
-        factors = ESTIMATORS[self.settings.estimator](dlogw)
-        self.model.backward(self.params, cache, dlogw / len(rows), *factors, out=grads)
-        return bound.sum(dtype=np.float64)
+        return total
 
     def labels(self, labels, rows):
         """The labels of some rows where the model is conditional, else None."""
         return labels[rows] if self.settings.conditional else None
 
-    def _forward(self, x, y, stream, step, first):
+    def _forward(self, x, y, stream, step, first=0):
         settings = self.settings
         shapes = self.model.noise_shapes(len(x), settings.samples)
         eps = [

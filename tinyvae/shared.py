@@ -1,0 +1,354 @@
+"""Kernels whose work the threads share (threads.py): each cuts its work into pieces, the same for any number of threads.
+
+A kernel that is shared has two halves. One, named as the kernel (kernels.py, philox.py), leaves its arguments on the
+desk, as whole numbers and addresses, and the address of the other half: a *job*, which takes them from there and does a
+piece of the work. So a helper can do whatever there is to do, and the two halves are compiled apart.
+"""
+
+import numpy as np
+from numba import carray, cfunc, njit, types
+
+from tinyvae import kernels, philox
+from tinyvae.addresses import add, call, load, matrix_at, store
+from tinyvae.elementary import FAST
+from tinyvae.products import INPUT_TILE, mostly_zero, product_tiles, weight_gradient_tiles
+from tinyvae.threads import APART, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
+
+LOOKS = 2_000_000  # at the desk, before a nap: about half a millisecond
+NAP = 50  # microseconds
+ELEMENTS = 8192  # in a piece of elementwise work
+
+# Python's own lock is a way to sleep that is there on every system and needs no lock of the interpreter: ``nap`` waits,
+# in vain, for a lock that it has itself.
+_allocate_lock = types.ExternalFunction("PyThread_allocate_lock", types.voidptr())
+_free_lock = types.ExternalFunction("PyThread_free_lock", types.void(types.voidptr))
+_acquire_lock = types.ExternalFunction(
+    "PyThread_acquire_lock_timed", types.intc(types.voidptr, types.longlong, types.intc)
+)
+
+
+class Job:
+    """What does a piece of a kernel's work: a function (desk, piece, like), compiled when it is first needed.
+
+    ``like`` is a pointer without a target: its type says which numbers, float32 or float64, stand at the addresses.
+    """
+
+    def __init__(self, function):
+        self._function, self._compiled = function, {}
+
+    def at(self, dtype):
+        """The address of the function compiled for a dtype."""
+        if dtype not in self._compiled:
+            like = types.CPointer(types.float32 if dtype == np.float32 else types.float64)
+            signature = types.void(types.CPointer(types.int64), types.intp, like)
+            options = {"fastmath": True, "error_model": "numpy", "cache": True}
+            self._compiled[dtype] = cfunc(signature, **options)(self._function)
+        return self._compiled[dtype].address
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The desk
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def put(desk, i, array):
+    """Leave an array (R, D) or (D,) as argument i of the next job."""
+    desk[ARRAYS + 3 * i] = array.ctypes.data
+    desk[ARRAYS + 3 * i + 1] = array.size // max(array.shape[-1], 1)
+    desk[ARRAYS + 3 * i + 2] = array.shape[-1]
+
+
+@njit(**FAST)
+def matrix(desk, i, like):
+    """Argument i, as (R, D)."""
+    return matrix_at(desk[ARRAYS + 3 * i], desk[ARRAYS + 3 * i + 1], desk[ARRAYS + 3 * i + 2], like)
+
+
+@njit(**FAST)
+def numbers(desk):
+    """The whole numbers among the arguments: the desk from their place on."""
+    return carray(desk, TODO)[NUMBERS:ARRAYS]
+
+
+@njit(**FAST)
+def share(desk, job, pieces):
+    """Have a job done, whose arguments are on the desk; return when it is."""
+    desk[JOB], desk[PIECES] = job, pieces
+    store(desk, DONE, 0)
+    threads = desk[THREADS]
+    for i in range(threads):
+        store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
+    work(desk, 0)
+    wait(desk, DONE, pieces)
+
+
+@njit(**FAST)
+def work(desk, i):
+    """Do the pieces of thread i, then those of others, until there are no more to be had.
+
+    A piece that was taken holds the job on the desk until it is done.
+    """
+    threads = desk[THREADS]
+    for k in range(threads):
+        j, done = (i + k) % threads, 0
+        while load(desk, TODO + APART * j) > 0:
+            left = add(desk, TODO + APART * j, -1)
+            if left > 0:
+                call(desk[JOB], desk.ctypes.data, desk[PIECES] * j // threads + left - 1)
+                done += 1
+        if done:
+            add(desk, DONE, done)
+
+
+@njit(**FAST)
+def wait(desk, place, value):
+    """Wait until the number at a place of the desk has reached a value, or the desk is no longer open."""
+    for _ in range(LOOKS):
+        if load(desk, place) >= value:
+            return
+    while load(desk, place) < value and load(desk, IS_OPEN) == OPEN:
+        nap()
+
+
+@njit(**FAST)
+def nap():
+    """Sleep for a moment."""
+    lock = _allocate_lock()
+    _acquire_lock(lock, np.int64(0), np.int32(0))
+    _acquire_lock(lock, np.int64(NAP), np.int32(0))
+    _free_lock(lock)
+
+
+@njit(**FAST)
+def serve(desk, i):
+    """The life of helper i while the desk is open."""
+    while load(desk, IS_OPEN) == OPEN:
+        work(desk, i)
+        wait(desk, TODO + APART * i, 1)
+
+
+@njit(**FAST)
+def parts(total, step):
+    """The number of parts of a length that are cut by a step."""
+    return -(-total // step)
+
+
+@njit(**FAST)
+def height_of(array):
+    """The number of rows of an array (R, D) in a piece of elementwise work."""
+    return max(1, ELEMENTS // max(1, array.shape[1]))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The layers: a piece is a tile of a product
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def tile(piece, rows, columns, height, width):
+    """Where a piece of (rows, columns) is that is cut into tiles: (top, bottom, left, right)."""
+    across = parts(columns, width)
+    top, left = piece // across * height, piece % across * width
+    return top, min(top + height, rows), left, min(left + width, columns)
+
+
+@njit(**FAST)
+def affine(desk, job, x, W, b, out, squash):
+    """out = x W + b, or with ``squash`` its tanh."""
+    put(desk, 0, x)
+    put(desk, 1, W)
+    put(desk, 2, b)
+    put(desk, 3, out)
+    is_sparse = mostly_zero(x)
+    height, width = product_tiles(x, W, is_sparse)
+    n = desk[NUMBERS:]
+    n[0], n[1], n[2], n[3] = squash, is_sparse, height, width
+    share(desk, job, parts(len(x), height) * parts(len(b), width))
+
+
+@Job
+def AFFINE(desk, piece, like):
+    """A tile of ``affine``."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    out = matrix(desk, 3, like)
+    kernels.affine(
+        matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like)[0], out, n[0] != 0, n[1] != 0,
+        *tile(piece, out.shape[0], out.shape[1], n[2], n[3]),
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def affine_gradients(desk, job, da, x, W, dW, db, dx, squash):
+    """dW = xᵀ da, db = the sum of da's rows and, unless dx is empty, dx = da Wᵀ, with ``squash`` times 1 - x²."""
+    put(desk, 0, da)
+    put(desk, 1, x)
+    put(desk, 2, W)
+    put(desk, 3, dW)
+    put(desk, 4, db)
+    put(desk, 5, dx)
+    is_sparse = mostly_zero(x)
+    height, width = INPUT_TILE
+    of_input = parts(len(dx), height) * parts(len(W), width)
+    n = desk[NUMBERS:]
+    n[0], n[1], n[2], n[3], n[4] = squash, is_sparse, of_input, height, width
+    height, width = weight_gradient_tiles(x, da, is_sparse)
+    n[5], n[6] = height, width
+    share(desk, job, of_input + parts(len(W), height) * parts(len(db), width))
+
+
+@Job
+def AFFINE_GRADIENTS(desk, piece, like):
+    """A tile of ``affine_gradients``: of dx, or of dW with its part of db."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    da, x, W = matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like)
+    if piece < n[2]:
+        dx = matrix(desk, 5, like)
+        where = tile(piece, dx.shape[0], dx.shape[1], n[3], n[4])
+        kernels.affine_input_gradient(da, W, x, dx, n[0] != 0, *where)
+    else:
+        dW = matrix(desk, 3, like)
+        where = tile(piece - n[2], dW.shape[0], dW.shape[1], n[5], n[6])
+        kernels.affine_gradient(da, x, dW, matrix(desk, 4, like)[0], n[1] != 0, *where)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Likelihoods and noise: a piece is some rows
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def bernoulli_log_prob(desk, job, x, logits, logp):
+    """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place."""
+    put(desk, 0, x)
+    put(desk, 1, logits)
+    put(desk, 2, logp)
+    share(desk, job, parts(len(logits), height_of(logits)))
+
+
+@Job
+def BERNOULLI(desk, piece, like):
+    """Some rows of ``bernoulli_log_prob``."""
+    desk = carray(desk, TODO)
+    logits = matrix(desk, 1, like)
+    top = piece * height_of(logits)
+    bottom = min(top + height_of(logits), len(logits))
+    kernels.bernoulli_log_prob(matrix(desk, 0, like), logits, matrix(desk, 2, like), top, bottom)
+
+
+@njit(**FAST)
+def gaussian_log_prob(desk, job, x, outputs, squash, floor, logp):
+    """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place; the floor is (1,)."""
+    put(desk, 0, x)
+    put(desk, 1, outputs)
+    put(desk, 2, logp)
+    put(desk, 3, floor)
+    desk[NUMBERS] = squash
+    share(desk, job, parts(len(outputs), height_of(outputs)))
+
+
+@Job
+def GAUSSIAN(desk, piece, like):
+    """Some rows of ``gaussian_log_prob``."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    outputs = matrix(desk, 1, like)
+    top = piece * height_of(outputs)
+    bottom = min(top + height_of(outputs), len(outputs))
+    floor = matrix(desk, 3, like)[0, 0]
+    kernels.gaussian_log_prob(matrix(desk, 0, like), outputs, n[0] != 0, floor, matrix(desk, 2, like), top, bottom)
+
+
+@njit(**FAST)
+def scale_rows(desk, job, weights, rows):
+    """rows *= weights, row by row, in place."""
+    put(desk, 0, weights)
+    put(desk, 1, rows)
+    share(desk, job, parts(len(rows), height_of(rows)))
+
+
+@Job
+def SCALE_ROWS(desk, piece, like):
+    """Some rows of ``scale_rows``."""
+    desk = carray(desk, TODO)
+    rows = matrix(desk, 1, like)
+    top = piece * height_of(rows)
+    kernels.scale_rows(matrix(desk, 0, like)[0], rows, top, min(top + height_of(rows), len(rows)))
+
+
+@njit(**FAST)
+def draw(desk, job, out, place):
+    """Random numbers, as the job has them; the place is as for ``philox.words``."""
+    put(desk, 0, out)
+    n = desk[NUMBERS:]
+    for i in range(6):
+        n[i] = place[i]
+    share(desk, job, parts(len(out), height_of(out)))
+
+
+@Job
+def NORMAL(desk, piece, like):
+    """Some rows of standard normal numbers."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    out = matrix(desk, 0, like)
+    top = piece * height_of(out)
+    philox.normal(out[top : top + height_of(out)], (n[0], n[1], n[2], n[3], n[4] + top, n[5]))
+
+
+@Job
+def UNIFORM(desk, piece, like):
+    """Some rows of uniform numbers."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    out = matrix(desk, 0, like)
+    top = piece * height_of(out)
+    philox.uniform(out[top : top + height_of(out)], (n[0], n[1], n[2], n[3], n[4] + top, n[5]))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Optimisers: a piece is a part of the vectors
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def update(desk, job, theta, g, m, v, options, cuts, sums):
+    """A step of an optimiser. Piece i is theta[cuts[i, 0] : cuts[i, 1]]; the sum of its new values is left in sums[i]."""
+    put(desk, 0, theta)
+    put(desk, 1, g)
+    put(desk, 2, m)
+    put(desk, 3, v)
+    put(desk, 4, options)
+    put(desk, 5, sums)
+    put(desk, 6, cuts)
+    share(desk, job, len(sums))
+
+
+@njit(**FAST)
+def part(desk, i, piece, like):
+    """The part of argument i, a vector, that a piece of ``update`` is about; ``desk`` is a pointer."""
+    numbers = carray(desk, TODO)
+    cuts = matrix(numbers, 6, desk)
+    return matrix(numbers, i, like)[0][cuts[piece, 0] : cuts[piece, 1]]
+
+
+@Job
+def SGD(desk, piece, like):
+    """Part of ``kernels.sgd_update``."""
+    theta, g, m = part(desk, 0, piece, like), part(desk, 1, piece, like), part(desk, 2, piece, like)
+    desk = carray(desk, TODO)
+    matrix(desk, 5, like)[0, piece] = kernels.sgd_update(theta, g, m, matrix(desk, 4, like)[0])
+
+
+@Job
+def ADAGRAD(desk, piece, like):
+    """Part of ``kernels.adagrad_update``."""
+    theta, g, m = part(desk, 0, piece, like), part(desk, 1, piece, like), part(desk, 2, piece, like)
+    desk = carray(desk, TODO)
+    matrix(desk, 5, like)[0, piece] = kernels.adagrad_update(theta, g, m, matrix(desk, 4, like)[0])
+
+
+@Job
+def ADAM(desk, piece, like):
+    """Part of ``kernels.adam_update``."""
+    theta, g, m = part(desk, 0, piece, like), part(desk, 1, piece, like), part(desk, 2, piece, like)
+    v = part(desk, 3, piece, like)
+    desk = carray(desk, TODO)
+    matrix(desk, 5, like)[0, piece] = kernels.adam_update(theta, g, m, v, matrix(desk, 4, like)[0])
