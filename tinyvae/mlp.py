@@ -78,7 +78,8 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
     x, outputs, layers = cache
     dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None else out
     dinputs = tuple([np.empty_like(h) for h in ((x if need_dx else x[:0]), *outputs[:-1])])
-    backward(at_hand(), shared.AFFINE_GRADIENTS.at(x.dtype), dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
+    jobs = shared.AFFINE_GRADIENT.at(x.dtype), shared.AFFINE_INPUT_GRADIENT.at(x.dtype)
+    backward(at_hand(), jobs, dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
     return (dinputs[0] if need_dx else None), dlayers
 
 
@@ -96,10 +97,14 @@ def forward(desk, job, x, Ws, bs, outputs):
 
 
 @njit(**FAST)
-def backward(desk, job, dout, x, outputs, Ws, dWs, dbs, dinputs):
+def backward(desk, jobs, dout, x, outputs, Ws, dWs, dbs, dinputs):
     """From the output down; the input's own derivative only if there is room for it."""
     da = dout
     for i in range(len(Ws) - 1, 0, -1):
-        shared.affine_gradients(desk, job, da, outputs[i - 1], Ws[i], dWs[i], dbs[i], dinputs[i], True)
-        da = dinputs[i]
-    shared.affine_gradients(desk, job, da, x, Ws[0], dWs[0], dbs[0], dinputs[0], False)
+        h, dh = outputs[i - 1], dinputs[i]
+        shared.affine_gradient(desk, jobs[0], da, h, dWs[i], dbs[i])
+        shared.affine_input_gradient(desk, jobs[1], da, Ws[i], h, dh, True)
+        da = dh
+    shared.affine_gradient(desk, jobs[0], da, x, dWs[0], dbs[0])
+    if len(dinputs[0]) == len(x):
+        shared.affine_input_gradient(desk, jobs[1], da, Ws[0], x, dinputs[0], False)

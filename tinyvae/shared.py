@@ -179,37 +179,48 @@ def AFFINE(desk, piece, like):
 
 
 @njit(**FAST)
-def affine_gradients(desk, job, da, x, W, dW, db, dx, squash):
-    """dW = xᵀ da, db = the sum of da's rows and, unless dx is empty, dx = da Wᵀ, with ``squash`` times 1 - x²."""
+def affine_gradient(desk, job, da, x, dW, db):
+    """dW = xᵀ da and db = the sum of da's rows."""
     put(desk, 0, da)
     put(desk, 1, x)
-    put(desk, 2, W)
-    put(desk, 3, dW)
-    put(desk, 4, db)
-    put(desk, 5, dx)
+    put(desk, 2, dW)
+    put(desk, 3, db)
     is_sparse = mostly_zero(x)
-    height, width = INPUT_TILE
-    of_input = parts(len(dx), height) * parts(len(W), width)
-    n = desk[NUMBERS:]
-    n[0], n[1], n[2], n[3], n[4] = squash, is_sparse, of_input, height, width
     height, width = weight_gradient_tiles(x, da, is_sparse)
-    n[5], n[6] = height, width
-    share(desk, job, of_input + parts(len(W), height) * parts(len(db), width))
+    n = desk[NUMBERS:]
+    n[0], n[1], n[2] = is_sparse, height, width
+    share(desk, job, parts(len(dW), height) * parts(len(db), width))
 
 
 @Job
-def AFFINE_GRADIENTS(desk, piece, like):
-    """A tile of ``affine_gradients``: of dx, or of dW with its part of db."""
+def AFFINE_GRADIENT(desk, piece, like):
+    """A tile of ``affine_gradient``."""
     desk, n = carray(desk, TODO), numbers(desk)
-    da, x, W = matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like)
-    if piece < n[2]:
-        dx = matrix(desk, 5, like)
-        where = tile(piece, dx.shape[0], dx.shape[1], n[3], n[4])
-        kernels.affine_input_gradient(da, W, x, dx, n[0] != 0, *where)
-    else:
-        dW = matrix(desk, 3, like)
-        where = tile(piece - n[2], dW.shape[0], dW.shape[1], n[5], n[6])
-        kernels.affine_gradient(da, x, dW, matrix(desk, 4, like)[0], n[1] != 0, *where)
+    dW = matrix(desk, 2, like)
+    where = tile(piece, dW.shape[0], dW.shape[1], n[1], n[2])
+    kernels.affine_gradient(matrix(desk, 0, like), matrix(desk, 1, like), dW, matrix(desk, 3, like)[0], n[0] != 0, *where)
+
+
+@njit(**FAST)
+def affine_input_gradient(desk, job, da, W, h, dx, squash):
+    """dx = da Wᵀ, or with ``squash`` that times 1 - h²."""
+    put(desk, 0, da)
+    put(desk, 1, W)
+    put(desk, 2, h)
+    put(desk, 3, dx)
+    desk[NUMBERS] = squash
+    share(desk, job, parts(len(dx), INPUT_TILE[0]) * parts(len(W), INPUT_TILE[1]))
+
+
+@Job
+def AFFINE_INPUT_GRADIENT(desk, piece, like):
+    """A tile of ``affine_input_gradient``."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    dx = matrix(desk, 3, like)
+    where = tile(piece, dx.shape[0], dx.shape[1], INPUT_TILE[0], INPUT_TILE[1])
+    kernels.affine_input_gradient(
+        matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like), dx, n[0] != 0, *where
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
