@@ -38,7 +38,7 @@ LOG_2PI = math.log(2 * math.pi)
 @njit(**FAST)
 def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
     """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J): a tile of out."""
-    product(x, W, out, is_sparse, top, bottom, left, right)
+    product(x, W, out, is_sparse, 0, len(W), top, bottom, left, right)
     b = b[left:right]
     for n in range(top, bottom):
         row = out[n, left:right]
@@ -48,6 +48,20 @@ def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
         else:
             for j in range(row.size):
                 row[j] += b[j]
+
+
+@njit(**FAST)
+def complete_affine(rest, b, out, squash, left, right):
+    """out becomes out + rest + b, or with ``squash`` its tanh, for rest and out (N, J), b (J,): some columns of out."""
+    b = b[left:right]
+    for n in range(len(out)):
+        row, rest_row = out[n, left:right], rest[n, left:right]
+        if squash:
+            for j in range(row.size):
+                row[j] = tanh(row[j] + rest_row[j] + b[j])
+        else:
+            for j in range(row.size):
+                row[j] += rest_row[j] + b[j]
 
 
 @njit(**FAST)

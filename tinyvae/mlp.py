@@ -58,7 +58,8 @@ def mlp(x, layers):
     """
     Ws, bs = zip(*layers)
     outputs = tuple([np.empty((len(x), len(b)), x.dtype) for b in bs])
-    forward(at_hand(), shared.AFFINE.at(x.dtype), x, Ws, bs, outputs)
+    jobs = shared.AFFINE.at(x.dtype), shared.HALF_PRODUCT.at(x.dtype), shared.COMPLETE_AFFINE.at(x.dtype)
+    forward(at_hand(), jobs, x, Ws, bs, outputs)
     return outputs[-1], (x, outputs, layers)
 
 
@@ -88,11 +89,11 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
 
 
 @njit(**FAST)
-def forward(desk, job, x, Ws, bs, outputs):
+def forward(desk, jobs, x, Ws, bs, outputs):
     """From the input up: tanh layers, and at last an affine one."""
     h, last = x, len(Ws) - 1
     for i in range(len(Ws)):
-        shared.affine(desk, job, h, Ws[i], bs[i], outputs[i], i < last)
+        shared.affine(desk, jobs, h, Ws[i], bs[i], outputs[i], i < last)
         h = outputs[i]
 
 

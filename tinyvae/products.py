@@ -26,6 +26,16 @@ SPARSE_ROWS = 5  # of a sparse product, in a tile
 
 
 @njit(**FAST)
+def are_few(rows, W):
+    """Whether the rows of a factor of W (I, J) are so few that each thread had better keep to its part of W.
+
+    What a thread writes, as the optimiser does the weights, and another reads, goes from one core's cache to the other's
+    and costs more than the numbers of a few rows.
+    """
+    return 2 * rows <= len(W)
+
+
+@njit(**FAST)
 def product_tiles(x, W, is_sparse):
     """The tiles of ``product``: (height, width)."""
     if is_sparse:
@@ -34,15 +44,18 @@ def product_tiles(x, W, is_sparse):
 
 
 @njit(**FAST)
-def product(x, W, out, is_sparse, top, bottom, left, right):
-    """out = x W, for x (N, I), W (I, J), out (N, J): the rows from top to bottom, the columns from left to right."""
+def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
+    """out = x W, for x (N, I), W (I, J), out (N, J), over the I from the first to the last.
+
+    A tile of it: the rows from top to bottom, the columns from left to right.
+    """
     if is_sparse:
-        sparse_product(x[top:bottom], W, out[top:bottom])
+        sparse_product(x[top:bottom], W, out[top:bottom], first, last)
         return
     (I, J), size = W.shape, x.itemsize
     gemm(
-        NO, NO, bottom - top, right - left, I, x.ctypes.data + top * I * size, I, W.ctypes.data + left * size, J,
-        out.ctypes.data + (top * J + left) * size, J, x.dtype.type,
+        NO, NO, bottom - top, right - left, last - first, x.ctypes.data + (top * I + first) * size, I,
+        W.ctypes.data + (first * J + left) * size, J, out.ctypes.data + (top * J + left) * size, J, x.dtype.type,
     )  # fmt: skip
 
 
@@ -79,11 +92,12 @@ def input_gradient(da, W, dx, top, bottom, left, right):
 
 
 @njit(**FAST)
-def sparse_product(x, W, out):
-    """out = x W over the entries of x that differ from zero."""
+def sparse_product(x, W, out, first, last):
+    """out = x W over the entries of x that differ from zero, in its columns from the first to the last."""
+    W = W[first:last]
     places, weights = np.empty(x.shape[1] + 8, np.int64), np.empty(x.shape[1] + 8, x.dtype)
     for n in range(x.shape[0]):
-        count = lit(x[n], places, weights)
+        count = lit(x[n, first:last], places, weights)
         out[n] = 0
         for p in range(0, count, 8):
             a, b = four(weights, p), four(weights, p + 4)

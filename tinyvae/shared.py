@@ -11,7 +11,7 @@ from numba import carray, cfunc, njit, types
 from tinyvae import kernels, philox
 from tinyvae.addresses import add, call, load, matrix_at, store
 from tinyvae.elementary import FAST
-from tinyvae.products import INPUT_TILE, mostly_zero, product_tiles, weight_gradient_tiles
+from tinyvae.products import INPUT_TILE, are_few, mostly_zero, product, product_tiles, weight_gradient_tiles
 from tinyvae.threads import APART, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
 
 LOOKS = 2_000_000  # at the desk, before a nap: about half a millisecond
@@ -146,25 +146,36 @@ def height_of(array):
 
 
 @njit(**FAST)
-def tile(piece, rows, columns, height, width):
-    """Where a piece of (rows, columns) is that is cut into tiles: (top, bottom, left, right)."""
-    across = parts(columns, width)
-    top, left = piece // across * height, piece % across * width
+def tile(piece, rows, columns, height, width, across_first):
+    """Where a piece of (rows, columns) is that is cut into tiles: (top, bottom, left, right).
+
+    The pieces of a thread follow one another: some rows of tiles, or without ``across_first`` some columns.
+    """
+    down, across = parts(rows, height), parts(columns, width)
+    i, j = (piece // across, piece % across) if across_first else (piece % down, piece // down)
+    top, left = i * height, j * width
     return top, min(top + height, rows), left, min(left + width, columns)
 
 
 @njit(**FAST)
-def affine(desk, job, x, W, b, out, squash):
-    """out = x W + b, or with ``squash`` its tanh."""
+def affine(desk, jobs, x, W, b, out, squash):
+    """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows."""
     put(desk, 0, x)
     put(desk, 1, W)
     put(desk, 2, b)
     put(desk, 3, out)
     is_sparse = mostly_zero(x)
     height, width = product_tiles(x, W, is_sparse)
-    n = desk[NUMBERS:]
+    n, tiles = desk[NUMBERS:], parts(len(x), height) * parts(len(b), width)
     n[0], n[1], n[2], n[3] = squash, is_sparse, height, width
-    share(desk, job, parts(len(x), height) * parts(len(b), width))
+    if not are_few(len(x), W):
+        share(desk, jobs[0], tiles)
+        return
+    rest = np.empty(out.shape, out.dtype)
+    put(desk, 4, rest)
+    share(desk, jobs[1], 2 * tiles)
+    share(desk, jobs[2], parts(len(b), width))
+    desk[ARRAYS + 12] = rest.size  # which keeps the array alive until here
 
 
 @Job
@@ -172,10 +183,34 @@ def AFFINE(desk, piece, like):
     """A tile of ``affine``."""
     desk, n = carray(desk, TODO), numbers(desk)
     out = matrix(desk, 3, like)
+    where = tile(piece, out.shape[0], out.shape[1], n[2], n[3], True)
     kernels.affine(
-        matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like)[0], out, n[0] != 0, n[1] != 0,
-        *tile(piece, out.shape[0], out.shape[1], n[2], n[3]),
-    )  # fmt: skip
+        matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like)[0], out, n[0] != 0, n[1] != 0, *where
+    )
+
+
+@Job
+def HALF_PRODUCT(desk, piece, like):
+    """A tile of half the product of ``affine``: the first half in ``out``, the second in ``rest``."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    x, W, out = matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 3, like)
+    tiles = parts(out.shape[0], n[2]) * parts(out.shape[1], n[3])
+    where = tile(piece % tiles, out.shape[0], out.shape[1], n[2], n[3], True)
+    half = W.shape[0] // 2
+    if piece < tiles:
+        product(x, W, out, n[1] != 0, 0, half, *where)
+    else:
+        product(x, W, matrix(desk, 4, like), n[1] != 0, half, W.shape[0], *where)
+
+
+@Job
+def COMPLETE_AFFINE(desk, piece, like):
+    """Some columns of the sum of the halves."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    out = matrix(desk, 3, like)
+    left = piece * n[3]
+    right = min(left + n[3], out.shape[1])
+    kernels.complete_affine(matrix(desk, 4, like), matrix(desk, 2, like)[0], out, n[0] != 0, left, right)
 
 
 @njit(**FAST)
@@ -197,7 +232,7 @@ def AFFINE_GRADIENT(desk, piece, like):
     """A tile of ``affine_gradient``."""
     desk, n = carray(desk, TODO), numbers(desk)
     dW = matrix(desk, 2, like)
-    where = tile(piece, dW.shape[0], dW.shape[1], n[1], n[2])
+    where = tile(piece, dW.shape[0], dW.shape[1], n[1], n[2], True)
     kernels.affine_gradient(matrix(desk, 0, like), matrix(desk, 1, like), dW, matrix(desk, 3, like)[0], n[0] != 0, *where)
 
 
@@ -217,10 +252,9 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
     """A tile of ``affine_input_gradient``."""
     desk, n = carray(desk, TODO), numbers(desk)
     dx = matrix(desk, 3, like)
-    where = tile(piece, dx.shape[0], dx.shape[1], INPUT_TILE[0], INPUT_TILE[1])
-    kernels.affine_input_gradient(
-        matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like), dx, n[0] != 0, *where
-    )
+    W = matrix(desk, 1, like)
+    where = tile(piece, dx.shape[0], dx.shape[1], INPUT_TILE[0], INPUT_TILE[1], not are_few(dx.shape[0], W))
+    kernels.affine_input_gradient(matrix(desk, 0, like), W, matrix(desk, 2, like), dx, n[0] != 0, *where)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
