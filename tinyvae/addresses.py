@@ -3,6 +3,8 @@
 What Numba has no word for, each in a few lines. Call these from a Numba kernel only.
 """
 
+import platform
+
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
@@ -51,6 +53,19 @@ def add(typing_context, numbers, i, value):
         return builder.atomic_rmw("add", place, arguments[2], "acq_rel")
 
     return types.int64(numbers, i, types.int64), generate
+
+
+@intrinsic
+def pause(typing_context):
+    """Tell the processor, where it has a word for it, that this is a loop that waits: leave the core to others."""
+
+    def generate(context, builder, signature, arguments):
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
 @intrinsic

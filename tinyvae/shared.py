@@ -9,12 +9,12 @@ import numpy as np
 from numba import carray, cfunc, njit, types
 
 from tinyvae import kernels, philox
-from tinyvae.addresses import add, call, load, matrix_at, store
+from tinyvae.addresses import add, call, load, matrix_at, pause, store
 from tinyvae.elementary import FAST
 from tinyvae.products import INPUT_TILE, are_few, mostly_zero, product, product_tiles, weight_gradient_tiles
 from tinyvae.threads import APART, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
 
-LOOKS = 2_000_000  # at the desk, before a nap: about half a millisecond
+LOOKS = 20_000  # at the desk, before a nap: some tenths of a millisecond
 NAP = 50  # microseconds
 ELEMENTS = 8192  # in a piece of elementwise work
 
@@ -107,6 +107,7 @@ def wait(desk, place, value):
     for _ in range(LOOKS):
         if load(desk, place) >= value:
             return
+        pause()
     while load(desk, place) < value and load(desk, IS_OPEN) == OPEN:
         nap()
 
