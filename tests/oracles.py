@@ -16,12 +16,12 @@ def input_gradient(da, W):
     return np.einsum("nj,ij->ni", da, W)
 
 
-def affine(x, W, b):
-    return x @ W + b
+def affine(x, W, b, squash):
+    return np.tanh(x @ W + b) if squash else x @ W + b
 
 
-def affine_tanh(x, W, b):
-    return np.tanh(x @ W + b)
+def complete_affine(rest, b, out, squash):
+    return np.tanh(out + rest + b) if squash else out + rest + b
 
 
 def affine_gradient(da, x):
@@ -29,12 +29,8 @@ def affine_gradient(da, x):
     return dW, da.sum(axis=0)
 
 
-def affine_input_gradient(da, W):
-    return da @ W.T
-
-
-def tanh_gradient(h, dh):
-    return dh * (1 - h**2)
+def affine_input_gradient(da, W, h, squash):
+    return da @ W.T * (1 - h**2) if squash else da @ W.T
 
 
 def gaussian_sample(mu, logvar, eps):
@@ -90,32 +86,29 @@ def gaussian_log_prob(x, outputs, squash, floor):
 
 
 def scale_rows(weights, rows):
-    return np.diag(weights) @ rows
+    return weights[:, None] * rows
 
 
 def sigmoid(logits):
     return special.expit(logits)
 
 
-def summed(gradients, first):
-    return sum(gradients)[first : first + 4096]
-
-
-def sgd_update(theta, gradients, velocity, rate, momentum):
-    velocity = momentum * velocity + sum(gradients)
+def sgd_update(theta, g, velocity, options):
+    momentum, rate = options
+    velocity = momentum * velocity + g
     return theta + rate * velocity, velocity
 
 
-def adagrad_update(theta, gradients, sum_of_squares, rate, epsilon):
-    g = sum(gradients)
+def adagrad_update(theta, g, sum_of_squares, options):
+    rate, epsilon = options
     sum_of_squares = sum_of_squares + g**2
     return theta + rate * g / (np.sqrt(sum_of_squares) + epsilon), sum_of_squares
 
 
-def adam_update(theta, gradients, m, v, rate, beta1, beta2, epsilon):
-    g = sum(gradients)
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * g**2
+def adam_update(theta, g, m, v, options):
+    new1, new2, rate, epsilon = options
+    m = (1 - new1) * m + new1 * g
+    v = (1 - new2) * v + new2 * g**2
     return theta + rate * m / (np.sqrt(v) + epsilon), m, v
 
 

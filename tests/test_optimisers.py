@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from tinyvae import recipes
+from tinyvae import recipes, shared
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES, SGD, Adagrad, Adam
-from tinyvae.threads import Team
+from tinyvae.parameters import Parameters
+from tinyvae.threads import Crew
 
 
 def gradients(steps=20, size=7):
@@ -15,7 +16,7 @@ def gradients(steps=20, size=7):
 def run(optimiser, rate):
     theta = np.zeros(7)
     for g in gradients():
-        total = optimiser.update(theta, [g], rate)
+        total = optimiser.update(theta, g, rate)
         assert total == pytest.approx(theta.sum())
     return theta
 
@@ -46,16 +47,21 @@ def test_momentum():
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_a_team_adds_the_gradients_and_takes_the_same_step(name):
-    theta, g = np.random.default_rng(1).standard_normal((2, 1001))
-    alone, shared = theta.copy(), theta.copy()
-    for team, result, parts in ((Team(1), alone, [g]), (Team(3), shared, [g / 4, g / 4, g / 2])):
-        optimiser = OPTIMISERS[name](1001, np.float64)
-        for _ in range(3):
-            total = optimiser.update(result, [part.copy() for part in parts], 0.1, team)
-            assert total == pytest.approx(result.sum())
-    np.testing.assert_allclose(shared, alone, rtol=1e-12)
-    assert not np.allclose(alone, theta)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_step_is_the_same_in_parts_by_several_threads(name, dtype):
+    params = Parameters({"a.W": (7, 30), "a.b": (30,), "b.W": (101, 5), "b.b": (5,)}, dtype=dtype)
+    start, g = np.random.default_rng(1).standard_normal((2, params.flat.size)).astype(dtype)
+    results = []
+    for size, cuts in ((1, None), (1, params.cuts(4)), (3, params.cuts(4))):
+        theta, optimiser = start.copy(), OPTIMISERS[name](start.size, dtype)
+        with Crew(size, shared.serve):
+            for _ in range(3):
+                total = optimiser.update(theta, g, 0.1, cuts)
+                assert total == pytest.approx(theta.sum(), abs=1e-3)
+        results.append(theta)
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-5 if dtype == np.float32 else 1e-12)
+    np.testing.assert_array_equal(results[1], results[2])
+    assert not np.allclose(start, theta)
 
 
 @pytest.mark.parametrize(("name", "rate"), [("sgd", 0.01), ("adagrad", 0.5), ("adam", 0.05)])
@@ -64,7 +70,7 @@ def test_each_climbs_to_the_top_of_a_paraboloid(name, rate):
     theta = np.zeros(3, np.float32)
     optimiser = OPTIMISERS[name](3, np.float32)
     for _ in range(1000):
-        optimiser.update(theta, [top - theta], rate)  # the gradient of -|theta - top|² / 2
+        optimiser.update(theta, top - theta, rate)  # the gradient of -|theta - top|² / 2
     np.testing.assert_allclose(theta, top, atol=1e-3)
 
 

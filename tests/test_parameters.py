@@ -65,3 +65,12 @@ def test_the_seed_decides():
         initialise(params, "glorot", seed)
     np.testing.assert_array_equal(first.flat, second.flat)
     assert not np.array_equal(first.flat, other.flat)
+
+
+def test_the_rows_of_each_array_are_cut_and_nothing_is_missed():
+    params = Parameters({"a.W": (7, 3), "a.b": (2,), "b.W": (1, 5)})
+    assert params.cuts(1).tolist() == [[0, 21], [21, 23], [23, 28]]
+    assert params.cuts(2).tolist() == [[0, 9], [21, 22], [23, 23], [9, 21], [22, 23], [23, 28]]
+    for parts in (1, 2, 3, 10):
+        places = [i for first, last in params.cuts(parts) for i in range(first, last)]
+        assert sorted(places) == list(range(28))

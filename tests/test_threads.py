@@ -1,59 +1,126 @@
-"""The team: every piece is done once, in order, whatever happens to one of them."""
+"""The crew: every piece is done once, by whoever is free, and the result does not depend on how many there are."""
 
 import gc
+import os
 import threading
 import time
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
-from tinyvae.threads import Team, shares
+from tests import oracles
+from tinyvae import kernels, shared
+from tinyvae.threads import APART, DONE, IS_OPEN, TODO, Crew, at_hand, shares
 
-
-@pytest.mark.parametrize("size", [1, 2, 5])
-@pytest.mark.parametrize("pieces", [0, 1, 3, 100])
-def test_results_come_in_the_order_of_the_items(size, pieces):
-    team, done = Team(size), []
-
-    def square(i):
-        done.append(i)
-        return i * i
-
-    for _ in range(20):
-        done.clear()
-        assert team.map(square, range(pieces)) == [i * i for i in range(pieces)]
-        assert sorted(done) == list(range(pieces))
+CREWS = {size: Crew(size, shared.serve) for size in (1, 2, 5)}
+sizes = st.sampled_from(sorted(CREWS))
+dtypes = st.sampled_from([np.float32, np.float64])
 
 
-def test_pieces_are_done_side_by_side():
-    meeting = threading.Barrier(3, timeout=20)
-    assert len(set(Team(3).map(lambda _: (meeting.wait(), threading.get_ident())[1], range(3)))) == 3
-
-
-def test_an_exception_is_raised_when_all_are_at_rest():
-    team, finished = Team(2), []
-
-    def work(i):
-        if i == 0:
-            raise KeyError("first")
-        time.sleep(0.01)
-        finished.append(i)
-
-    with pytest.raises(KeyError, match="first"):
-        team.map(work, range(4))
-    assert sorted(finished) == [1, 2, 3]
-    assert team.map(abs, [-1, -2]) == [1, 2]  # the team is as good as new
-
-
-def test_helpers_are_prepared_and_leave_with_their_team():
-    before, prepared = threading.active_count(), []
-    team = Team(4, lambda: prepared.append(threading.get_ident()))
-    while len(prepared) < 3:
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.001)
-    assert threading.get_ident() not in prepared and threading.active_count() == before + 3
-    del team
+
+
+def scale(weights, rows):
+    shared.scale_rows(at_hand(), shared.SCALE_ROWS.at(rows.dtype), weights, rows)
+
+
+@given(sizes, st.integers(0, 40), st.sampled_from([1, 100, 3000, 9000]), dtypes)
+def test_every_piece_is_done_once(size, R, D, dtype):
+    rng = np.random.default_rng(0)
+    weights, rows = rng.standard_normal(R).astype(dtype), rng.standard_normal((R, D)).astype(dtype)
+    expected = oracles.scale_rows(weights, rows)
+    with CREWS[size]:
+        for _ in range(5):
+            result = rows.copy()
+            scale(weights, result)
+            np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+
+
+def test_a_helper_works_when_the_caller_does_not():
+    """What a helper finds on the desk, it does, though the caller never comes back to it."""
+    rows = np.ones((3, 5), np.float32)
+    weights = np.array([2, 3, 4], np.float32)
+    with Crew(2, shared.serve) as crew:
+        shared.put(crew.desk, 0, weights, rows)
+        shared.put(crew.desk, 1, rows, rows)
+        crew.desk[[33, 34]] = shared.SCALE_ROWS.at(rows.dtype), 1
+        crew.desk[DONE] = 0
+        crew.desk[TODO + APART] = 1
+        wait_for(lambda: crew.desk[DONE] == 1)
+    np.testing.assert_array_equal(rows, np.repeat(weights[:, None], 5, axis=1))
+
+
+def test_blas_has_one_thread_meanwhile_and_the_desk_is_at_hand():
+    before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    outside = at_hand()
+    with CREWS[2] as crew:
+        assert at_hand() is crew.desk is not outside
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+        others = []
+        thread = threading.Thread(target=lambda: others.append(at_hand()))
+        thread.start()
+        thread.join()
+        assert others[0] is not crew.desk  # another thread works alone
+    assert at_hand() is outside
+    assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
+
+
+def test_helpers_leave_with_their_crew():
+    before = threading.active_count()
+    crew = Crew(4, shared.serve)
+    with crew:
+        assert threading.active_count() == before + 3
+    del crew
     gc.collect()
-    while threading.active_count() > before:
-        time.sleep(0.001)
+    wait_for(lambda: threading.active_count() == before)
+
+
+def test_helpers_rest_when_the_crew_has_left():
+    with Crew(2, shared.serve) as crew:
+        scale(np.ones(50, np.float32), np.ones((50, 500), np.float32))
+    assert crew.desk[IS_OPEN] == 0
+    time.sleep(0.2)
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.2  # of half a second, if a helper were still looking
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_no_helpers_and_works_all_the_same():
+    rows = np.ones((50, 2000), np.float32)
+    with CREWS[5]:
+        child = os.fork()
+        if child == 0:
+            scale(np.full(50, 2, np.float32), rows)
+            os._exit(0 if (rows == 2).all() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_is_computed_does_not_depend_on_the_number_of_threads():
+    rng = np.random.default_rng(1)
+    x, W, b = rng.standard_normal((70, 300)), rng.standard_normal((300, 90)), rng.standard_normal(90)
+    x, W, b = (a.astype(np.float32) for a in (x, W, b))
+    jobs = tuple(job.at(x.dtype) for job in (shared.AFFINE, shared.HALF_PRODUCT, shared.COMPLETE_AFFINE))
+    results = []
+    for crew in CREWS.values():
+        with crew:
+            out, dW, db, dx = np.empty((70, 90), "f4"), np.empty_like(W), np.empty_like(b), np.empty_like(x)
+            shared.affine(at_hand(), jobs, x, W, b, out, True)
+            shared.affine_gradient(at_hand(), shared.AFFINE_GRADIENT.at(x.dtype), out, x, dW, db)
+            job = shared.AFFINE_INPUT_GRADIENT.at(x.dtype)
+            shared.affine_input_gradient(at_hand(), job, out, W, x, dx, True)
+            results.append(b"".join(a.tobytes() for a in (out, dW, db, dx)))
+    assert len(set(results)) == 1
 
 
 def test_shares_cut_everything_into_equal_parts():

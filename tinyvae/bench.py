@@ -56,7 +56,7 @@ EXAMPLES = __doc__.split("\n\n")[1]
 
 
 def measure_training(name, dataset, windows, seconds, threads=None):
-    """Windows of training in turn with windows of the matrix products alone, and a profile of one thread.
+    """Windows of training in turn with windows of the matrix products alone, and a profile.
 
     Args:
         name: in ``workloads.WORKLOADS``.
@@ -74,8 +74,7 @@ def measure_training(name, dataset, windows, seconds, threads=None):
     training = Training(workloads.WORKLOADS[name], dataset, threads)
     workloads.window(training, seconds / 2)
     rounds = [(workloads.window(training, seconds)[0], *workloads.sgemm(training, seconds / 2)) for _ in range(windows)]
-    alone = training if training.threads == 1 else Training(workloads.WORKLOADS[name], dataset, 1)
-    return summary(rounds, training.threads) | {"profile": workloads.profile(alone)}
+    return summary(rounds, training.threads) | {"profile": workloads.profile(training)}
 
 
 def measure_evaluation(_, dataset, windows, seconds, threads=None):
@@ -126,7 +125,7 @@ def report(name, result):
     if "profile" in result:
         step = result["profile"]["step"]
         parts = [f"{part} {100 * t / step:.0f} %" for part, t in result["profile"].items() if part != "step"]
-        lines.append(f"  one thread, {step:.1f} µs an example: {', '.join(parts)}")
+        lines.append(f"  {step:.1f} µs an example: {', '.join(parts)}")
     return "\n".join(lines)
 
 

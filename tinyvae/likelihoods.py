@@ -51,7 +51,7 @@ def bernoulli(x, logits, out=None):
         logp: (N, K), in nats.
         cache: for ``bernoulli_backward``.
     """
-    residual = _content(logits, out)
+    x, residual = np.ascontiguousarray(x), _content(logits, out)
     logp = np.empty((len(x), len(logits) // len(x)), logits.dtype)
     shared.bernoulli_log_prob(at_hand(), shared.BERNOULLI.at(x.dtype), x, residual, logp)
     return logp, residual
@@ -116,7 +116,7 @@ def gaussian(x, outputs, out=None, squash=True):
         logp: (N, K), in nats: the logarithm of a density, positive where the variances are small.
         cache: for ``gaussian_backward``.
     """
-    derivative = _content(outputs, out)
+    x, derivative = np.ascontiguousarray(x), _content(outputs, out)
     logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
     floor = np.full(1, LOGVAR_FLOOR, outputs.dtype)
     shared.gaussian_log_prob(at_hand(), shared.GAUSSIAN.at(x.dtype), x, derivative, squash, floor, logp)

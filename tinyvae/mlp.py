@@ -56,6 +56,7 @@ def mlp(x, layers):
         out: (N, J) the output of the last layer.
         cache: what ``mlp_backward`` needs.
     """
+    x = np.ascontiguousarray(x)
     Ws, bs = zip(*layers)
     outputs = tuple([np.empty((len(x), len(b)), x.dtype) for b in bs])
     jobs = shared.AFFINE.at(x.dtype), shared.HALF_PRODUCT.at(x.dtype), shared.COMPLETE_AFFINE.at(x.dtype)
@@ -77,6 +78,7 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
         dlayers: [(dW_i, db_i), ...] derivatives by the layers.
     """
     x, outputs, layers = cache
+    dout = np.ascontiguousarray(dout)
     dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None else out
     dinputs = tuple([np.empty_like(h) for h in ((x if need_dx else x[:0]), *outputs[:-1])])
     jobs = shared.AFFINE_GRADIENT.at(x.dtype), shared.AFFINE_INPUT_GRADIENT.at(x.dtype)

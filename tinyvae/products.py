@@ -20,7 +20,7 @@ INLINE = {"fastmath": True, "error_model": "numpy"}
 
 SMALL = 999_999  # multiplications; OpenBLAS does so many without copying
 WIDTH, HIGHEST = 64, 64  # of a tile of ``product``, which is high and wide enough to be fast
-GRADIENT_WIDTH, BLOCKS = 48, 4  # of ``weight_gradient``, cut into so many blocks of rows at least
+GRADIENT_WIDTH, BLOCKS = 48, 4  # of ``weight_gradient``: so wide, and in so many blocks of rows at least
 INPUT_TILE = 24, 48  # of ``input_gradient``: with a transposed factor OpenBLAS wants yet smaller ones
 SPARSE_ROWS = 5  # of a sparse product, in a tile
 

@@ -52,8 +52,13 @@ class Job:
 
 
 @njit(**FAST)
-def put(desk, i, array):
-    """Leave an array (R, D) or (D,) as argument i of the next job."""
+def put(desk, i, array, like):
+    """Leave an array (R, D) or (D,) as argument i of the next job, which will take its numbers for such as ``like`` has.
+
+    Raises: TypeError if that would be wrong.
+    """
+    if array.itemsize != like.itemsize or not array.flags.c_contiguous:
+        raise TypeError("all arrays must be C-ordered and of one type, float32 or float64")
     desk[ARRAYS + 3 * i] = array.ctypes.data
     desk[ARRAYS + 3 * i + 1] = array.size // max(array.shape[-1], 1)
     desk[ARRAYS + 3 * i + 2] = array.shape[-1]
@@ -161,10 +166,10 @@ def tile(piece, rows, columns, height, width, across_first):
 @njit(**FAST)
 def affine(desk, jobs, x, W, b, out, squash):
     """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows."""
-    put(desk, 0, x)
-    put(desk, 1, W)
-    put(desk, 2, b)
-    put(desk, 3, out)
+    put(desk, 0, x, x)
+    put(desk, 1, W, x)
+    put(desk, 2, b, x)
+    put(desk, 3, out, x)
     is_sparse = mostly_zero(x)
     height, width = product_tiles(x, W, is_sparse)
     n, tiles = desk[NUMBERS:], parts(len(x), height) * parts(len(b), width)
@@ -173,7 +178,7 @@ def affine(desk, jobs, x, W, b, out, squash):
         share(desk, jobs[0], tiles)
         return
     rest = np.empty(out.shape, out.dtype)
-    put(desk, 4, rest)
+    put(desk, 4, rest, x)
     share(desk, jobs[1], 2 * tiles)
     share(desk, jobs[2], parts(len(b), width))
     desk[ARRAYS + 12] = rest.size  # which keeps the array alive until here
@@ -217,10 +222,10 @@ def COMPLETE_AFFINE(desk, piece, like):
 @njit(**FAST)
 def affine_gradient(desk, job, da, x, dW, db):
     """dW = xᵀ da and db = the sum of da's rows."""
-    put(desk, 0, da)
-    put(desk, 1, x)
-    put(desk, 2, dW)
-    put(desk, 3, db)
+    put(desk, 0, da, da)
+    put(desk, 1, x, da)
+    put(desk, 2, dW, da)
+    put(desk, 3, db, da)
     is_sparse = mostly_zero(x)
     height, width = weight_gradient_tiles(x, da, is_sparse)
     n = desk[NUMBERS:]
@@ -240,10 +245,10 @@ def AFFINE_GRADIENT(desk, piece, like):
 @njit(**FAST)
 def affine_input_gradient(desk, job, da, W, h, dx, squash):
     """dx = da Wᵀ, or with ``squash`` that times 1 - h²."""
-    put(desk, 0, da)
-    put(desk, 1, W)
-    put(desk, 2, h)
-    put(desk, 3, dx)
+    put(desk, 0, da, da)
+    put(desk, 1, W, da)
+    put(desk, 2, h, da)
+    put(desk, 3, dx, da)
     desk[NUMBERS] = squash
     share(desk, job, parts(len(dx), INPUT_TILE[0]) * parts(len(W), INPUT_TILE[1]))
 
@@ -266,9 +271,9 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
 @njit(**FAST)
 def bernoulli_log_prob(desk, job, x, logits, logp):
     """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place."""
-    put(desk, 0, x)
-    put(desk, 1, logits)
-    put(desk, 2, logp)
+    put(desk, 0, x, x)
+    put(desk, 1, logits, x)
+    put(desk, 2, logp, x)
     share(desk, job, parts(len(logits), height_of(logits)))
 
 
@@ -285,10 +290,10 @@ def BERNOULLI(desk, piece, like):
 @njit(**FAST)
 def gaussian_log_prob(desk, job, x, outputs, squash, floor, logp):
     """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place; the floor is (1,)."""
-    put(desk, 0, x)
-    put(desk, 1, outputs)
-    put(desk, 2, logp)
-    put(desk, 3, floor)
+    put(desk, 0, x, x)
+    put(desk, 1, outputs, x)
+    put(desk, 2, logp, x)
+    put(desk, 3, floor, x)
     desk[NUMBERS] = squash
     share(desk, job, parts(len(outputs), height_of(outputs)))
 
@@ -307,8 +312,8 @@ def GAUSSIAN(desk, piece, like):
 @njit(**FAST)
 def scale_rows(desk, job, weights, rows):
     """rows *= weights, row by row, in place."""
-    put(desk, 0, weights)
-    put(desk, 1, rows)
+    put(desk, 0, weights, rows)
+    put(desk, 1, rows, rows)
     share(desk, job, parts(len(rows), height_of(rows)))
 
 
@@ -324,7 +329,7 @@ def SCALE_ROWS(desk, piece, like):
 @njit(**FAST)
 def draw(desk, job, out, place):
     """Random numbers, as the job has them; the place is as for ``philox.words``."""
-    put(desk, 0, out)
+    put(desk, 0, out, out)
     n = desk[NUMBERS:]
     for i in range(6):
         n[i] = place[i]
@@ -357,13 +362,13 @@ def UNIFORM(desk, piece, like):
 @njit(**FAST)
 def update(desk, job, theta, g, m, v, options, cuts, sums):
     """A step of an optimiser. Piece i is theta[cuts[i, 0] : cuts[i, 1]]; the sum of its new values is left in sums[i]."""
-    put(desk, 0, theta)
-    put(desk, 1, g)
-    put(desk, 2, m)
-    put(desk, 3, v)
-    put(desk, 4, options)
-    put(desk, 5, sums)
-    put(desk, 6, cuts)
+    put(desk, 0, theta, theta)
+    put(desk, 1, g, theta)
+    put(desk, 2, m, theta)
+    put(desk, 3, v, theta)
+    put(desk, 4, options, theta)
+    put(desk, 5, sums, theta)
+    put(desk, 6, cuts, cuts)
     share(desk, job, len(sums))
 
 

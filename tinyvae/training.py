@@ -19,6 +19,7 @@ from tinyvae.model import Model, network
 from tinyvae.noise import Stream
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES
 from tinyvae.parameters import Parameters, initialise
+from tinyvae.products import BLOCKS
 from tinyvae.threads import Crew, available_cores
 
 EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
@@ -63,7 +64,7 @@ class Training:
         self.epoch_total = self.seconds = 0.0
         self.threads = threads or available_cores()
         self._grads = self.params.with_flat(np.empty_like(self.params.flat))
-        self._cuts = self.params.cuts(self.threads)
+        self._cuts = self.params.cuts(BLOCKS)
         self._bound = BOUNDS[settings.objective]
         self.crew = Crew(self.threads, shared.serve)
 

@@ -109,13 +109,13 @@ def affine_products(rows, shape, of_data):
 
 
 def profile(training):
-    """Where the time of a step goes on one thread, in microseconds for each example.
+    """Where the time of a step goes, in microseconds for each example.
 
     Each kind of work is measured by itself, on the data and at the shapes of the step; what the whole step takes beside
     them is the interpreter's, and the gathering of the minibatch.
 
     Args:
-        training: training.Training with one thread; it goes on as after some steps of length 0.
+        training: training.Training; it goes on as after some steps of length 0.
 
     Returns: {"products", "activations", "likelihood", "noise", "update", "python": microseconds}, whose sum is "step".
     """
@@ -123,6 +123,7 @@ def profile(training):
     from tinyvae.likelihoods import LIKELIHOODS
     from tinyvae.mlp import mlp, mlp_backward
     from tinyvae.noise import Stream
+    from tinyvae.products import BLOCKS
 
     settings, params, model = training.settings, training.params, training.model
     N, K = settings.batch_size, settings.samples
@@ -134,7 +135,7 @@ def profile(training):
     networks = {name: mlp(h, params.layers(name)) for name, h in (("encoder", x), ("decoder", z))}
     likelihood, weights = LIKELIHOODS[settings.likelihood], np.ones((N, K), x.dtype)
     outputs = networks["decoder"][0].copy()
-    gradient = np.zeros_like(params.flat)
+    gradient, cuts = np.zeros_like(params.flat), params.cuts(BLOCKS)
 
     def layers():
         for name, (out, cache) in networks.items():
@@ -150,27 +151,31 @@ def profile(training):
         if drawn:
             noise.bernoulli(x, 0, Stream.BINARISATION)
 
-    with threadpool_limits(1, "blas"):
+    with training.crew:
         parts = {"products": _products(networks)}
         parts["activations"] = duration(layers) - parts["products"]
         parts["likelihood"], parts["noise"] = duration(probability), duration(numbers)
-        parts["update"] = duration(lambda: training.optimiser.update(params.flat, [gradient], 0.0))
+        parts["update"] = duration(lambda: training.optimiser.update(params.flat, gradient, 0.0, cuts))
     whole = N / statistics.median(window(training, 0.1)[0] for _ in range(REPEATS))
     parts["python"] = whole - sum(parts.values())
     return {name: 1e6 * seconds / N for name, seconds in (parts | {"step": whole}).items()}
 
 
 def _products(networks):
-    """The seconds that the matrix products of some networks' passes take: {name: (out, cache)} from ``mlp.mlp``."""
-    from tinyvae.products import input_gradient, product, weight_gradient
+    """The seconds that the products of some networks' passes take: {name: (out, cache)} from ``mlp.mlp``."""
+    from tinyvae import shared
+    from tinyvae.threads import at_hand
 
-    total = 0
+    total, desk = 0, at_hand()
     for name, (_, (x, outputs, layers)) in networks.items():
-        for i, (h, y, (W, _)) in enumerate(zip((x, *outputs), outputs, layers)):
-            total += duration(partial(product, h, W, np.empty_like(y)))
-            total += duration(partial(weight_gradient, h, y, np.empty_like(W)))
+        for i, (h, y, (W, b)) in enumerate(zip((x, *outputs), outputs, layers)):
+            forward = [job.at(x.dtype) for job in (shared.AFFINE, shared.HALF_PRODUCT, shared.COMPLETE_AFFINE)]
+            total += duration(partial(shared.affine, desk, tuple(forward), h, W, b, np.empty_like(y), False))
+            job, dW, db = shared.AFFINE_GRADIENT.at(x.dtype), np.empty_like(W), np.empty_like(b)
+            total += duration(partial(shared.affine_gradient, desk, job, y, h, dW, db))
             if i > 0 or name == "decoder":
-                total += duration(partial(input_gradient, y, W, np.empty_like(h)))
+                job = shared.AFFINE_INPUT_GRADIENT.at(x.dtype)
+                total += duration(partial(shared.affine_input_gradient, desk, job, y, W, h, np.empty_like(h), False))
     return total
 
 
