@@ -1,4 +1,4 @@
-"""Kernels that are shared, against the twins of what they share: whole, with the work cut into pieces as in training."""
+"""Kernels that are shared, against the twins of what they share: whole, in pieces as in training."""
 
 import numpy as np
 import pytest

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from tests import oracles
-from tinyvae import kernels, shared
-from tinyvae.threads import APART, DONE, IS_OPEN, TODO, Crew, at_hand, shares
+from tinyvae import shared
+from tinyvae.threads import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand, shares
 
 CREWS = {size: Crew(size, shared.serve) for size in (1, 2, 5)}
 sizes = st.sampled_from(sorted(CREWS))
@@ -43,16 +43,14 @@ def test_every_piece_is_done_once(size, R, D, dtype):
             np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
-
-
 def test_a_helper_works_when_the_caller_does_not():
     """What a helper finds on the desk, it does, though the caller never comes back to it."""
     rows = np.ones((3, 5), np.float32)
     weights = np.array([2, 3, 4], np.float32)
     with Crew(2, shared.serve) as crew:
-        shared.put(crew.desk, 0, weights, rows)
-        shared.put(crew.desk, 1, rows, rows)
-        crew.desk[[33, 34]] = shared.SCALE_ROWS.at(rows.dtype), 1
+        shared.put(crew.desk, weights, rows)
+        shared.put(crew.desk, rows, rows)
+        crew.desk[[JOB, PIECES]] = shared.SCALE_ROWS.at(rows.dtype), 1
         crew.desk[DONE] = 0
         crew.desk[TODO + APART] = 1
         wait_for(lambda: crew.desk[DONE] == 1)

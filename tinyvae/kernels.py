@@ -38,7 +38,7 @@ LOG_2PI = math.log(2 * math.pi)
 @njit(**FAST)
 def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
     """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J): a tile of out."""
-    product(x, W, out, is_sparse, 0, len(W), top, bottom, left, right)
+    product(x, W, out, is_sparse, np.int64(0), len(W), top, bottom, left, right)
     b = b[left:right]
     for n in range(top, bottom):
         row = out[n, left:right]
@@ -212,7 +212,7 @@ def bernoulli_log_prob(x, logits, logp, first, last):
 
 @njit(**FAST)
 def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
-    """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place, for some of their rows.
+    """logp = sum_d log N(x; m, exp(s)), and some rows of the outputs become its derivative by them, in place.
 
     For x (N, D), outputs (N K, 2 D), logp (N, K): the left half of the outputs is the mean m, or with ``squash`` its
     logit; the right half, but at least the floor, is s.

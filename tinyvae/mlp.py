@@ -86,7 +86,7 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
     return (dinputs[0] if need_dx else None), dlayers
 
 
-# The loops over the layers are compiled as a whole, and share their work with the threads at hand. Numba wants tuples of
+# The loops over the layers are compiled as a whole; their work is shared by the threads at hand. Numba wants tuples of
 # arrays: ``outputs[i]`` is h_{i+1}, and ``dinputs[i]`` is dh_i.
 
 

@@ -83,5 +83,3 @@ def _draw(job, shape, seed, stream, step, first_example, first_sample, dtype):
 def _place(seed, stream, step=0, first_example=0, first_block=0):
     """The arguments of the kernels that say which numbers are wanted, each less than 2^32."""
     return seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block
-
-

@@ -49,7 +49,7 @@ class Parameters(Mapping):
         return self._layers[name]
 
     def cuts(self, parts):
-        """Where the flat vector is cut if the rows of each array are: the upper rows of all arrays, the next of all, ...
+        """Where the flat vector is cut if the rows of each array are: the upper ones of all arrays, then the next, ...
 
         Returns: (n, 2) int64, the first and last places of the slices, the same number of them for each part.
         """

@@ -14,9 +14,7 @@ import numpy as np
 from numba import njit
 
 from tinyvae.addresses import NO, YES, gemm
-from tinyvae.elementary import FAST
-
-INLINE = {"fastmath": True, "error_model": "numpy"}
+from tinyvae.elementary import FAST, INNER
 
 SMALL = 999_999  # multiplications; OpenBLAS does so many without copying
 WIDTH, HIGHEST = 64, 64  # of a tile of ``product``, which is high and wide enough to be fast
@@ -29,7 +27,7 @@ SPARSE_ROWS = 5  # of a sparse product, in a tile
 def are_few(rows, W):
     """Whether the rows of a factor of W (I, J) are so few that each thread had better keep to its part of W.
 
-    What a thread writes, as the optimiser does the weights, and another reads, goes from one core's cache to the other's
+    What a thread writes, as the optimiser does the weights, and another reads, goes from one core's cache to another's
     and costs more than the numbers of a few rows.
     """
     return 2 * rows <= len(W)
@@ -133,7 +131,7 @@ def mostly_zero(x):
     return x.size > 0
 
 
-@njit(**INLINE)
+@njit(**INNER)
 def lit(v, places, weights):
     """The places and values of the entries of v that differ from zero, then eight of value zero; returns how many."""
     count = 0
@@ -145,13 +143,13 @@ def lit(v, places, weights):
     return count
 
 
-@njit(**INLINE)
+@njit(**INNER)
 def four(v, p):
     """Four neighbours in v."""
     return v[p], v[p + 1], v[p + 2], v[p + 3]
 
 
-@njit(**INLINE)
+@njit(**INNER)
 def combination(a, A, rows, j):
     """The weighted sum, in column j, of four rows of A."""
     return a[0] * A[rows[0], j] + a[1] * A[rows[1], j] + a[2] * A[rows[2], j] + a[3] * A[rows[3], j]

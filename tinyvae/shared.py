@@ -1,4 +1,4 @@
-"""Kernels whose work the threads share (threads.py): each cuts its work into pieces, the same for any number of threads.
+"""Kernels whose work the threads share (threads.py): each is cut into pieces, the same for any number of threads.
 
 A kernel that is shared has two halves. One, named as the kernel (kernels.py, philox.py), leaves its arguments on the
 desk, as whole numbers and addresses, and the address of the other half: a *job*, which takes them from there and does a
@@ -10,9 +10,9 @@ from numba import carray, cfunc, njit, types
 
 from tinyvae import kernels, philox
 from tinyvae.addresses import add, call, load, matrix_at, pause, store
-from tinyvae.elementary import FAST
+from tinyvae.elementary import FAST, INNER
 from tinyvae.products import INPUT_TILE, are_few, mostly_zero, product, product_tiles, weight_gradient_tiles
-from tinyvae.threads import APART, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
+from tinyvae.threads import APART, ARGUMENTS, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
 
 LOOKS = 20_000  # at the desk, before a nap: some tenths of a millisecond
 NAP = 50  # microseconds
@@ -51,26 +51,26 @@ class Job:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
-def put(desk, i, array, like):
-    """Leave an array (R, D) or (D,) as argument i of the next job, which will take its numbers for such as ``like`` has.
+@njit(**INNER)
+def put(desk, array, like):
+    """Leave an array (R, D) or (D,) as the next argument, for a job that works on such numbers as ``like`` has.
 
-    Raises: TypeError if that would be wrong.
+    Raises: TypeError if it has others, or does not stand there row by row.
     """
     if array.itemsize != like.itemsize or not array.flags.c_contiguous:
         raise TypeError("all arrays must be C-ordered and of one type, float32 or float64")
-    desk[ARRAYS + 3 * i] = array.ctypes.data
-    desk[ARRAYS + 3 * i + 1] = array.size // max(array.shape[-1], 1)
-    desk[ARRAYS + 3 * i + 2] = array.shape[-1]
+    i = ARRAYS + 3 * desk[ARGUMENTS]
+    desk[i], desk[i + 1], desk[i + 2] = array.ctypes.data, array.size // max(array.shape[-1], 1), array.shape[-1]
+    desk[ARGUMENTS] += 1
 
 
-@njit(**FAST)
+@njit(**INNER)
 def matrix(desk, i, like):
     """Argument i, as (R, D)."""
     return matrix_at(desk[ARRAYS + 3 * i], desk[ARRAYS + 3 * i + 1], desk[ARRAYS + 3 * i + 2], like)
 
 
-@njit(**FAST)
+@njit(**INNER)
 def numbers(desk):
     """The whole numbers among the arguments: the desk from their place on."""
     return carray(desk, TODO)[NUMBERS:ARRAYS]
@@ -117,7 +117,7 @@ def wait(desk, place, value):
         nap()
 
 
-@njit(**FAST)
+@njit(**INNER)
 def nap():
     """Sleep for a moment."""
     lock = _allocate_lock()
@@ -134,13 +134,13 @@ def serve(desk, i):
         wait(desk, TODO + APART * i, 1)
 
 
-@njit(**FAST)
+@njit(**INNER)
 def parts(total, step):
     """The number of parts of a length that are cut by a step."""
     return -(-total // step)
 
 
-@njit(**FAST)
+@njit(**INNER)
 def height_of(array):
     """The number of rows of an array (R, D) in a piece of elementwise work."""
     return max(1, ELEMENTS // max(1, array.shape[1]))
@@ -151,7 +151,7 @@ def height_of(array):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
+@njit(**INNER)
 def tile(piece, rows, columns, height, width, across_first):
     """Where a piece of (rows, columns) is that is cut into tiles: (top, bottom, left, right).
 
@@ -166,10 +166,11 @@ def tile(piece, rows, columns, height, width, across_first):
 @njit(**FAST)
 def affine(desk, jobs, x, W, b, out, squash):
     """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows."""
-    put(desk, 0, x, x)
-    put(desk, 1, W, x)
-    put(desk, 2, b, x)
-    put(desk, 3, out, x)
+    desk[ARGUMENTS] = 0
+    put(desk, x, x)
+    put(desk, W, x)
+    put(desk, b, x)
+    put(desk, out, x)
     is_sparse = mostly_zero(x)
     height, width = product_tiles(x, W, is_sparse)
     n, tiles = desk[NUMBERS:], parts(len(x), height) * parts(len(b), width)
@@ -178,10 +179,10 @@ def affine(desk, jobs, x, W, b, out, squash):
         share(desk, jobs[0], tiles)
         return
     rest = np.empty(out.shape, out.dtype)
-    put(desk, 4, rest, x)
+    put(desk, rest, x)
     share(desk, jobs[1], 2 * tiles)
     share(desk, jobs[2], parts(len(b), width))
-    desk[ARRAYS + 12] = rest.size  # which keeps the array alive until here
+    desk[ARGUMENTS] = rest.ndim  # whatever: the array is kept until here
 
 
 @Job
@@ -222,10 +223,11 @@ def COMPLETE_AFFINE(desk, piece, like):
 @njit(**FAST)
 def affine_gradient(desk, job, da, x, dW, db):
     """dW = xᵀ da and db = the sum of da's rows."""
-    put(desk, 0, da, da)
-    put(desk, 1, x, da)
-    put(desk, 2, dW, da)
-    put(desk, 3, db, da)
+    desk[ARGUMENTS] = 0
+    put(desk, da, da)
+    put(desk, x, da)
+    put(desk, dW, da)
+    put(desk, db, da)
     is_sparse = mostly_zero(x)
     height, width = weight_gradient_tiles(x, da, is_sparse)
     n = desk[NUMBERS:]
@@ -239,16 +241,19 @@ def AFFINE_GRADIENT(desk, piece, like):
     desk, n = carray(desk, TODO), numbers(desk)
     dW = matrix(desk, 2, like)
     where = tile(piece, dW.shape[0], dW.shape[1], n[1], n[2], True)
-    kernels.affine_gradient(matrix(desk, 0, like), matrix(desk, 1, like), dW, matrix(desk, 3, like)[0], n[0] != 0, *where)
+    kernels.affine_gradient(
+        matrix(desk, 0, like), matrix(desk, 1, like), dW, matrix(desk, 3, like)[0], n[0] != 0, *where
+    )
 
 
 @njit(**FAST)
 def affine_input_gradient(desk, job, da, W, h, dx, squash):
     """dx = da Wᵀ, or with ``squash`` that times 1 - h²."""
-    put(desk, 0, da, da)
-    put(desk, 1, W, da)
-    put(desk, 2, h, da)
-    put(desk, 3, dx, da)
+    desk[ARGUMENTS] = 0
+    put(desk, da, da)
+    put(desk, W, da)
+    put(desk, h, da)
+    put(desk, dx, da)
     desk[NUMBERS] = squash
     share(desk, job, parts(len(dx), INPUT_TILE[0]) * parts(len(W), INPUT_TILE[1]))
 
@@ -271,9 +276,10 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
 @njit(**FAST)
 def bernoulli_log_prob(desk, job, x, logits, logp):
     """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place."""
-    put(desk, 0, x, x)
-    put(desk, 1, logits, x)
-    put(desk, 2, logp, x)
+    desk[ARGUMENTS] = 0
+    put(desk, x, x)
+    put(desk, logits, x)
+    put(desk, logp, x)
     share(desk, job, parts(len(logits), height_of(logits)))
 
 
@@ -290,10 +296,11 @@ def BERNOULLI(desk, piece, like):
 @njit(**FAST)
 def gaussian_log_prob(desk, job, x, outputs, squash, floor, logp):
     """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place; the floor is (1,)."""
-    put(desk, 0, x, x)
-    put(desk, 1, outputs, x)
-    put(desk, 2, logp, x)
-    put(desk, 3, floor, x)
+    desk[ARGUMENTS] = 0
+    put(desk, x, x)
+    put(desk, outputs, x)
+    put(desk, logp, x)
+    put(desk, floor, x)
     desk[NUMBERS] = squash
     share(desk, job, parts(len(outputs), height_of(outputs)))
 
@@ -312,8 +319,9 @@ def GAUSSIAN(desk, piece, like):
 @njit(**FAST)
 def scale_rows(desk, job, weights, rows):
     """rows *= weights, row by row, in place."""
-    put(desk, 0, weights, rows)
-    put(desk, 1, rows, rows)
+    desk[ARGUMENTS] = 0
+    put(desk, weights, rows)
+    put(desk, rows, rows)
     share(desk, job, parts(len(rows), height_of(rows)))
 
 
@@ -329,7 +337,8 @@ def SCALE_ROWS(desk, piece, like):
 @njit(**FAST)
 def draw(desk, job, out, place):
     """Random numbers, as the job has them; the place is as for ``philox.words``."""
-    put(desk, 0, out, out)
+    desk[ARGUMENTS] = 0
+    put(desk, out, out)
     n = desk[NUMBERS:]
     for i in range(6):
         n[i] = place[i]
@@ -361,18 +370,19 @@ def UNIFORM(desk, piece, like):
 
 @njit(**FAST)
 def update(desk, job, theta, g, m, v, options, cuts, sums):
-    """A step of an optimiser. Piece i is theta[cuts[i, 0] : cuts[i, 1]]; the sum of its new values is left in sums[i]."""
-    put(desk, 0, theta, theta)
-    put(desk, 1, g, theta)
-    put(desk, 2, m, theta)
-    put(desk, 3, v, theta)
-    put(desk, 4, options, theta)
-    put(desk, 5, sums, theta)
-    put(desk, 6, cuts, cuts)
+    """A step of an optimiser. Piece i is theta[cuts[i, 0] : cuts[i, 1]]; sums[i] becomes the sum of its new values."""
+    desk[ARGUMENTS] = 0
+    put(desk, theta, theta)
+    put(desk, g, theta)
+    put(desk, m, theta)
+    put(desk, v, theta)
+    put(desk, options, theta)
+    put(desk, sums, theta)
+    put(desk, cuts, cuts)
     share(desk, job, len(sums))
 
 
-@njit(**FAST)
+@njit(**INNER)
 def part(desk, i, piece, like):
     """The part of argument i, a vector, that a piece of ``update`` is about; ``desk`` is a pointer."""
     numbers = carray(desk, TODO)

@@ -1,12 +1,12 @@
 """Threads that share the work of a kernel, without the interpreter: a step of training is over in half a millisecond.
 
 A kernel's work is cut into pieces. The thread that calls it writes on a *desk* what is to be done. Each thread has its
-share of the pieces, the same one every time, since what it worked on last is still in its core's cache; but nobody waits
-for one that has no time: the others do its share. All of that happens in compiled code (shared.py), since a thread that
+share of the pieces, the same one every time, since what it worked on last is still in its core's cache; but nobody
+waits for one that has no time: the others do its share. All of that happens in compiled code (shared.py): a thread that
 waits for the interpreter's lock is woken by the operating system, which takes a tenth of a step.
 
-The model's code knows nothing of it: a kernel that can be shared asks for the desk ``at_hand``, that of the crew in whose
-``with`` block the calling thread is.
+The mathematics knows nothing of it: a kernel that can be shared is given the desk ``at_hand``, that of the crew in
+whose ``with`` block the calling thread is.
 """
 
 import functools
@@ -18,11 +18,12 @@ import weakref
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-# The desk is an array of int64. What the threads change stands in lines of the cache of its own: how many pieces are done;
-# whether the desk is open; and, at the end, how many pieces there are left for each thread.
+# The desk is an array of int64. What the threads change stands in lines of the cache of its own: how many pieces are
+# done; whether the desk is open; and, at the end, how many pieces there are left for each thread.
 DONE, IS_OPEN, THREADS = 0, 16, 32
-# What is to be done: a function's address, the number of pieces, whole numbers, and (address, rows, columns) of arrays.
-JOB, PIECES, NUMBERS, ARRAYS = 33, 34, 40, 48
+# What is to be done: a function's address, the number of pieces and of arrays, whole numbers, and each array's address,
+# rows and columns.
+JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 33, 34, 35, 40, 48
 TODO, APART = 80, 16
 
 
