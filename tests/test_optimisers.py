@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinyvae import recipes, shared
+from tinyvae import desk, recipes
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES, SGD, Adagrad, Adam
 from tinyvae.parameters import Parameters
 from tinyvae.threads import Crew
@@ -54,7 +54,7 @@ def test_a_step_is_the_same_in_parts_by_several_threads(name, dtype):
     results = []
     for size, cuts in ((1, None), (1, params.cuts(4)), (3, params.cuts(4))):
         theta, optimiser = start.copy(), OPTIMISERS[name](start.size, dtype)
-        with Crew(size, shared.serve):
+        with Crew(size, desk.serve):
             for _ in range(3):
                 total = optimiser.update(theta, g, 0.1, cuts)
                 assert total == pytest.approx(theta.sum(), abs=1e-3)

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from tests import oracles
 from tests.test_kernels import TOLERANCE, close, dtypes, random_arrays, samples, seeds, wide
-from tinyvae import philox, shared
+from tinyvae import desk, philox, shared
 from tinyvae.threads import Crew, at_hand
 
-CREWS = [Crew(1, shared.serve), Crew(3, shared.serve)]
+CREWS = [Crew(1, desk.serve), Crew(3, desk.serve)]
 crews = st.sampled_from(CREWS)
 rows = st.sampled_from([0, 1, 2, 7, 20, 25, 49, 100, 131])
 sizes = st.sampled_from([1, 2, 5, 47, 48, 49, 65, 130, 200])
@@ -84,5 +84,5 @@ def test_arrays_that_a_job_would_take_for_others_are_refused():
 
 
 def test_every_job_says_what_it_does():
-    jobs = {name: value for name, value in vars(shared).items() if isinstance(value, shared.Job)}
+    jobs = {name: value for name, value in vars(shared).items() if isinstance(value, desk.Job)}
     assert len(jobs) == 13 and all(job.__doc__ for job in jobs.values())

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from tests import oracles
-from tinyvae import shared
+from tinyvae import desk, shared
 from tinyvae.threads import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand, shares
 
-CREWS = {size: Crew(size, shared.serve) for size in (1, 2, 5)}
+CREWS = {size: Crew(size, desk.serve) for size in (1, 2, 5)}
 sizes = st.sampled_from(sorted(CREWS))
 dtypes = st.sampled_from([np.float32, np.float64])
 
@@ -47,9 +47,9 @@ def test_a_helper_works_when_the_caller_does_not():
     """What a helper finds on the desk, it does, though the caller never comes back to it."""
     rows = np.ones((3, 5), np.float32)
     weights = np.array([2, 3, 4], np.float32)
-    with Crew(2, shared.serve) as crew:
-        shared.put(crew.desk, weights, rows)
-        shared.put(crew.desk, rows, rows)
+    with Crew(2, desk.serve) as crew:
+        desk.put(crew.desk, weights, rows)
+        desk.put(crew.desk, rows, rows)
         crew.desk[[JOB, PIECES]] = shared.SCALE_ROWS.at(rows.dtype), 1
         crew.desk[DONE] = 0
         crew.desk[TODO + APART] = 1
@@ -74,7 +74,7 @@ def test_blas_has_one_thread_meanwhile_and_the_desk_is_at_hand():
 
 def test_helpers_leave_with_their_crew():
     before = threading.active_count()
-    crew = Crew(4, shared.serve)
+    crew = Crew(4, desk.serve)
     with crew:
         assert threading.active_count() == before + 3
     del crew
@@ -83,7 +83,7 @@ def test_helpers_leave_with_their_crew():
 
 
 def test_helpers_rest_when_the_crew_has_left():
-    with Crew(2, shared.serve) as crew:
+    with Crew(2, desk.serve) as crew:
         scale(np.ones(50, np.float32), np.ones((50, 500), np.float32))
     assert crew.desk[IS_OPEN] == 0
     time.sleep(0.2)

@@ -18,8 +18,7 @@ from numba import njit, types
 from numba.extending import overload
 
 FAST = {"fastmath": True, "error_model": "numpy", "nogil": True, "cache": True}  # the kernels (kernels.py says why)
-# what only kernels call: compiled into them, with nothing to call it from Python by
-INNER = {"fastmath": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+INNER = {"fastmath": True, "error_model": "numpy"}  # what only kernels call: compiled into them, and not kept
 EXACT = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
 
 f32 = np.float32

@@ -16,7 +16,7 @@ def load(run, data_dir=None, threads=None, source=None, must_have_begun=True):
     Args:
         run: runs.Run.
         data_dir: where to look for the data first.
-        threads: as for ``Training``; by default as many as the run had, so that it goes on bit for bit.
+        threads: as for ``Training``; by default as many as the run had.
         source: where the data are now, if they have moved.
         must_have_begun: False to take a run without a checkpoint at its beginning, and not for an error.
 

@@ -1,137 +1,19 @@
-"""Kernels whose work the threads share (threads.py): each is cut into pieces, the same for any number of threads.
+"""Kernels whose work the threads share: each is cut into pieces, the same for any number of threads.
 
-A kernel that is shared has two halves. One, named as the kernel (kernels.py, philox.py), leaves its arguments on the
-desk, as whole numbers and addresses, and the address of the other half: a *job*, which takes them from there and does a
-piece of the work. So a helper can do whatever there is to do, and the two halves are compiled apart.
+For each kernel (kernels.py, philox.py) there is a function that puts its arguments on the desk (desk.py), named as the
+kernel, and a job that does a piece of it.
 """
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import carray, njit
 
 from tinyvae import kernels, philox
-from tinyvae.addresses import add, call, load, matrix_at, pause, store
+from tinyvae.desk import Job, matrix, numbers, put, share
 from tinyvae.elementary import FAST, INNER
 from tinyvae.products import INPUT_TILE, are_few, mostly_zero, product, product_tiles, weight_gradient_tiles
-from tinyvae.threads import APART, ARGUMENTS, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
+from tinyvae.threads import ARGUMENTS, NUMBERS, TODO
 
-LOOKS = 20_000  # at the desk, before a nap: some tenths of a millisecond
-NAP = 50  # microseconds
 ELEMENTS = 8192  # in a piece of elementwise work
-
-# Python's own lock is a way to sleep that is there on every system and needs no lock of the interpreter: ``nap`` waits,
-# in vain, for a lock that it has itself.
-_allocate_lock = types.ExternalFunction("PyThread_allocate_lock", types.voidptr())
-_free_lock = types.ExternalFunction("PyThread_free_lock", types.void(types.voidptr))
-_acquire_lock = types.ExternalFunction(
-    "PyThread_acquire_lock_timed", types.intc(types.voidptr, types.longlong, types.intc)
-)
-
-
-class Job:
-    """What does a piece of a kernel's work: a function (desk, piece, like), compiled when it is first needed.
-
-    ``like`` is a pointer without a target: its type says which numbers, float32 or float64, stand at the addresses.
-    """
-
-    def __init__(self, function):
-        self._function, self._compiled = function, {}
-
-    def at(self, dtype):
-        """The address of the function compiled for a dtype."""
-        if dtype not in self._compiled:
-            like = types.CPointer(types.float32 if dtype == np.float32 else types.float64)
-            signature = types.void(types.CPointer(types.int64), types.intp, like)
-            options = {"fastmath": True, "error_model": "numpy", "cache": True}
-            self._compiled[dtype] = cfunc(signature, **options)(self._function)
-        return self._compiled[dtype].address
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The desk
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@njit(**INNER)
-def put(desk, array, like):
-    """Leave an array (R, D) or (D,) as the next argument, for a job that works on such numbers as ``like`` has.
-
-    Raises: TypeError if it has others, or does not stand there row by row.
-    """
-    if array.itemsize != like.itemsize or not array.flags.c_contiguous:
-        raise TypeError("all arrays must be C-ordered and of one type, float32 or float64")
-    i = ARRAYS + 3 * desk[ARGUMENTS]
-    desk[i], desk[i + 1], desk[i + 2] = array.ctypes.data, array.size // max(array.shape[-1], 1), array.shape[-1]
-    desk[ARGUMENTS] += 1
-
-
-@njit(**INNER)
-def matrix(desk, i, like):
-    """Argument i, as (R, D)."""
-    return matrix_at(desk[ARRAYS + 3 * i], desk[ARRAYS + 3 * i + 1], desk[ARRAYS + 3 * i + 2], like)
-
-
-@njit(**INNER)
-def numbers(desk):
-    """The whole numbers among the arguments: the desk from their place on."""
-    return carray(desk, TODO)[NUMBERS:ARRAYS]
-
-
-@njit(**FAST)
-def share(desk, job, pieces):
-    """Have a job done, whose arguments are on the desk; return when it is."""
-    desk[JOB], desk[PIECES] = job, pieces
-    store(desk, DONE, 0)
-    threads = desk[THREADS]
-    for i in range(threads):
-        store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
-    work(desk, 0)
-    wait(desk, DONE, pieces)
-
-
-@njit(**FAST)
-def work(desk, i):
-    """Do the pieces of thread i, then those of others, until there are no more to be had.
-
-    A piece that was taken holds the job on the desk until it is done.
-    """
-    threads = desk[THREADS]
-    for k in range(threads):
-        j, done = (i + k) % threads, 0
-        while load(desk, TODO + APART * j) > 0:
-            left = add(desk, TODO + APART * j, -1)
-            if left > 0:
-                call(desk[JOB], desk.ctypes.data, desk[PIECES] * j // threads + left - 1)
-                done += 1
-        if done:
-            add(desk, DONE, done)
-
-
-@njit(**FAST)
-def wait(desk, place, value):
-    """Wait until the number at a place of the desk has reached a value, or the desk is no longer open."""
-    for _ in range(LOOKS):
-        if load(desk, place) >= value:
-            return
-        pause()
-    while load(desk, place) < value and load(desk, IS_OPEN) == OPEN:
-        nap()
-
-
-@njit(**INNER)
-def nap():
-    """Sleep for a moment."""
-    lock = _allocate_lock()
-    _acquire_lock(lock, np.int64(0), np.int32(0))
-    _acquire_lock(lock, np.int64(NAP), np.int32(0))
-    _free_lock(lock)
-
-
-@njit(**FAST)
-def serve(desk, i):
-    """The life of helper i while the desk is open."""
-    while load(desk, IS_OPEN) == OPEN:
-        work(desk, i)
-        wait(desk, TODO + APART * i, 1)
 
 
 @njit(**INNER)

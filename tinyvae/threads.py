@@ -2,7 +2,7 @@
 
 A kernel's work is cut into pieces. The thread that calls it writes on a *desk* what is to be done. Each thread has its
 share of the pieces, the same one every time, since what it worked on last is still in its core's cache; but nobody
-waits for one that has no time: the others do its share. All of that happens in compiled code (shared.py): a thread that
+waits for one that has no time: the others do its share. All of that happens in compiled code (desk.py): a thread that
 waits for the interpreter's lock is woken by the operating system, which takes a tenth of a step.
 
 The mathematics knows nothing of it: a kernel that can be shared is given the desk ``at_hand``, that of the crew in

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from tinyvae import noise, shared
+from tinyvae import desk, noise
 from tinyvae.binarisation import binarise
 from tinyvae.bounds import BOUNDS, ESTIMATORS
 from tinyvae.datasets import to_float
@@ -66,7 +66,7 @@ class Training:
         self._grads = self.params.with_flat(np.empty_like(self.params.flat))
         self._cuts = self.params.cuts(BLOCKS)
         self._bound = BOUNDS[settings.objective]
-        self.crew = Crew(self.threads, shared.serve)
+        self.crew = Crew(self.threads, desk.serve)
 
     def _initialise(self, dataset):
         settings, dtype = self.settings, self.params.flat.dtype
