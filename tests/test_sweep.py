@@ -57,6 +57,24 @@ def test_a_longer_plan_goes_on_with_the_shorter_one_s_run_and_is_evaluated_anew(
     assert len(Run.open(tmp_path / "whole/one").history()) == 6
 
 
+def test_what_is_written_about_a_run_is_enough_where_the_model_is_not_wanted(tmp_path, monkeypatch):
+    carry_out(PLAN, tmp_path)
+    (tmp_path / "one/checkpoint.npz").unlink()
+    assert sweep.is_done(PLAN, tmp_path, with_model=False) and not sweep.is_done(PLAN, tmp_path)
+    assert not sweep.is_done(longer(PLAN, 6), tmp_path, with_model=False)
+    assert not sweep.is_done(replace(PLAN, samples=30), tmp_path, with_model=False)
+    with monkeypatch.context() as context:
+        context.setattr(Training, "_step", lambda *_: pytest.fail("there is nothing to train"))
+        carry_out(PLAN, tmp_path, with_model=False)
+    with pytest.raises(RunError, match="seed"):
+        carry_out(replace(PLAN, settings=replace(SETTINGS, seed=5)), tmp_path)
+    before = (tmp_path / "one/history.csv").read_bytes()
+    carry_out(PLAN, tmp_path)  # trained anew, to the same end but for the time it took
+    rows, again = (text.decode().splitlines() for text in (before, (tmp_path / "one/history.csv").read_bytes()))
+    assert [row.rsplit(",", 1)[0] for row in rows] == [row.rsplit(",", 1)[0] for row in again]
+    assert sweep.is_done(PLAN, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("other", "name"),
     [

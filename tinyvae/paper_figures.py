@@ -72,7 +72,7 @@ def bounds_by_epoch(path, curves):
         axes.set_ylim(min(late) - margin, max(late) + margin)
     axes.set_xscale("log")
     axes.set_xlabel("epochs", fontsize=TEXT + 1)
-    axes.set_ylabel("bound on the test set (nats per example)", fontsize=TEXT + 1)
+    axes.set_ylabel("each model's own bound on the test set (nats per example)", fontsize=TEXT + 1)
     ticks = [n for n in (1, 3, 10, 30, 100, 300, 1000, 3000) if n <= max(max(c["epoch"]) for _, c in curves)]
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()

@@ -35,7 +35,8 @@ def main(argv=None):
             plans = experiment.plans(size)
             if not arguments.quiet:
                 print(f"{name}: {experiment.title}, {len(plans)} trainings in {runs}", file=sys.stderr)
-            sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet)
+            models = experiment.with_models
+            sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet, models)
             folder = write(name, experiment, plans, runs, arguments)
             if not arguments.quiet:
                 print("\n".join([f"{folder}/", *(f"  {path.name}" for path in sorted(folder.iterdir()))]))

@@ -63,7 +63,7 @@ class Plan:
         return encoder, decoder
 
 
-def carry_out(plan, folder, data_dir=None, threads=None):
+def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
     """Train a plan to its end, from where it stands, and evaluate it.
 
     Args:
@@ -71,11 +71,14 @@ def carry_out(plan, folder, data_dir=None, threads=None):
         folder: of the runs.
         data_dir: where to look for the data first.
         threads: of a run that begins here; one that goes on keeps its own.
+        with_model: whether the trained model is wanted too, and not only what is written about it.
 
     Raises: RunError if the run's folder holds something else than a beginning of the plan.
     """
     from tinyvae import evaluation, records, training
 
+    if is_done(plan, folder, with_model):
+        return
     run, state, history = begin(plan, folder, data_dir, threads)
     if state.epoch < state.settings.epochs:
         with console.ProgressBar(1, quiet=True) as bar, console.DeferredInterrupt() as interrupt:
@@ -87,6 +90,24 @@ def carry_out(plan, folder, data_dir=None, threads=None):
         run.write_json(
             "evaluation.json", results | {"protocol": records.protocol(state.settings), "epochs": state.epoch}
         )
+
+
+def is_done(plan, folder, with_model=True):
+    """Whether the run of a plan is at its end, evaluated, and what is wanted of it is there; arguments and errors as
+    for ``carry_out``.
+    """
+    from tinyvae import records
+    from tinyvae.runs import CONFIG, HISTORY, Run
+
+    path = Path(folder) / plan.name
+    if not all((path / name).exists() for name in (CONFIG, HISTORY, "summary.json")):
+        return False
+    run = Run.open(path)
+    settings, _, _ = records.read_config(run)
+    require_same(plan, run, settings)
+    epochs = len(run.history())
+    is_at_end = epochs >= max(plan.settings.epochs, settings.epochs) == run.read_json("summary.json")["epochs"]
+    return is_at_end and (run.has_checkpoint() or not with_model) and (not plan.samples or evaluated(run, plan, epochs))
 
 
 def evaluated(run, plan, epoch):
@@ -135,12 +156,12 @@ def require_same(plan, run, settings):
         )
 
 
-def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False):
+def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models=True):
     """Carry out plans, so many at a time.
 
     Args:
         plans: [Plan].
-        folder, data_dir: as for ``carry_out``.
+        folder, data_dir, with_models: as for ``carry_out``.
         jobs: trainings side by side, each with its share of the cores.
         quiet: no progress.
     """
@@ -150,7 +171,7 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False):
     longest_first = sorted(plans, key=lambda plan: -plan.training_cost(plan.settings.epochs))
     with Progress(plans, folder, quiet):
         joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(carry_out)(plan, folder, data_dir, threads) for plan in longest_first
+            joblib.delayed(carry_out)(plan, folder, data_dir, threads, with_models) for plan in longest_first
         )
 
 
