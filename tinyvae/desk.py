@@ -13,7 +13,7 @@ from tinyvae.elementary import FAST, INNER
 from tinyvae.threads import APART, ARGUMENTS, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
 
 LOOKS = 20_000  # at the desk, before a nap: some tenths of a millisecond
-NAP = 50  # microseconds
+NAP = 10  # microseconds, to which the system adds some tens
 
 # Python's own lock is a way to sleep that is there on every system and needs no lock of the interpreter: ``nap`` waits,
 # in vain, for a lock that it has itself.
