@@ -51,3 +51,12 @@ def test_the_profile_s_steps_leave_the_parameters_of_a_step_of_length_zero():
 
 def test_the_names_are_the_workloads():
     assert (*workloads.WORKLOADS, "evaluate") == bench.NAMES
+
+
+def test_shares_cut_everything_into_equal_parts():
+    for total in (0, 1, 2, 9, 10, 100):
+        for parts in (1, 2, 3, 7):
+            pieces = workloads.shares(total, parts)
+            assert [i for piece in pieces for i in range(total)[piece]] == list(range(total))
+            sizes = [piece.stop - piece.start for piece in pieces]
+            assert len(pieces) == min(total, parts) and (not sizes or max(sizes) - min(sizes) <= 1)

@@ -32,6 +32,17 @@ def test_bounds_have_a_panel_each_and_the_published_points_are_told_from_ours(tm
     assert figure.get_supxlabel() == "training examples seen" and "nats per example" in figure.get_supylabel()
 
 
+@pytest.mark.parametrize(("end", "marked"), [(-5.5, False), (-8.0, True)])
+def test_a_test_bound_that_has_turned_down_is_marked_where_it_was_highest(end, marked, tmp_path):
+    seen = np.array([100, 1000, 10_000])
+    curves = {"samples_seen": seen, "train_bound": np.array([-9.0, -6.0, -4.0]), "test_bound": np.array([-9, -5, end])}
+    panels = [("here", curves, {"train": ([], []), "test": ([], [])})]
+    figure = paper_figures.bound_panels(tmp_path / "bounds.png", panels)
+    marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "v"]
+    assert [line.get_xydata().tolist() for line in marks] == ([[[1000.0, -5.0]]] if marked else [])
+    assert any("highest" in text.get_text() for text in figure.legends[0].get_texts()) == marked
+
+
 def test_bounds_without_published_points(tmp_path):
     paper_figures.bound_panels(tmp_path / "bounds.png", [("one", CURVES, {"test": ([], []), "train": ([], [])})])
     written(tmp_path / "bounds.png")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests import oracles
 from tests.test_kernels import TOLERANCE, close, dtypes, random_arrays, samples, seeds, wide
-from tinyvae import desk, philox, shared
+from tinyvae import desk, noise, philox, shared
 from tinyvae.threads import Crew, at_hand
 
 CREWS = [Crew(1, desk.serve), Crew(3, desk.serve)]
@@ -78,11 +78,41 @@ def test_noise(name, crew, N, M, dtype):
 def test_arrays_that_a_job_would_take_for_others_are_refused():
     x, W, b, out = np.ones((4, 6), "f4"), np.ones((6, 4), "f4"), np.ones(4, "f4"), np.ones((4, 4), "f4")
     jobs = tuple(job.at(x.dtype) for job in (shared.AFFINE, shared.HALF_PRODUCT, shared.COMPLETE_AFFINE))
-    for wrong in ((x, W.astype(float), b, out), (x[:, ::-1], W, b, out), (x, np.asfortranarray(W), b, out)):
+    for wrong in (
+        (x, W.astype(float), b, out),
+        (x, W.astype("i4"), b, out),
+        (x[:, ::-1], W, b, out),
+        (x, np.asfortranarray(W), b, out),
+    ):
         with pytest.raises(TypeError, match="C-ordered and of one type"):
             shared.affine(at_hand(), jobs, *wrong, True)
 
 
+def test_shapes_that_do_not_fit_are_refused():
+    x, W, b, out = np.ones((4, 6), "f4"), np.ones((6, 3), "f4"), np.ones(3, "f4"), np.ones((4, 3), "f4")
+    layers = tuple(job.at(x.dtype) for job in (shared.AFFINE, shared.HALF_PRODUCT, shared.COMPLETE_AFFINE))
+    number, at = x.dtype, at_hand()
+    calls = [
+        lambda: shared.affine(at, layers, x[:, :5].copy(), W, b, out, True),
+        lambda: shared.affine(at, layers, x, W, b, out[:2], True),
+        lambda: shared.affine_gradient(at, shared.AFFINE_GRADIENT.at(number), out[:2], x, W, b),
+        lambda: shared.affine_input_gradient(at, shared.AFFINE_INPUT_GRADIENT.at(number), x, W, x, x, True),
+        lambda: shared.bernoulli_log_prob(at, shared.BERNOULLI.at(number), x, out, np.ones((4, 1), "f4")),
+        lambda: shared.gaussian_log_prob(at, shared.GAUSSIAN.at(number), x, x, True, b[:1], np.ones((4, 1), "f4")),
+        lambda: shared.scale_rows(at, shared.SCALE_ROWS.at(number), b, out),
+        lambda: shared.update(at, shared.ADAM.at(number), b, b, b, b[:2], b, np.zeros((1, 2), np.int64), b[:1]),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="do not fit"):
+            call()
+
+
+@pytest.mark.parametrize("dtype", ["f2", "i8", "u1", "?"])
+def test_numbers_of_other_types_are_refused(dtype):
+    with pytest.raises(TypeError, match="float32 or float64 are wanted, not"):
+        noise.bernoulli(np.ones((2, 3), dtype), 0, noise.Stream.BINARISATION)
+
+
 def test_every_job_says_what_it_does():
     jobs = {name: value for name, value in vars(shared).items() if isinstance(value, desk.Job)}
-    assert len(jobs) == 13 and all(job.__doc__ for job in jobs.values())
+    assert len(jobs) == 13 and all(job.__doc__ != desk.Job.__doc__ and job.__doc__ for job in jobs.values())

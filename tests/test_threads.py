@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 
 from tests import oracles
 from tinyvae import desk, shared
-from tinyvae.threads import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand, shares
+from tinyvae.threads import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand
 
 CREWS = {size: Crew(size, desk.serve) for size in (1, 2, 5)}
 sizes = st.sampled_from(sorted(CREWS))
@@ -121,10 +121,28 @@ def test_what_is_computed_does_not_depend_on_the_number_of_threads():
     assert len(set(results)) == 1
 
 
-def test_shares_cut_everything_into_equal_parts():
-    for total in (0, 1, 2, 9, 10, 100):
-        for parts in (1, 2, 3, 7):
-            pieces = shares(total, parts)
-            assert [i for piece in pieces for i in range(total)[piece]] == list(range(total))
-            sizes = [piece.stop - piece.start for piece in pieces]
-            assert len(pieces) == min(total, parts) and (not sizes or max(sizes) - min(sizes) <= 1)
+def test_blocks_of_a_crew_may_stand_in_one_another():
+    outside, before = at_hand(), [pool["num_threads"] for pool in threadpool_info()]
+    with CREWS[2] as crew:
+        with CREWS[2]:
+            assert at_hand() is crew.desk
+        assert at_hand() is crew.desk and crew.desk[IS_OPEN] == 1
+        scale(np.ones(3, np.float32), np.ones((3, 5), np.float32))
+    assert at_hand() is outside and crew.desk[IS_OPEN] == 0
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_another_thread_waits_until_the_crew_is_free():
+    entered = []
+
+    def enter():
+        with CREWS[2] as crew:
+            entered.append(crew)
+
+    thread = threading.Thread(target=enter)
+    with CREWS[2]:
+        thread.start()
+        time.sleep(0.05)
+        assert not entered
+    thread.join(20)
+    assert entered == [CREWS[2]]

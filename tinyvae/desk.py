@@ -10,9 +10,9 @@ from numba import carray, cfunc, njit, types
 
 from tinyvae.addresses import add, call, load, matrix_at, pause, store
 from tinyvae.elementary import FAST, INNER
-from tinyvae.threads import APART, ARGUMENTS, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, OPEN, PIECES, THREADS, TODO
+from tinyvae.threads import APART, ARGUMENTS, ARRAYS, DONE, IS_OPEN, JOB, NUMBERS, PIECES, THREADS, TODO
 
-LOOKS = 20_000  # at the desk, before a nap: some tenths of a millisecond
+LOOKS = 20_000  # at the desk, before a nap: about half a millisecond where a processor's pause is short
 NAP = 10  # microseconds, to which the system adds some tens
 
 # Python's own lock is a way to sleep that is there on every system and needs no lock of the interpreter: ``nap`` waits,
@@ -24,6 +24,9 @@ _acquire_lock = types.ExternalFunction(
 )
 
 
+FLOATING = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
+
+
 class Job:
     """What does a piece of a kernel's work: a function (desk, piece, like), compiled when it is first needed.
 
@@ -31,12 +34,15 @@ class Job:
     """
 
     def __init__(self, function):
+        self.__doc__ = function.__doc__
         self._function, self._compiled = function, {}
 
     def at(self, dtype):
-        """The address of the function compiled for a dtype."""
+        """The address of the function compiled for a dtype; TypeError for others than float32 and float64."""
         if dtype not in self._compiled:
-            like = types.CPointer(types.float32 if dtype == np.float32 else types.float64)
+            if dtype not in FLOATING:
+                raise TypeError(f"numbers of the type float32 or float64 are wanted, not {dtype}")
+            like = types.CPointer(FLOATING[dtype])
             signature = types.void(types.CPointer(types.int64), types.intp, like)
             options = {"fastmath": True, "error_model": "numpy", "cache": True}
             self._compiled[dtype] = cfunc(signature, **options)(self._function)
@@ -49,7 +55,7 @@ def put(desk, array, like):
 
     Raises: TypeError if it has others, or does not stand there row by row.
     """
-    if array.itemsize != like.itemsize or not array.flags.c_contiguous:
+    if not (array.dtype == like.dtype) or not array.flags.c_contiguous:  # Numba has no !=
         raise TypeError("all arrays must be C-ordered and of one type, float32 or float64")
     i = ARRAYS + 3 * desk[ARGUMENTS]
     desk[i], desk[i + 1], desk[i + 2] = array.ctypes.data, array.size // max(array.shape[-1], 1), array.shape[-1]
@@ -64,7 +70,7 @@ def matrix(desk, i, like):
 
 @njit(**INNER)
 def numbers(desk):
-    """The whole numbers among the arguments: the desk from their place on."""
+    """The whole numbers among the arguments, from a pointer to the desk."""
     return carray(desk, TODO)[NUMBERS:ARRAYS]
 
 
@@ -77,14 +83,16 @@ def share(desk, job, pieces):
     for i in range(threads):
         store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
     work(desk, 0)
-    wait(desk, DONE, pieces)
+    while load(desk, DONE) < pieces:  # a piece that a helper has it finishes, even if the desk was closed meanwhile
+        wait(desk, DONE, pieces)
 
 
 @njit(**FAST)
 def work(desk, i):
     """Do the pieces of thread i, then those of others, until there are no more to be had.
 
-    A piece that was taken holds the job on the desk until it is done.
+    Between the look at the desk and the taking another job may have come: what was taken then is a piece of that one,
+    since it is read afterwards. A piece that was taken keeps its job on the desk until DONE counts it.
     """
     threads = desk[THREADS]
     for k in range(threads):
@@ -105,7 +113,7 @@ def wait(desk, place, value):
         if load(desk, place) >= value:
             return
         pause()
-    while load(desk, place) < value and load(desk, IS_OPEN) == OPEN:
+    while load(desk, place) < value and load(desk, IS_OPEN):
         nap()
 
 
@@ -121,6 +129,6 @@ def nap():
 @njit(**FAST)
 def serve(desk, i):
     """The life of helper i while the desk is open."""
-    while load(desk, IS_OPEN) == OPEN:
+    while load(desk, IS_OPEN):
         work(desk, i)
         wait(desk, TODO + APART * i, 1)

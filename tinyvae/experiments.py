@@ -326,7 +326,9 @@ EXPERIMENTS = {
         "AEVB, Figure 4: the manifold of the Frey faces", lambda size: [two_dimensional(FREY, size)], write_manifold
     ),
     "vae-vs-iwae": Experiment("IWAE, Table 1: one stochastic layer", vae_vs_iwae_plans, write_iwae, False),
-    "one-vs-two-layers": Experiment("IWAE, Table 1: one and two stochastic layers", one_vs_two_plans, write_iwae, False),
+    "one-vs-two-layers": Experiment(
+        "IWAE, Table 1: one and two stochastic layers", one_vs_two_plans, write_iwae, False
+    ),
     "cvae": Experiment("the same noise under different labels", cvae_plans, write_cvae),
     "samples": Experiment("AEVB, Figure 5: samples as the latent space grows", samples_plans, write_samples),
 }

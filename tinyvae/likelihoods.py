@@ -13,8 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from tinyvae import kernels, shared
-from tinyvae.threads import at_hand
+from tinyvae import kernels, machine
 
 
 def _content(array, out):
@@ -53,7 +52,7 @@ def bernoulli(x, logits, out=None):
     """
     x, residual = np.ascontiguousarray(x), _content(logits, out)
     logp = np.empty((len(x), len(logits) // len(x)), logits.dtype)
-    shared.bernoulli_log_prob(at_hand(), shared.BERNOULLI.at(x.dtype), x, residual, logp)
+    machine.bernoulli_log_prob(x, residual, logp)
     return logp, residual
 
 
@@ -68,7 +67,7 @@ def bernoulli_backward(dlogp, cache, out=None):
     Returns: dlogits (N K, D).
     """
     dlogits = _content(cache, out)
-    shared.scale_rows(at_hand(), shared.SCALE_ROWS.at(dlogits.dtype), dlogp.reshape(-1), dlogits)
+    machine.scale_rows(dlogp.reshape(-1), dlogits)
     return dlogits
 
 
@@ -118,8 +117,7 @@ def gaussian(x, outputs, out=None, squash=True):
     """
     x, derivative = np.ascontiguousarray(x), _content(outputs, out)
     logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
-    floor = np.full(1, LOGVAR_FLOOR, outputs.dtype)
-    shared.gaussian_log_prob(at_hand(), shared.GAUSSIAN.at(x.dtype), x, derivative, squash, floor, logp)
+    machine.gaussian_log_prob(x, derivative, squash, LOGVAR_FLOOR, logp)
     return logp, derivative
 
 
@@ -134,7 +132,7 @@ def gaussian_backward(dlogp, cache, out=None):
     Returns: doutputs (N K, 2 D).
     """
     doutputs = _content(cache, out)
-    shared.scale_rows(at_hand(), shared.SCALE_ROWS.at(doutputs.dtype), dlogp.reshape(-1), doutputs)
+    machine.scale_rows(dlogp.reshape(-1), doutputs)
     return doutputs
 
 

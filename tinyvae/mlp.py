@@ -24,9 +24,8 @@ import itertools
 import numpy as np
 from numba import njit
 
-from tinyvae import shared
+from tinyvae import machine, shared
 from tinyvae.elementary import FAST
-from tinyvae.threads import at_hand
 
 
 def mlp_shapes(name, sizes):
@@ -59,8 +58,7 @@ def mlp(x, layers):
     x = np.ascontiguousarray(x)
     Ws, bs = zip(*layers)
     outputs = tuple([np.empty((len(x), len(b)), x.dtype) for b in bs])
-    jobs = shared.AFFINE.at(x.dtype), shared.HALF_PRODUCT.at(x.dtype), shared.COMPLETE_AFFINE.at(x.dtype)
-    forward(at_hand(), jobs, x, Ws, bs, outputs)
+    forward(*machine.hands(x.dtype, machine.LAYERS), x, Ws, bs, outputs)
     return outputs[-1], (x, outputs, layers)
 
 
@@ -81,8 +79,8 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
     dout = np.ascontiguousarray(dout)
     dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None else out
     dinputs = tuple([np.empty_like(h) for h in ((x if need_dx else x[:0]), *outputs[:-1])])
-    jobs = shared.AFFINE_GRADIENT.at(x.dtype), shared.AFFINE_INPUT_GRADIENT.at(x.dtype)
-    backward(at_hand(), jobs, dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
+    hands = machine.hands(x.dtype, machine.LAYERS_BACKWARD)
+    backward(*hands, dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
     return (dinputs[0] if need_dx else None), dlayers
 
 

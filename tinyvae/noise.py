@@ -13,8 +13,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from tinyvae import philox, shared
-from tinyvae.threads import at_hand
+from tinyvae import machine, philox
 
 
 class Stream(IntEnum):
@@ -42,12 +41,12 @@ def normal(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=n
 
     Returns: (N, K, D) array.
     """
-    return _draw(shared.NORMAL, shape, seed, stream, step, first_example, first_sample, dtype)
+    return _draw(machine.normal, shape, seed, stream, step, first_example, first_sample, dtype)
 
 
 def uniform(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=np.float32):
     """Independent uniform numbers, multiples of 2^-24 in [0, 1); arguments as ``normal``."""
-    return _draw(shared.UNIFORM, shape, seed, stream, step, first_example, first_sample, dtype)
+    return _draw(machine.uniform, shape, seed, stream, step, first_example, first_sample, dtype)
 
 
 def bernoulli(probabilities, seed, stream, step=0, first_example=0):
@@ -59,8 +58,8 @@ def bernoulli(probabilities, seed, stream, step=0, first_example=0):
 
     Returns: (N, D) in the dtype of the probabilities.
     """
-    out = np.empty_like(probabilities)
-    shared.draw(at_hand(), shared.UNIFORM.at(out.dtype), out, _place(seed, stream, step, first_example))
+    out = np.empty_like(probabilities, order="C")
+    machine.uniform(out, _place(seed, stream, step, first_example))
     return np.less(out, probabilities, out=out, casting="unsafe")
 
 
@@ -71,12 +70,12 @@ def permutation(n, seed, stream, step=0):
     return np.argsort(words[0], kind="stable")
 
 
-def _draw(job, shape, seed, stream, step, first_example, first_sample, dtype):
+def _draw(kernel, shape, seed, stream, step, first_example, first_sample, dtype):
     N, K, D = shape
     if first_sample * D % 4:
         raise ValueError(f"first_sample * D must be a multiple of 4, not {first_sample} * {D}")
     out = np.empty((N, K * D), dtype)
-    shared.draw(at_hand(), job.at(out.dtype), out, _place(seed, stream, step, first_example, first_sample * D // 4))
+    kernel(out, _place(seed, stream, step, first_example, first_sample * D // 4))
     return out.reshape(shape)
 
 

@@ -7,9 +7,8 @@ import math
 
 import numpy as np
 
-from tinyvae import shared
+from tinyvae import machine, shared
 from tinyvae.recipes import iwae_epochs
-from tinyvae.threads import at_hand
 
 
 class Optimiser:
@@ -30,16 +29,14 @@ class Optimiser:
             theta: (P,) parameters.
             g: (P,) gradient.
             rate: the step's length.
-            cuts: (n, 2) int64, the first and last place of the parts that threads share; all in one by default.
+            cuts: (n, 2) int64, where the parts that threads share begin and end; all in one by default.
 
         Returns: the sum of theta, to detect divergence.
         """
         self.state["steps"] += 1
-        job, arrays, options = self._rule(rate, int(self.state["steps"][0]))
-        cuts = np.array([[0, theta.size]]) if cuts is None else cuts
-        options, sums = np.array(options, theta.dtype), np.empty(len(cuts), theta.dtype)
-        shared.update(at_hand(), job.at(theta.dtype), theta, g, arrays[0], arrays[-1], options, cuts, sums)
-        return sums.sum(dtype=np.float64)
+        cuts = np.array([[0, theta.size]], np.int64) if cuts is None else cuts
+        job, state, options = self._rule(rate, int(self.state["steps"][0]))
+        return machine.update(job, theta, g, state, options, cuts)
 
 
 class SGD(Optimiser):

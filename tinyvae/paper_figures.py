@@ -13,10 +13,13 @@ LINES = tuple(
     )
 )
 PANELS = 3  # in a row
+TURN = 1.0  # nats by which a bound must have fallen since its highest for that to be marked
 
 
 def bound_panels(path, panels):
     """The bound against the training examples seen, a panel for each latent space (AEVB, Figure 2).
+
+    A test bound that has turned down is marked where it was highest.
 
     Args:
         path: of the PNG.
@@ -37,6 +40,10 @@ def bound_panels(path, panels):
         axes.plot(*theirs["train"], "x", color=PUBLISHED, ms=3.5, mew=0.8, label="published, training")
         axes.plot(*test, "-", color=TEST, lw=2, label="ours, test")
         axes.plot(*train, "--", color=TRAIN, lw=1.3, label="ours, training")
+        turn = int(np.argmax(curves["test_bound"]))
+        if curves["test_bound"][turn] > curves["test_bound"][-1] + TURN:
+            turned = curves["samples_seen"][turn], curves["test_bound"][turn]
+            axes.plot(*turned, "v", color=TEST, ms=6, label="ours, test: the highest")
         axes.set_xscale("log")
         published = [bound for points in theirs.values() for bound in points[1]]
         values = np.concatenate([test[1][len(test[1]) // 10 :], published])
@@ -47,7 +54,8 @@ def bound_panels(path, panels):
         axes.axis("off")
     figure.supxlabel("training examples seen", fontsize=TEXT + 1)
     figure.supylabel("ELBO (nats per example)", fontsize=TEXT + 1)
-    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False,
+    entries = {name: line for axes in grid.flat for line, name in zip(*axes.get_legend_handles_labels())}
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=5, frameon=False,
                   fontsize=TEXT)  # fmt: skip
     save(figure, path)
     return figure

@@ -1,6 +1,6 @@
 """All parameters of a model as one flat vector with named, shaped views.
 
-The optimiser, the checkpoint, the sum of gradients over threads and the gradient check each work on the one vector; the
+The optimiser, the checkpoint and the gradient check each work on the one vector; the
 derivation reads ``params["encoder.0.W"]``.
 """
 
@@ -51,15 +51,15 @@ class Parameters(Mapping):
     def cuts(self, parts):
         """Where the flat vector is cut if the rows of each array are: the upper ones of all arrays, then the next, ...
 
-        Returns: (n, 2) int64, the first and last places of the slices, the same number of them for each part.
+        Returns: (n, 2) int64, the where each slice begins and ends, the same number of them for each part.
         """
         cuts = []
         for part in range(parts):
             end = 0
             for shape in self.shapes.values():
-                start, width = end, int(np.prod(shape[1:]))
-                end += shape[0] * width
-                cuts.append([start + shape[0] * i // parts * width for i in (part, part + 1)])
+                start, rows, width = end, shape[0] if shape else 1, int(np.prod(shape[1:]))
+                end += rows * width
+                cuts.append([start + rows * i // parts * width for i in (part, part + 1)])
         return np.array(cuts, np.int64)
 
     def with_flat(self, flat):

@@ -1,8 +1,6 @@
 """Kernels that draw random numbers: Philox4x32-10, and Box and Muller's transform (noise.py says what for).
 
-Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") turns a 128-bit counter and a 64-bit key into
-four random 32-bit words, by ten rounds of multiplication and exclusive-or. Any number can be had by itself, so threads
-share the rows out as they like.
+Any number can be had by itself, so threads share the rows out as they like.
 """
 
 import numpy as np

@@ -3,11 +3,11 @@
 A tile is done in the way that is fast for its shape:
 
 * BLAS does small products (up to a million multiplications) at its full speed without copying the factors first, which
-  costs the products of a minibatch a tenth to a half of their time. So all tiles are small ones;
+  costs the products of a minibatch a tenth to a half of their time. So tiles are small, but for very wide layers;
 * images are mostly black: a product with them is a sum over the pixels that are lit. Four or eight terms are added at a
   time, so that a partial sum is read and written once for them all.
 
-How a product is cut depends on its shape alone, so that its result does not depend on the number of threads.
+How a product is cut depends on its shape and its zeros alone: the result does not depend on the number of threads.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ SPARSE_ROWS = 5  # of a sparse product, in a tile
 
 @njit(**FAST)
 def are_few(rows, W):
-    """Whether the rows of a factor of W (I, J) are so few that each thread had better keep to its part of W.
+    """Whether a product with W (I, J) has so few rows that to fetch W is what costs: each thread keeps to a part of it.
 
     What a thread writes, as the optimiser does the weights, and another reads, goes from one core's cache to another's
     and costs more than the numbers of a few rows.
@@ -45,7 +45,7 @@ def product_tiles(x, W, is_sparse):
 def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
     """out = x W, for x (N, I), W (I, J), out (N, J), over the I from the first to the last.
 
-    A tile of it: the rows from top to bottom, the columns from left to right.
+    A tile of it: the rows from top to bottom, the columns from left to right. A sparse one is as wide as the whole.
     """
     if is_sparse:
         sparse_product(x[top:bottom], W, out[top:bottom], first, last)
@@ -107,6 +107,9 @@ def sparse_product(x, W, out, first, last):
 @njit(**FAST)
 def sparse_weight_gradient(x, da, dW, top, bottom):
     """dW = xᵀ da over the entries of x that differ from zero, for the rows of dW from top to bottom."""
+    if len(x) == 0:
+        dW[top:bottom] = 0
+        return
     places, weights = np.empty(x.shape[0] + 8, np.int64), np.empty(x.shape[0] + 8, x.dtype)
     for i in range(top, bottom):
         count = lit(x[:, i], places, weights)

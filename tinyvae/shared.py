@@ -1,7 +1,7 @@
 """Kernels whose work the threads share: each is cut into pieces, the same for any number of threads.
 
-For each kernel (kernels.py, philox.py) there is a function that puts its arguments on the desk (desk.py), named as the
-kernel, and a job that does a piece of it.
+For each kernel (kernels.py, philox.py) there is a function that puts its arguments on the desk at hand (desk.py), and a
+job that does a piece of it. A job finds its arrays by their addresses, so what does not fit is refused before.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def height_of(array):
 
 @njit(**INNER)
 def tile(piece, rows, columns, height, width, across_first):
-    """Where a piece of (rows, columns) is that is cut into tiles: (top, bottom, left, right).
+    """The place of a piece, (top, bottom, left, right), of a matrix (rows, columns) that is cut into tiles.
 
     The pieces of a thread follow one another: some rows of tiles, or without ``across_first`` some columns.
     """
@@ -48,6 +48,8 @@ def tile(piece, rows, columns, height, width, across_first):
 @njit(**FAST)
 def affine(desk, jobs, x, W, b, out, squash):
     """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows."""
+    if x.shape[1] != len(W) or W.shape[1] != len(b) or out.shape != (len(x), len(b)):
+        raise ValueError("the shapes of x, W, b and out do not fit")
     desk[ARGUMENTS] = 0
     put(desk, x, x)
     put(desk, W, x)
@@ -64,7 +66,7 @@ def affine(desk, jobs, x, W, b, out, squash):
     put(desk, rest, x)
     share(desk, jobs[1], 2 * tiles)
     share(desk, jobs[2], parts(len(b), width))
-    desk[ARGUMENTS] = rest.ndim  # whatever: the array is kept until here
+    desk[ARGUMENTS] = rest.ndim  # any use of it: without one Numba would free it before the jobs are done
 
 
 @Job
@@ -105,6 +107,8 @@ def COMPLETE_AFFINE(desk, piece, like):
 @njit(**FAST)
 def affine_gradient(desk, job, da, x, dW, db):
     """dW = xᵀ da and db = the sum of da's rows."""
+    if len(x) != len(da) or dW.shape != (x.shape[1], da.shape[1]) or len(db) != da.shape[1]:
+        raise ValueError("the shapes of da, x, dW and db do not fit")
     desk[ARGUMENTS] = 0
     put(desk, da, da)
     put(desk, x, da)
@@ -131,6 +135,8 @@ def AFFINE_GRADIENT(desk, piece, like):
 @njit(**FAST)
 def affine_input_gradient(desk, job, da, W, h, dx, squash):
     """dx = da Wᵀ, or with ``squash`` that times 1 - h²."""
+    if da.shape[1] != W.shape[1] or dx.shape != (len(da), len(W)) or h.shape != dx.shape:
+        raise ValueError("the shapes of da, W, h and dx do not fit")
     desk[ARGUMENTS] = 0
     put(desk, da, da)
     put(desk, W, da)
@@ -158,6 +164,8 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
 @njit(**FAST)
 def bernoulli_log_prob(desk, job, x, logits, logp):
     """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place."""
+    if logits.shape != (logp.size, x.shape[1]) or len(logp) != len(x):
+        raise ValueError("the shapes of x, logits and logp do not fit")
     desk[ARGUMENTS] = 0
     put(desk, x, x)
     put(desk, logits, x)
@@ -178,6 +186,8 @@ def BERNOULLI(desk, piece, like):
 @njit(**FAST)
 def gaussian_log_prob(desk, job, x, outputs, squash, floor, logp):
     """logp = sum_d log N(x; m, exp(s)), and the outputs become its derivative by them, in place; the floor is (1,)."""
+    if outputs.shape != (logp.size, 2 * x.shape[1]) or len(logp) != len(x) or len(floor) != 1:
+        raise ValueError("the shapes of x, outputs and logp do not fit")
     desk[ARGUMENTS] = 0
     put(desk, x, x)
     put(desk, outputs, x)
@@ -201,6 +211,8 @@ def GAUSSIAN(desk, piece, like):
 @njit(**FAST)
 def scale_rows(desk, job, weights, rows):
     """rows *= weights, row by row, in place."""
+    if len(weights) != len(rows):
+        raise ValueError("the lengths of the weights and the rows do not fit")
     desk[ARGUMENTS] = 0
     put(desk, weights, rows)
     put(desk, rows, rows)
@@ -253,6 +265,8 @@ def UNIFORM(desk, piece, like):
 @njit(**FAST)
 def update(desk, job, theta, g, m, v, options, cuts, sums):
     """A step of an optimiser. Piece i is theta[cuts[i, 0] : cuts[i, 1]]; sums[i] becomes the sum of its new values."""
+    if not (theta.size == g.size == m.size == v.size) or cuts.shape != (len(sums), 2):
+        raise ValueError("the sizes of the parameters, the gradient, the state and the cuts do not fit")
     desk[ARGUMENTS] = 0
     put(desk, theta, theta)
     put(desk, g, theta)
@@ -260,16 +274,16 @@ def update(desk, job, theta, g, m, v, options, cuts, sums):
     put(desk, v, theta)
     put(desk, options, theta)
     put(desk, sums, theta)
-    put(desk, cuts, cuts)
+    put(desk, cuts, desk)
     share(desk, job, len(sums))
 
 
 @njit(**INNER)
 def part(desk, i, piece, like):
-    """The part of argument i, a vector, that a piece of ``update`` is about; ``desk`` is a pointer."""
-    numbers = carray(desk, TODO)
-    cuts = matrix(numbers, 6, desk)
-    return matrix(numbers, i, like)[0][cuts[piece, 0] : cuts[piece, 1]]
+    """The part of argument i, a vector, that a piece of ``update`` is about, from a pointer to the desk."""
+    words = carray(desk, TODO)
+    cuts = matrix(words, 6, desk)  # of int64, as the desk
+    return matrix(words, i, like)[0][cuts[piece, 0] : cuts[piece, 1]]
 
 
 @Job

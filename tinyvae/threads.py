@@ -5,25 +5,24 @@ share of the pieces, the same one every time, since what it worked on last is st
 waits for one that has no time: the others do its share. All of that happens in compiled code (desk.py): a thread that
 waits for the interpreter's lock is woken by the operating system, which takes a tenth of a step.
 
-The mathematics knows nothing of it: a kernel that can be shared is given the desk ``at_hand``, that of the crew in
-whose ``with`` block the calling thread is.
+A kernel that can be shared is given the desk ``at_hand``, that of the crew in whose ``with`` block the calling thread
+is. The mathematics knows nothing of it: it calls the kernels through machine.py.
 """
 
-import functools
-import itertools
 import os
 import threading
 import weakref
+from queue import SimpleQueue
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-# The desk is an array of int64. What the threads change stands in lines of the cache of its own: how many pieces are
-# done; whether the desk is open; and, at the end, how many pieces there are left for each thread.
-DONE, IS_OPEN, THREADS = 0, 16, 32
-# What is to be done: a function's address, the number of pieces and of arrays, whole numbers, and each array's address,
-# rows and columns.
-JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 33, 34, 35, 40, 48
+# The desk is an array of int64. How many pieces are done, whether the desk is open, and at the end how many pieces
+# there are left for each thread: these change while others look, so each stands in lines of the cache of its own.
+DONE, IS_OPEN = 0, 16
+# How many threads there are. What is to be done: a function's address, the number of pieces and of arrays, whole
+# numbers, and each array's address, rows and columns.
+THREADS, JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 32, 33, 34, 35, 40, 48
 TODO, APART = 80, 16
 
 
@@ -35,6 +34,9 @@ def available_cores():
 class Crew:
     """The calling thread and its helpers, which work while a ``with`` block is open; BLAS has one thread meanwhile.
 
+    Blocks of one crew may stand in one another; another thread that wants to enter waits. (The number of BLAS's threads
+    is the whole process's: two crews at once, of two threads, would each restore what the other has set.)
+
     Args:
         size: the number of threads, with the caller's.
         serve: function of a desk and a number, 1 ... size - 1, for this helper to do what it finds there until the desk
@@ -44,25 +46,30 @@ class Crew:
     def __init__(self, size, serve):
         self.size = size
         self.desk = _new_desk(size)
-        self._bell = threading.Condition()
+        self._lock, self._outside = threading.RLock(), []
+        self._calls = [SimpleQueue() for _ in range(1, size)]
+        weakref.finalize(self, _call, self._calls, False)
         serve(self.desk, 0)  # to compile it here, once, with nothing to do
-        for i in range(1, size):
-            threading.Thread(target=_help, args=(self.desk, i, self._bell, serve), daemon=True).start()
-        weakref.finalize(self, _ring, self.desk, self._bell, DISMISSED)
+        for i, calls in enumerate(self._calls, start=1):
+            threading.Thread(target=_help, args=(self.desk, i, calls, serve), daemon=True).start()
 
     def __enter__(self):
-        self._limits, self._before = threadpool_limits(1, "blas"), at_hand()
+        self._lock.acquire()
+        self._outside.append((threadpool_limits(1, "blas"), at_hand()))
         _here.desk = self.desk
-        _ring(self.desk, self._bell, OPEN)
+        if not self.desk[IS_OPEN]:
+            self.desk[IS_OPEN] = 1
+            _call(self._calls, True)
         return self
 
     def __exit__(self, *_):
-        self.desk[IS_OPEN] = CLOSED
-        _here.desk = self._before
-        self._limits.restore_original_limits()
+        limits, _here.desk = self._outside.pop()
+        if not self._outside:
+            self.desk[IS_OPEN] = 0
+        limits.restore_original_limits()
+        self._lock.release()
 
 
-CLOSED, OPEN, DISMISSED = 0, 1, 2
 _here = threading.local()
 
 
@@ -81,21 +88,12 @@ def _new_desk(threads):
     return desk
 
 
-def _help(desk, i, bell, serve):
-    while desk[IS_OPEN] != DISMISSED:
-        with bell:
-            bell.wait_for(lambda: desk[IS_OPEN] != CLOSED)
+def _help(desk, i, calls, serve):
+    """A helper's life: to serve when it is called, for True, until it may go, for False."""
+    while calls.get():
         serve(desk, i)
 
 
-def _ring(desk, bell, message):
-    with bell:
-        desk[IS_OPEN] = message
-        bell.notify_all()
-
-
-@functools.cache
-def shares(total, parts):
-    """Slices that cut 0 ... total - 1 into as many parts, as equal as can be; none of them is empty."""
-    ends = [total * i // parts for i in range(parts + 1)]
-    return [slice(first, last) for first, last in itertools.pairwise(ends) if first < last]
+def _call(queues, message):
+    for queue in queues:
+        queue.put(message)

@@ -22,7 +22,7 @@ from tinyvae.parameters import Parameters, initialise
 from tinyvae.products import BLOCKS
 from tinyvae.threads import Crew, available_cores
 
-EVALUATION_ROWS = 500  # samples that a thread takes at a time: bounds the memory
+EVALUATION_ROWS = 500  # samples at a time: bounds the memory
 GAUSSIAN_ADVICE = (
     "; or, if some pixels hardly ever change, leave them out or add noise to them: their variances fall to the floor "
     f"of {math.exp(LOGVAR_FLOOR):.1e}, where the bound is steepest"

@@ -7,6 +7,7 @@
 All take minibatches from MNIST's 60,000 training images of 784 pixels and compute in float32.
 """
 
+import itertools
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -61,8 +62,6 @@ def sgemm(training, seconds, backward=True, K=None):
 
     Returns: (examples a second, GFLOP/s).
     """
-    from tinyvae.threads import shares
-
     K = K or training.settings.samples
     layers = [
         (W.shape, K if network == "decoder" else 1, network == "encoder" and i == 0)
@@ -89,6 +88,12 @@ def sgemm(training, seconds, backward=True, K=None):
     passes = (lambda of_data: 2 if of_data else 3) if backward else (lambda of_data: 1)
     flops = sum(2 * samples * passes(of_data) * shape[0] * shape[1] for shape, samples, of_data in layers)
     return rate, rate * flops / 1e9
+
+
+def shares(total, parts):
+    """Slices that cut 0 ... total - 1 into as many parts, as equal as can be; none of them is empty."""
+    ends = [total * i // parts for i in range(parts + 1)]
+    return [slice(first, last) for first, last in itertools.pairwise(ends) if first < last]
 
 
 def affine_products(rows, shape, of_data):
