@@ -63,6 +63,8 @@ def test_what_is_written_about_a_run_is_enough_where_the_model_is_not_wanted(tmp
     assert sweep.is_done(PLAN, tmp_path, with_model=False) and not sweep.is_done(PLAN, tmp_path)
     assert not sweep.is_done(longer(PLAN, 6), tmp_path, with_model=False)
     assert not sweep.is_done(replace(PLAN, samples=30), tmp_path, with_model=False)
+    assert not sweep.is_done(replace(PLAN, images=31), tmp_path, with_model=False)
+    assert not sweep.is_done(replace(PLAN, images=None), tmp_path, with_model=False)
     with monkeypatch.context() as context:
         context.setattr(Training, "_step", lambda *_: pytest.fail("there is nothing to train"))
         carry_out(PLAN, tmp_path, with_model=False)

@@ -114,8 +114,9 @@ def evaluated(run, plan, epoch):
     """Whether the evaluation of a run's end is there already."""
     if not (run.path / "evaluation.json").exists():
         return False
-    found = run.read_json("evaluation.json")
-    return (found["epochs"], found["samples"]) == (epoch, plan.samples)
+    found, n_images = run.read_json("evaluation.json"), run.config()["dataset"]["test_examples"]
+    wanted = epoch, plan.samples, min(plan.images or n_images, n_images)
+    return (found["epochs"], found["samples"], found["n_images"]) == wanted
 
 
 def begin(plan, folder, data_dir=None, threads=None):
