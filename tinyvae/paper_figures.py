@@ -125,7 +125,7 @@ def mosaics(path, panels, image_shape, columns):
         columns: images in a row of a mosaic.
     """
     width = 1.5 * WIDTH / DPI
-    height = width / len(panels) * image_shape[0] / image_shape[1] + 0.2
+    height = width / len(panels) * image_shape[0] / image_shape[1] + 0.4
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     for axes, (title, images) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels):
         axes.imshow(mosaic(images, image_shape, columns), cmap="gray", vmin=0, vmax=1)
