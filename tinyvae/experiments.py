@@ -299,20 +299,26 @@ def cvae_plans(size):
 
 
 def write_cvae(report):
-    """The same noise under different labels; and the style of test images under every label."""
+    """The same noise under different labels; and the style of a test image of each label under every label.
+
+    On the diagonal of the analogies is a test image's reconstruction, under its own label.
+    """
     from tinyvae import figures, pictures
     from tinyvae.datasets import to_float
 
     state = report.training("cvae")
-    C, shape, dtype = state.model.n_labels, state.dataset.image_shape, state.params.flat.dtype
+    C, dtype = state.model.n_labels, state.params.flat.dtype
     pictures.draw_samples(report.folder / "samples.png", state)
     first = [int(np.flatnonzero(state.dataset.test_labels == label)[0]) for label in range(C)]
-    x, y = to_float(state.dataset.test[first], dtype), state.dataset.test_labels[first]
-    mu, _ = state.model.encode(state.params, x, y)
-    under_all = state.model.decode(state.params, np.repeat(mu, C, axis=0), y=np.tile(np.arange(C), len(x)))
-    rows = np.concatenate([x[:, None], np.ones_like(x)[:, None], under_all.reshape(len(x), C, -1)], axis=1)
-    labels = ["test", "", *map(str, range(C))]
-    figures.image_grid(report.folder / "analogies.png", rows.reshape(-1, x.shape[1]), shape, column_labels=labels)
+    mu, _ = state.model.encode(state.params, to_float(state.dataset.test[first], dtype), np.arange(C))
+    under_all = state.model.decode(state.params, np.repeat(mu, C, axis=0), y=np.tile(np.arange(C), C))
+    figures.image_grid(
+        report.folder / "analogies.png",
+        under_all,
+        state.dataset.image_shape,
+        row_labels=[f"style of a {label}" for label in range(C)],
+        column_labels=[str(label) for label in range(C)],
+    )
 
 
 EXPERIMENTS = {
