@@ -134,6 +134,12 @@ def obtain(name, data_dir=None):
     return [_read(file, _find(file, folders) or _download(name, file, cache)) for file in FILES[name]]
 
 
+def is_at_hand(name, data_dir=None):
+    """Whether all files of a published data set are where ``obtain`` looks, so that it would download nothing."""
+    folders = [*_asked_for(data_dir), cache_folder()]
+    return all(_find(file, folders) for file in FILES[name])
+
+
 def fetch(name, folder=None):
     """See that a published data set is in a data folder: download what is missing, check everything.
 

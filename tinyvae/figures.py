@@ -8,6 +8,7 @@ number of dots of the file. What is drawn is also returned, as a matplotlib Figu
 from pathlib import Path
 
 import numpy as np
+from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
@@ -20,7 +21,9 @@ COLOURS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
-TRAIN, TEST, PUBLISHED = "#E69F00", "#0072B2", "#444444"  # Okabe and Ito's orange and blue
+# Okabe and Ito's, for lines
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+TEST, TRAIN, PUBLISHED = *OKABE_ITO[:2], "#444444"
 DPI = 128  # a power of two: a whole number of dots divided by it and multiplied again is the same whole number
 WIDTH = 800  # dots, of the curve and the latent space
 MOSAIC = 640  # dots, the least that the longer side of a mosaic is enlarged to, if that takes no more than MOST_DOTS
@@ -31,6 +34,13 @@ GAP = 1  # pixels between images
 PAIR_GAP = 3  # pixels between pairs of an original and its reconstruction
 PAIRS = 10  # in a row
 TEXT = 9.5  # points
+# matplotlib's settings for the notebooks of the course: small files, the same look
+NOTEBOOK = {
+    "figure.figsize": (6.4, 3.6), "figure.dpi": 90, "savefig.dpi": 90, "figure.constrained_layout.use": True,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25,
+    "axes.axisbelow": True, "axes.titlesize": "medium", "legend.frameon": False, "image.cmap": "gray",
+    "lines.linewidth": 1.8, "font.size": 10, "axes.prop_cycle": cycler(color=OKABE_ITO),
+}  # fmt: skip
 HIDDEN = 0.1  # of the logarithmic axis of the curve may be out of view
 
 

@@ -3,15 +3,22 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinyvae.figures import DPI, PUBLISHED, TEST, TEXT, TRAIN, WIDTH, mosaic, save, scatter_classes, visible_points
-
-# Okabe and Ito's colours, which stay apart under colour-blindness; each line has a style of its own too.
-LINES = tuple(
-    zip(
-        ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000"),
-        ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1))),
-    )
+from tinyvae.figures import (
+    DPI,
+    OKABE_ITO,
+    PUBLISHED,
+    TEST,
+    TEXT,
+    TRAIN,
+    WIDTH,
+    mosaic,
+    save,
+    scatter_classes,
+    visible_points,
 )
+
+# The colours stay apart under colour-blindness; each line has a style of its own too.
+LINES = tuple(zip(OKABE_ITO, ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))))
 PANELS = 3  # in a row
 TURN = 1.0  # nats by which a bound must have fallen since its highest for that to be marked
 

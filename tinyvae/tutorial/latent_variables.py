@@ -1,0 +1,230 @@
+"""The checks of notebook 1: the linear-Gaussian model, the bound, and its gap."""
+
+import numpy as np
+from scipy import stats
+from scipy.special import logsumexp
+
+from tinyvae.tutorial.answers import compare
+
+
+def linear_gaussian(seed, N, Q, D):
+    """Random data and a random model: x (N, D), W (Q, D), m (D,), s2."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((N, D)), rng.standard_normal((Q, D)), rng.standard_normal(D), 0.3
+
+
+def check_log_marginal(answer):
+    """Exercise 1.1: log p(x) of the linear-Gaussian model, (x, W, m, s2) -> (N,)."""
+
+    def log_marginal(x, W, m, s2):
+        return np.atleast_1d(stats.multivariate_normal(m, W.T @ W + s2 * np.eye(len(m))).logpdf(x))
+
+    def log_det(W, s2):
+        return np.linalg.slogdet(W.T @ W + s2 * np.eye(W.shape[1]))[1]
+
+    def off_by(part):
+        return lambda x, W, m, s2: log_marginal(x, W, m, s2) + part(W, m, s2)
+
+    mistakes = [
+        (lambda x, W, m, s2: log_marginal(x, W, 0 * m, s2), "the mean m is missing: the residual is x - m."),
+        (
+            lambda x, W, m, s2: log_marginal(x, W, m, s2**0.5),
+            "the noise enters with its square root. s2 is a variance.",
+        ),
+        (lambda x, W, m, s2: log_marginal(x, W, m, s2**2), "the noise enters squared. s2 is the variance already."),
+        (
+            off_by(lambda W, m, s2: len(m) / 2 * np.log(2 * np.pi)),
+            "the constant is missing, D/2 log 2 pi: without it the density does not integrate to 1.",
+        ),
+        (
+            off_by(lambda W, m, s2: (len(m) - 1) / 2 * np.log(2 * np.pi)),
+            "1/2 log 2 pi is there once, but it is due for each of the D dimensions.",
+        ),
+        (
+            off_by(lambda W, m, s2: -log_det(W, s2) / 2),
+            "log det C enters whole: its factor is 1/2, as all the others'.",
+        ),
+        (off_by(lambda W, m, s2: log_det(W, s2)), "the sign of log det C: a wide density is low, so it is subtracted."),
+        (off_by(lambda W, m, s2: log_det(W, s2) / 2), "log det C is missing."),
+    ]
+    cases = {
+        "Q = 1": linear_gaussian(0, 4, 1, 3),
+        "Q = 2": linear_gaussian(1, 5, 2, 3),
+        "one example": linear_gaussian(2, 1, 2, 4),
+    }
+    compare("your log p(x)", answer, log_marginal, cases, mistakes)
+
+
+def check_log_mean_exp(answer):
+    """Exercise 1.2: log (1/K) sum_k exp(l_k), (l (N, K),) -> (N,)."""
+    mistakes = [
+        (
+            lambda l: np.log(np.exp(l).mean(axis=1)),
+            "right where the exponentials are ordinary numbers, but these overflow or vanish. Take the largest out.",
+        ),
+        (lambda l: l.mean(axis=1), "this is the mean of the logarithms. The mean to take is that of the exponentials."),
+        (lambda l: logsumexp(l, axis=1), "log K more than ours: the 1/K of the mean is missing."),
+        (
+            lambda l: logsumexp(l - l.max(axis=1, keepdims=True), axis=1) - np.log(l.shape[1]),
+            "the largest is taken out of the exponentials and never put back.",
+        ),
+        (
+            lambda l: logsumexp(l, axis=1) - l.shape[1],
+            "K is subtracted, but a factor 1/K inside of the logarithm is log K outside.",
+        ),
+        (lambda l: l.max(axis=1), "this is the largest of the logarithms alone: the others count too."),
+    ]
+    rng = np.random.default_rng(0)
+    l = rng.standard_normal((4, 3))
+    cases = {"K = 3": (l,), "K = 1": (l[:, :1],), "logarithms near -1000": (l - 1000,), "near 1000": (l + 1000,)}
+    compare("your log mean exp", answer, lambda l: logsumexp(l, axis=1) - np.log(l.shape[1]), cases, mistakes)
+
+
+def check_log_weights(answer):
+    """Exercise 1.3: log w of the linear-Gaussian model, (x, mu, logvar, eps, W, m, s2) -> (N, K)."""
+
+    def log_weights(x, mu, logvar, eps, W, m, s2, sigma=lambda logvar: np.exp(logvar / 2), signs=(1, 1, -1), z_q=None):
+        z = mu[:, None] + sigma(logvar)[:, None] * eps
+        log_likelihood = stats.norm.logpdf(x[:, None], z @ W + m, np.sqrt(s2)).sum(axis=2)
+        log_prior = stats.norm.logpdf(z).sum(axis=2)
+        log_q = stats.norm.logpdf(eps if z_q else z, mu[:, None], sigma(logvar)[:, None]).sum(axis=2)
+        return signs[0] * log_likelihood + signs[1] * log_prior + signs[2] * log_q
+
+    def but(**changes):
+        return lambda *arguments: log_weights(*arguments, **changes)
+
+    mistakes = [
+        (but(sigma=np.exp), "the samples and their density use exp(logvar), the variance, where sigma belongs."),
+        (but(sigma=lambda logvar: logvar), "logvar is used as if it were sigma: sigma = exp(logvar / 2)."),
+        (but(signs=(1, 1, 1)), "log q is added. It is in the denominator of the weight."),
+        (but(signs=(1, 1, 0)), "log q is missing: this is log p(x, z)."),
+        (but(signs=(1, 0, 0)), "this is log p(x | z) alone: log p(z) - log q(z | x) belongs to the weight too."),
+        (but(signs=(1, 0, -1)), "log p(z) is missing."),
+        (but(signs=(1, -1, 1)), "log p(z) and log q(z | x) have each other's sign."),
+        (but(z_q=True), "log q is taken at eps, but it is to be taken at z."),
+        (
+            lambda x, mu, logvar, eps, W, m, s2: log_weights(x, mu, logvar, eps, W, m, s2**2),
+            "s2 is used as a standard deviation in p(x | z): it is the variance.",
+        ),
+    ]
+    cases = {}
+    for name, N, K, Q, D in (("K = 1", 4, 1, 1, 3), ("K = 3", 5, 3, 2, 4)):
+        x, *model = linear_gaussian(N, N, Q, D)
+        rng = np.random.default_rng(K)
+        cases[name] = (
+            x,
+            rng.standard_normal((N, Q)),
+            rng.standard_normal((N, Q)),
+            rng.standard_normal((N, K, Q)),
+            *model,
+        )
+    compare("your log weights", answer, log_weights, cases, mistakes)
+
+
+def check_posterior(answer):
+    """Exercise 1.4: the posterior's means and precision, (x, W, m, s2) -> (N, Q), (Q, Q)."""
+
+    def posterior(x, W, m, s2, noise=lambda s2: s2, prior=1.0, factor=None):
+        P = prior * np.eye(len(W)) + W @ W.T / noise(s2)
+        mu = np.linalg.solve(P, W @ (x - m).T / noise(s2 if factor is None else factor)).T
+        return mu, P
+
+    mistakes = [
+        (
+            lambda x, W, m, s2: (posterior(x, W, 0 * m, s2)[0], posterior(x, W, m, s2)[1]),
+            "the mean m is missing: the posterior looks at x - m.",
+        ),
+        (
+            lambda x, W, m, s2: posterior(x, W, m, s2, factor=1.0),
+            "the factor 1/s2 of the linear term is missing in the mean.",
+        ),
+        (
+            lambda x, W, m, s2: (W @ (x - m).T / s2).T @ np.ones((1, 1)) if len(W) == 1 else (W @ (x - m).T / s2).T,
+            "this is the linear term itself; the precision matrix must still be taken off it (solve P mu = ...).",
+        ),
+        (
+            lambda x, W, m, s2: (posterior(x, W, m, s2)[0], np.linalg.inv(posterior(x, W, m, s2)[1])),
+            "this is the covariance: the precision matrix is its inverse.",
+        ),
+        (
+            lambda x, W, m, s2: (posterior(x, W, m, s2)[0], posterior(x, W, m, s2, prior=0.0)[1]),
+            "the prior's own precision, the identity, is missing.",
+        ),
+        (
+            lambda x, W, m, s2: (posterior(x, W, m, s2)[0], np.eye(len(W)) + W @ W.T),
+            "the noise is missing: the less noise, the more x tells of z.",
+        ),
+    ]
+    mistakes = [(as_pair(mistake, posterior), diagnosis) for mistake, diagnosis in mistakes]
+    cases = {"Q = 1": linear_gaussian(0, 4, 1, 3), "Q = 2": linear_gaussian(1, 5, 2, 3)}
+    compare("your posterior", answer, posterior, cases, mistakes, outputs=("the mean", "the precision"))
+
+
+def as_pair(mistake, right):
+    """A mistake in the first output only, as one in a function with both."""
+
+    def both(*arguments):
+        value = mistake(*arguments)
+        return value if isinstance(value, tuple) else (value, right(*arguments)[1])
+
+    return both
+
+
+def check_kl(answer):
+    """Exercise 1.5: KL of two Gaussians entry by entry, (mu1, logvar1, mu2, logvar2) -> the same shape."""
+
+    def kl(mu1, logvar1, mu2, logvar2):
+        return 0.5 * (logvar2 - logvar1 - 1 + (np.exp(logvar1) + (mu1 - mu2) ** 2) / np.exp(logvar2))
+
+    mistakes = [
+        (lambda *a: 2 * kl(*a), "exactly twice ours: the 1/2?"),
+        (
+            lambda a, b, c, d: kl(c, d, a, b),
+            "the two Gaussians have changed places: the expectation is under the first.",
+        ),
+        (lambda a, b, c, d: kl(a, 2 * b, c, 2 * d), "exp(logvar) is used as a standard deviation: it is the variance."),
+        (lambda *a: kl(*a) + 0.5, "1/2 more than ours everywhere: where is the -1? A Gaussian has KL 0 from itself."),
+        (
+            lambda a, b, c, d: 0.5 * (d - b - 1 + np.exp(b - d)),
+            "the difference of the means plays no part in it.",
+        ),
+        (
+            lambda a, b, c, d: 0.5 * (d - b - 1 + np.exp(b - d) + (a - c) ** 2),
+            "the squared distance of the means is to be divided by the second variance.",
+        ),
+        (
+            lambda a, b, c, d: 0.5 * (b - d - 1 + (np.exp(b) + (a - c) ** 2) / np.exp(d)),
+            "the sign of the logarithms: a narrow first Gaussian has a large divergence.",
+        ),
+    ]
+    rng = np.random.default_rng(0)
+    cases = {"any two": tuple(rng.standard_normal((4, 3, 2))), "equal ones": (np.ones(2), np.ones(2)) * 2}
+    compare("your KL divergence", answer, kl, cases, mistakes)
+
+
+def check_price_of_independence(answer):
+    """Exercise 1.6: the best diagonal variances and the KL that is left, (P (Q, Q),) -> (Q,), a number."""
+
+    def price(P, v=lambda P: 1 / np.diag(P)):
+        trace = np.sum(np.diag(P) * v(P))
+        return v(P), 0.5 * (trace - len(P) - np.log(v(P)).sum() - np.linalg.slogdet(P)[1])
+
+    mistakes = [
+        (
+            lambda P: price(P, lambda P: np.diag(np.linalg.inv(P))),
+            "these are the variances of the posterior itself, the diagonal of the inverse. Set the derivative of the KL"
+            " by v_d to zero: P_dd - 1 / v_d = 0.",
+        ),
+        (lambda P: (np.diag(P), price(P)[1]), "these are the precisions: v is one over them."),
+        (lambda P: (price(P)[0] ** 0.5, price(P)[1]), "these are standard deviations: v is a variance."),
+        (lambda P: (price(P)[0], 2 * price(P)[1]), "exactly twice ours: the 1/2?"),
+        (lambda P: (price(P)[0], -price(P)[1]), "a divergence is never negative: the sign of the logarithms?"),
+        (
+            lambda P: (price(P)[0], 0.5 * np.log(np.diag(P)).sum()),
+            "log det P is missing: for a posterior without correlations the price is 0.",
+        ),
+    ]
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((3, 3))
+    cases = {"Q = 3": (A @ A.T + np.eye(3),), "no correlation": (np.diag([2.0, 0.5]),)}
+    compare("your price", answer, price, cases, mistakes, outputs=("the variances", "the divergence"))

@@ -1,0 +1,184 @@
+"""Run the notebooks of the course, and make the students' version of them.
+
+  python tutorials/course.py run                   run every notebook from top to bottom and keep what it shows
+  python tutorials/course.py run 01 04             only these
+  python tutorials/course.py exercises             write tutorials/exercises/ anew
+  python tutorials/course.py exercises --check     exit status 1 if that would change a file
+
+A solution stands between the lines ``### BEGIN SOLUTION`` and ``### END SOLUTION``, under a heading such as
+``### Exercise 1.2 ★★``: the students' version has a line in its place that says which exercise is to be solved. The
+next cell that calls a check belongs to it. Both get nbgrader's metadata here, a point for each star.
+"""
+
+import argparse
+import base64
+import io
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+
+HERE = Path(__file__).parent
+EXERCISES = HERE / "exercises"
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+HEADING = re.compile(r"^#+ Exercise (\d+\.\d+) (★+)", re.MULTILINE)
+CHECK = re.compile(r"\bcheck_\w+\(")
+TIMEOUT = 600  # seconds, of a cell
+
+
+def notebooks(names=()):
+    """The paths of the complete notebooks whose names begin with one of ``names``; of all by default."""
+    paths = sorted(HERE.glob("[0-9]*.ipynb"))
+    return [path for path in paths if not names or path.name.startswith(tuple(names))]
+
+
+def read(path):
+    """A notebook of a file."""
+    return nbformat.read(path, as_version=4)
+
+
+def text(notebook):
+    """A notebook as the text of its file."""
+    return nbformat.writes(notebook) + "\n"
+
+
+def mark(notebook):
+    """Give each cell nbgrader's metadata: those with a solution, and those with its check; in place.
+
+    Raises: ValueError for a solution without a heading, or an exercise without a check.
+    """
+    exercise = stars = None
+    unchecked = []
+    for i, cell in enumerate(notebook.cells):
+        cell.metadata.pop("nbgrader", None)
+        cell["id"] = f"cell-{i}"
+        if cell.cell_type == "markdown" and (found := HEADING.search(cell.source)):
+            exercise, stars = found[1].replace(".", "-"), len(found[2])
+        elif BEGIN in cell.source:
+            if exercise is None:
+                raise ValueError(f"cell {i} has a solution before the first heading of an exercise")
+            # one exercise may ask for several things, each with its check
+            part = sum(name.startswith(f"exercise-{exercise}") for name in ids(notebook.cells[:i]))
+            name = f"exercise-{exercise}" + ("" if not part else f"-part-{part + 1}")
+            cell.metadata["nbgrader"] = metadata(name, solution=True)
+            unchecked.append(name.removeprefix("exercise-"))
+        elif unchecked and cell.cell_type == "code" and CHECK.search(cell.source):
+            cell.metadata["nbgrader"] = metadata(f"check-{unchecked.pop(0)}", grade=True, locked=True, points=stars)
+            unchecked.clear()
+    if unchecked:
+        raise ValueError(f"no check follows the exercise {unchecked[0]}")
+
+
+def metadata(name, grade=False, locked=False, solution=False, **points):
+    """What nbgrader wants to know of a cell."""
+    return {
+        "grade": grade, "grade_id": name, "locked": locked, "schema_version": 3, "solution": solution, "task": False,
+        **points,
+    }  # fmt: skip
+
+
+def ids(cells):
+    """nbgrader's names of cells."""
+    return [cell.metadata["nbgrader"]["grade_id"] for cell in cells if "nbgrader" in cell.metadata]
+
+
+def without_solutions(notebook):
+    """The students' version of a marked notebook: no solutions, and nothing of what the cells have shown."""
+    student = nbformat.from_dict(notebook)
+    for cell in student.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            cell.metadata.pop("execution", None)
+        if BEGIN in cell.source:
+            cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
+    return student
+
+
+def without_solution(source, name):
+    """The text of a cell with a line that fails in the place of each solution."""
+    number = ".".join(name.split("-")[1:3])
+    lines, inside = [], False
+    for line in source.splitlines():
+        indent = line[: len(line) - len(line.lstrip())]
+        if line.strip() == BEGIN:
+            inside = True
+            lines += [
+                f"{indent}# YOUR CODE HERE",
+                f'{indent}raise NotImplementedError("Exercise {number} is still to be solved: replace this line")',
+            ]
+        elif line.strip() == END:
+            inside = False
+        elif not inside:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def run(path):
+    """Execute a notebook from top to bottom, and keep what it shows in its file; nothing is changed if it fails."""
+    from nbclient import NotebookClient
+
+    notebook = read(path)
+    mark(notebook)
+    NotebookClient(notebook, timeout=TIMEOUT, resources={"metadata": {"path": HERE}}, record_timing=False).execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = smaller(output.data["image/png"])
+    path.write_text(text(notebook), encoding="utf-8")
+
+
+def smaller(png):
+    """A picture with at most 256 colours, which is all that a chart needs, in a third of the room; both in base64."""
+    from PIL import Image
+
+    picture, file = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), io.BytesIO()
+    picture.quantize(256, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def write_exercises(check=False):
+    """Write the students' versions; or only name those that are not what they should be. Returns their names."""
+    wanted = {}
+    for path in notebooks():
+        notebook = read(path)
+        mark(notebook)
+        wanted[path.name] = text(without_solutions(notebook))
+    found = {path.name: path.read_text(encoding="utf-8") for path in EXERCISES.glob("*.ipynb")}
+    different = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    if not check:
+        EXERCISES.mkdir(exist_ok=True)
+        for name in different:
+            if name in wanted:
+                (EXERCISES / name).write_text(wanted[name], encoding="utf-8")
+            else:
+                (EXERCISES / name).unlink()
+    return different
+
+
+def main():
+    """The command."""
+    description, commands, _ = __doc__.split("\n\n", 2)
+    parser = argparse.ArgumentParser(
+        description=description, epilog=commands, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = parser.add_subparsers(dest="action", required=True)
+    running = actions.add_parser("run", help="run notebooks and keep what they show")
+    running.add_argument("names", nargs="*", help="how their names begin; all by default")
+    making = actions.add_parser("exercises", help="write the students' versions")
+    making.add_argument("--check", action="store_true", help="write nothing, fail where a file would change")
+    arguments = parser.parse_args()
+    if arguments.action == "run":
+        for path in notebooks(arguments.names):
+            started = time.perf_counter()
+            run(path)
+            print(f"{path.name}: {time.perf_counter() - started:.0f} s")
+        return 0
+    different = write_exercises(arguments.check)
+    print("\n".join(different) or "nothing has changed")
+    return int(arguments.check and bool(different))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
