@@ -43,6 +43,15 @@ def test_a_test_bound_that_has_turned_down_is_marked_where_it_was_highest(end, m
     assert any("highest" in text.get_text() for text in figure.legends[0].get_texts()) == marked
 
 
+def test_a_bound_that_wavers_has_not_turned_down():
+    rising = 1000 + 50 * np.log(np.arange(1, 1001))
+    wavering = rising + 5 * np.random.default_rng(0).standard_normal(1000)
+    assert np.argmax(wavering) < 999 and wavering.max() > wavering[-1] + paper_figures.TURN
+    assert paper_figures.turning_point(wavering) is None
+    turning = wavering - 0.2 * np.maximum(np.arange(1000) - 600, 0)
+    assert 500 < paper_figures.turning_point(turning) < 700
+
+
 def test_bounds_without_published_points(tmp_path):
     paper_figures.bound_panels(tmp_path / "bounds.png", [("one", CURVES, {"test": ([], []), "train": ([], [])})])
     written(tmp_path / "bounds.png")

@@ -156,7 +156,9 @@ def thinned(curves):
 
 
 def end_of(curves, theirs):
-    """Where a curve ends, where its test bound is highest, and the published bound at the same number of examples."""
+    """Where a curve ends, where its test bound is highest and whether it turned down, and the published bound there."""
+    from tinyvae.paper_figures import turning_point
+
     seen, test, train = (curves[name] for name in ("samples_seen", "test_bound", "train_bound"))
     best = int(np.argmax(test))
     is_published = min(theirs[0]) <= seen[-1] <= max(theirs[0])
@@ -168,6 +170,7 @@ def end_of(curves, theirs):
         "published_test_bound": round(float(there), 1),
         "highest_test_bound": round(test[best].item(), 2),
         "highest_at": seen[best].item(),
+        "turned_down_at": "" if (turn := turning_point(test)) is None else seen[turn].item(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.ndimage import median_filter
 
 from tinyvae.figures import (
     DPI,
@@ -20,7 +21,8 @@ from tinyvae.figures import (
 # The colours stay apart under colour-blindness; each line has a style of its own too.
 LINES = tuple(zip(OKABE_ITO, ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))))
 PANELS = 3  # in a row
-TURN = 1.0  # nats by which a bound must have fallen since its highest for that to be marked
+TURN = 1.0  # nats by which a bound must have fallen since its highest to have turned down
+SHOWN = (0.05, 0.35)  # the shares of the published points and of our logarithmic axis that may be under the picture
 
 
 def bound_panels(path, panels):
@@ -33,7 +35,7 @@ def bound_panels(path, panels):
         panels: [(title, curves, theirs)]: ``curves`` with the columns samples_seen, train_bound and test_bound (E,);
             ``theirs`` with "train" and "test": (samples_seen, bound) as published, perhaps empty. In nats per example.
     """
-    columns = min(PANELS, len(panels))
+    columns = 2 if len(panels) == 4 else min(PANELS, len(panels))
     rows = -(-len(panels) // columns)
     size = (1.25 * WIDTH / DPI, (0.9 * rows + 0.25) * 300 / DPI)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
@@ -47,14 +49,15 @@ def bound_panels(path, panels):
         axes.plot(*theirs["train"], "x", color=PUBLISHED, ms=3.5, mew=0.8, label="published, training")
         axes.plot(*test, "-", color=TEST, lw=2, label="ours, test")
         axes.plot(*train, "--", color=TRAIN, lw=1.3, label="ours, training")
-        turn = int(np.argmax(curves["test_bound"]))
-        if curves["test_bound"][turn] > curves["test_bound"][-1] + TURN:
+        turn = turning_point(curves["test_bound"])
+        if turn is not None:
             turned = curves["samples_seen"][turn], curves["test_bound"][turn]
             axes.plot(*turned, "v", color=TEST, ms=6, label="ours, test: the highest")
         axes.set_xscale("log")
         published = [bound for points in theirs.values() for bound in points[1]]
-        values = np.concatenate([test[1][len(test[1]) // 10 :], published])
-        lowest, highest = min(lowest, np.quantile(values, 0.02)), max(highest, *values, *train[1][-1:])
+        early = np.quantile(evenly(*test), SHOWN[1])
+        lowest = min(lowest, early, np.quantile(published, SHOWN[0]) if published else early)
+        highest = max(highest, test[1].max(), *published, *train[1][-1:])
     margin = 0.05 * (highest - lowest)
     grid[0, 0].set_ylim(lowest - margin, highest + margin)
     for axes in list(grid.flat)[len(panels) :]:
@@ -62,10 +65,25 @@ def bound_panels(path, panels):
     figure.supxlabel("training examples seen", fontsize=TEXT + 1)
     figure.supylabel("ELBO (nats per example)", fontsize=TEXT + 1)
     entries = {name: line for axes in grid.flat for line, name in zip(*axes.get_legend_handles_labels())}
-    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=5, frameon=False,
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=3, frameon=False,
                   fontsize=TEXT)  # fmt: skip
     save(figure, path)
     return figure
+
+
+def turning_point(bounds):
+    """Where a bound (E,) that wavers from epoch to epoch was highest, if it has fallen since by ``TURN``; else None.
+
+    Judged on running medians, over a twentieth of the epochs.
+    """
+    smooth = median_filter(np.asarray(bounds, float), size=2 * (len(bounds) // 40) + 1)
+    turn = int(np.argmax(smooth))
+    return turn if smooth[turn] > smooth[-1] + TURN else None
+
+
+def evenly(x, bound):
+    """A curve's bounds at 200 places that are even along the logarithmic axis."""
+    return np.interp(np.linspace(np.log(x[0]), np.log(x[-1]), 200), np.log(x), bound)
 
 
 def bounds_by_epoch(path, curves):
