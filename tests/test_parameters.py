@@ -51,11 +51,12 @@ def test_glorot_is_uniform_with_its_bounds_and_every_layer_has_its_own_draw():
     assert np.max(np.abs(np.corrcoef(draws) - np.eye(3))) < 0.08
 
 
-def test_aevb_is_normal_with_the_variance_of_a_hundredth():
+@pytest.mark.parametrize(("scheme", "deviation"), [("aevb", 0.1), ("aevb-narrow", 0.01)])
+def test_aevb_is_normal_with_a_variance_or_a_deviation_of_a_hundredth(scheme, deviation):
     params = Parameters(SHAPES)
-    initialise(params, "aevb", seed=3)
+    initialise(params, scheme, seed=3)
     for W, b in params.layers("net"):
-        assert W.var() == pytest.approx(0.01, rel=0.1) and abs(W.mean()) < 5 * 0.1 / np.sqrt(W.size)
+        assert W.std() == pytest.approx(deviation, rel=0.05) and abs(W.mean()) < 5 * deviation / np.sqrt(W.size)
         np.testing.assert_array_equal(b, 0)
 
 

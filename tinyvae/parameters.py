@@ -76,13 +76,17 @@ def _layers(views):
     return networks
 
 
+# AEVB, section 5, draws from N(0, 0.01). In a paper whose second argument of N is a variance throughout that is a
+# standard deviation of 0.1; many readers and programs take 0.01 itself for it.
+DEVIATIONS = {"aevb": 0.1, "aevb-narrow": 0.01}
+
+
 def initialise(params, scheme, seed):
     """Draw the weights ``*.W``, in place, and set the biases ``*.b`` to zero; every layer has a draw of its own.
 
     Args:
         params: Parameters.
-        scheme: "glorot" (uniform, ± sqrt(6 / (I + J)); Glorot and Bengio 2010) or "aevb" (normal with variance 0.01:
-            the N(0, 0.01) of AEVB, section 5, in a paper where the second argument of N is a variance throughout).
+        scheme: "glorot" (uniform, ± sqrt(6 / (I + J)); Glorot and Bengio 2010), or one of ``DEVIATIONS`` (normal).
         seed: integer.
     """
     for i, (name, array) in enumerate(params.items()):
@@ -91,5 +95,5 @@ def initialise(params, scheme, seed):
             array[:] = 0
         elif name.endswith(".W") and scheme == "glorot":
             array[:] = (2 * noise.uniform(**draw)[0] - 1) * np.sqrt(6 / sum(array.shape))
-        elif name.endswith(".W") and scheme == "aevb":
-            array[:] = 0.1 * noise.normal(**draw)[0]
+        elif name.endswith(".W"):
+            array[:] = DEVIATIONS[scheme] * noise.normal(**draw)[0]

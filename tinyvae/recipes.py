@@ -175,7 +175,7 @@ CHOICES = {
     "kl": ("closed", "sampled"),
     "estimator": ("standard", "stl", "dreg"),
     "binarise": ("none", "static", "dynamic"),
-    "initialisation": ("glorot", "aevb"),
+    "initialisation": ("glorot", "aevb", "aevb-narrow"),
     "optimiser": ("adam", "adagrad", "sgd"),
     "schedule": ("constant", "cosine", "iwae"),
     "dtype": ("float32", "float64"),
