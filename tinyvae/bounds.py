@@ -67,7 +67,7 @@ BOUNDS = {"elbo": elbo, "iwae": iwae}
 
 
 def standard(dlogw):
-    """Both sums as they stand: the derivative of the bound (AEVB, Eq. 8; IWAE, Eq. 14)."""
+    """Both sums as they stand: the derivative of the bound (AEVB, section 2.3; IWAE, Eq. 14)."""
     return None, None
 
 

@@ -55,8 +55,8 @@ def sample(mu, logvar, eps):
 def sample_backward(dz, cache):
     """Derivatives of z = mu + exp(logvar / 2) eps.
 
-        dz / dmu = 1            so    dmu     = sum_s dz
-        dz / dlogvar = sigma eps / 2    so    dlogvar = sum_s dz sigma eps / 2
+        by mu: 1                    so    dmu     = sum_s dz
+        by logvar: sigma eps / 2    so    dlogvar = sum_s dz sigma eps / 2
 
     Args:
         dz: (R, S, D).

@@ -1,7 +1,7 @@
 """Likelihoods p(x | z): what the decoder's outputs say about the data.
 
-A likelihood is a pair of functions from the network's raw outputs, a mean for pictures, and a statement of the data
-that it can describe; ``LIKELIHOODS`` lists them by name.
+A likelihood is a pair of functions on the network's raw outputs, the mean of the data, an output bias to start from,
+and the interval that the data must lie in; ``LIKELIHOODS`` lists them by name.
 
 The decoder has a row of outputs for each sample: row n K + k belongs to example n and sample k.
 """
@@ -17,7 +17,7 @@ from tinyvae import kernels, machine
 
 
 def _content(array, out):
-    """What the array holds, where a kernel may replace it: in ``out``, which may be the array itself, or in a copy."""
+    """The array's numbers where a kernel may overwrite them: in ``out``, which may be the array, else in a copy."""
     if out is None:
         return array.copy()
     if out is not array:
@@ -33,7 +33,7 @@ def _content(array, out):
 def bernoulli(x, logits, out=None):
     """log p(x | z) = sum_d x log p + (1 - x) log(1 - p) with p = sigmoid(l) (AEVB, appendix C.1, Eq. 11).
 
-    Written on the logits l = log p / (1 - p) nothing can overflow and no probability needs clipping:
+    Written on the logits l = log(p / (1 - p)) nothing can overflow and no probability needs clipping:
 
         log p = l - log(1 + e^l)  and  log(1 - p) = -log(1 + e^l)    so    log p(x | z) = sum_d x l - log(1 + e^l)
 

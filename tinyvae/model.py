@@ -5,15 +5,15 @@ L stochastic layers z_1 ... z_L stand above the data x; y is a label, or nothing
     q(z | x, y) = q(z_1 | x, y) q(z_2 | z_1, y) ... q(z_L | z_{L-1}, y)                    encoder, encoder2, ...
     p(x, z | y) = p(z_L | y) p(z_{L-1} | z_L, y) ... p(z_1 | z_2, y) p(x | z_1, y)         decoder, decoder2, ...
 
-Each factor is a network (mlp.py) whose outputs are read as the statistics of a distribution (gaussian.py,
-likelihoods.py); a label enters every network as a one-hot vector beside its input. AEVB's model has L = 1, and
-IWAE's have L = 1 and 2 (IWAE, Eq. 1 and 2).
+p(z_L | y) is the prior (priors.py). Each other factor is a network (mlp.py) whose outputs are read as the statistics of
+a distribution (gaussian.py, likelihoods.py); a label enters every network as a one-hot vector beside its input. AEVB's
+model has L = 1, and IWAE's have L = 1 and 2 (IWAE, Eq. 1 and 2).
 
 **Forward.** For K samples of each example, drawn through the noise eps,
 
-    log w_nk = log p(x_n | z_1) + sum_l log p(z_l | z_{l+1}) - sum_l log q(z_l | z_{l-1})        with z_0 = x, z = z_nk
+    log w_nk = log p(x_n | z_1) + sum_l log p(z_l | z_{l+1}) - sum_l log q(z_l | z_{l-1})        with z_0 = x
 
-and every bound is a function of log w (bounds.py).
+where z is z_nk and the uppermost p(z_L | z_{L+1}) is the prior; every bound is a function of log w (bounds.py).
 
 **Backward.** Given d bound / d log w_nk, a weight for each sample, the chain rule is walked in reverse: through the
 likelihood and the decoders down to the derivative by every z_l, then through z_l = mu_l + sigma_l eps_l into the
@@ -37,8 +37,8 @@ class Model:
     Attributes:
         data_dim: D, dimensions of x.
         latent: (D_1, ..., D_L) dimensions of z_1 ... z_L, the layer next to the data first.
-        hidden: the hidden units of the networks between z_{l-1} and z_l, a tuple a stochastic layer, as seen from the
-            data: the encoder's in this order, the decoder's in reverse.
+        hidden: for each z_l a tuple with the hidden units of its encoder, from z_{l-1} up; the decoder from z_l to
+            z_{l-1} has them in reverse.
         likelihood: name in ``LIKELIHOODS``.
         n_labels: C, the number of labels of a conditional model; 0 for one without.
         prior: name in ``PRIORS``, of z_L.
@@ -197,7 +197,7 @@ class Model:
                 dstats += gaussian.split_backward(*dkl)
             dinput, _ = mlp_backward(dstats, mlp_cache, grads.layers(network("encoder", l)), need_dx=l > 0)
             if l > 0 and direct is not None:
-                # only the network's parameters are its direct way: z_{l-1} is on the path of the samples
+                # in log q(z_l | z_{l-1}) only the parameters act directly: z_{l-1} is a sample and acts along the path
                 dstats = gaussian.layer_backward(dz_l, dlogq.reshape(rows), layer_cache)
                 dinput, _ = mlp_backward(dstats, mlp_cache)
             if l > 0:

@@ -1,0 +1,414 @@
+"""The documents and the code say the same: functions, equations, letters, code blocks, commands, links, imports.
+
+Each check is a function of a document's text that returns its faults; the last tests plant one of each kind.
+"""
+
+import ast
+import importlib
+import inspect
+import io
+import json
+import re
+import shlex
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tests.commands import python
+from tinyvae import console, options
+from tinyvae.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+WITH_MATHEMATICS = [name for name in DOCUMENTS if name != "README.md"]
+DERIVATION = ("mlp", "gaussian", "likelihoods", "priors", "bounds", "model")
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+# -- the parts of a document -------------------------------------------------------------------------------------------
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"(?:^\n)(?:(?: {4}.*)?\n)+", re.MULTILINE)
+SPAN = re.compile(r"`([^`]+)`")
+DISPLAYED = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
+INLINE = re.compile(r"(?<!\$)\$(?!\$)([^$]+)\$(?!\$)")
+
+
+def prose(text):
+    """The text without its blocks of code."""
+    return INDENTED.sub("\n\n", FENCE.sub("", text))
+
+
+def blocks(text):
+    """[(number of its first line, Python code, what it prints or None)]: a ``text`` block right below is the output."""
+    fences = [(match, *match.groups()) for match in FENCE.finditer(text)]
+    result = []
+    for (match, language, code), after in zip(fences, [*fences[1:], None]):
+        if language == "python":
+            follows = after and after[1] == "text" and not text[match.end() : after[0].start()].strip()
+            result.append((text[: match.start()].count("\n") + 2, code, after[2] if follows else None))
+    return result
+
+
+def command_lines(text):
+    """The words of each ``python -m tinyvae.NAME ...``, from blocks of code and from the running text."""
+    code = [body for language, body in FENCE.findall(text) if language != "python"]
+    code += INDENTED.findall(FENCE.sub("", text))
+    lines = "\n".join(code).replace("\\\n", " ").splitlines()
+    spans = [span.replace("\n", " ") for span in SPAN.findall(prose(text))]
+    lines += [span if span.count(" ") > 2 else f"{span} --help" for span in spans]  # the command itself is meant
+    found = (re.search(r"python -m (tinyvae\.\w+[^&|;]*)", line) for line in lines)
+    return [shlex.split(match.group(1), comments=True) for match in found if match]
+
+
+# -- derivations.md ----------------------------------------------------------------------------------------------------
+
+FUNCTION = re.compile(r"\[`(\w+)\.([\w.]+)`\]\(\.\./tinyvae/(\w+)\.py\)")
+BOOKKEEPING = re.compile(r"priors\.\w+\.(shapes|initialise)")  # what each prior has, and no equation
+
+
+def public_functions(name):
+    """The qualified names of a module's public functions, methods and properties that are its own."""
+    module = importlib.import_module(f"tinyvae.{name}")
+
+    def own(owner):
+        for key, value in vars(owner).items():
+            function = getattr(value, "py_func", value.fget if isinstance(value, property) else value)
+            if inspect.isfunction(function) and function.__module__ == module.__name__ and not key.startswith("_"):
+                yield key
+
+    classes = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == module.__name__]
+    return {*own(module), *(f"{c.__name__}.{key}" for c in classes for key in own(c))}
+
+
+def named_functions(text):
+    return {(module, function) for module, function, _ in FUNCTION.findall(text)}
+
+
+def unknown_functions(text):
+    """Functions that are named and do not exist, or are not in the file that the link opens."""
+    return [
+        f"{module}.{function} in {file}.py" for module, function, file in FUNCTION.findall(text)
+        if module != file or module not in DERIVATION or function not in public_functions(module)
+    ]  # fmt: skip
+
+
+def missing_functions(text):
+    """Public functions of the derivation that are not named."""
+    everything = {(module, function) for module in DERIVATION for function in public_functions(module)}
+    return sorted(name for name in everything - named_functions(text) if not BOOKKEEPING.fullmatch(".".join(name)))
+
+
+def unfinished_sections(text):
+    """Subsections whose last paragraph does not name the functions that are their equations."""
+    sections = [section.strip() for section in re.split(r"^#{2,3} ", text, flags=re.MULTILINE)]
+    ends = {section.split("\n")[0]: section.split("\n\n")[-1] for section in sections if re.match(r"\d\.\d", section)}
+    return [title for title, end in ends.items() if not (end.startswith("In code: ") and FUNCTION.search(end))]
+
+
+def misnumbered(text):
+    """Equations that are not numbered 1, 2, 3, ..., and numbers in the text without an equation."""
+    tags = [int(number) for number in re.findall(r"\\tag\{(\d+)", text)]
+    running = INLINE.sub("", DISPLAYED.sub("", SPAN.sub("", prose(text))))
+    cited = [int(number) for number in re.findall(r"\((\d{1,3})\)", running)]
+    return [n for i, n in enumerate(tags, start=1) if n != i] + [n for n in cited if n not in tags]
+
+
+# GitHub's Markdown takes these out of formulas before they are set, or sets something else.
+BREAKS = {
+    r"\\[^A-Za-z\s]": "a backslash before a sign",
+    r"(?<![A-Za-z0-9])_": "an underscore that is not after a letter",
+    r"[<>*|]": "a sign that Markdown or HTML takes for its own",
+    r"\n[-+=#]": "a line that begins as a list or a heading",
+    r"operatorname": "a macro that GitHub refuses",
+}
+
+
+def broken_formulas(text):
+    """Formulas that GitHub would not set as they are meant."""
+    text = SPAN.sub("", prose(text))
+    formulas = DISPLAYED.findall(text) + INLINE.findall(DISPLAYED.sub("", text))
+    faults = [f"{why}: {formula}" for formula in formulas for what, why in BREAKS.items() if re.search(what, formula)]
+    for match in INLINE.finditer(DISPLAYED.sub("", text)):
+        before, after = match.string[match.start() - 1], match.string[match.end() : match.end() + 1]
+        if before not in " \n(" or after not in " \n.,;:?)" or match.group(1) != match.group(1).strip():
+            faults.append(f"a dollar sign that does not begin or end a formula: {match.group()}")
+    return faults
+
+
+# -- symbols.md --------------------------------------------------------------------------------------------------------
+
+# Arguments that are words, not letters; and those of the compiled loops, tuples of what the table has.
+WORDS = {"self", "name", "kind", "layer", "squash", "need_dx", "closed_form_kl", "z_above"}
+COMPILED = {"desk", "jobs", "Ws", "bs", "dWs", "dbs", "dinputs"}
+
+
+def letters(text):
+    """The names in the code column."""
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {name for row in rows[1:] if len(row) > 2 for name in SPAN.findall(row[1])}
+
+
+def unknown_letters(text):
+    """Names in the table that no file of the derivation uses."""
+    source = "\n".join(read(f"tinyvae/{name}.py") for name in DERIVATION)
+    return [name for name in letters(text) if not re.search(rf"\b{re.escape(name)}\b", source)]
+
+
+def missing_letters(text):
+    """Arguments of the derivation's functions that the table has not, nor what they are the derivative of."""
+    arguments = set()
+    for module in DERIVATION:
+        for name in public_functions(module):
+            function = importlib.import_module(f"tinyvae.{module}")
+            for part in name.split("."):
+                function = getattr(function, part)
+            if not isinstance(function, property):
+                arguments |= set(inspect.signature(getattr(function, "py_func", function)).parameters)
+    known = letters(text) | WORDS | COMPILED | {"kl", "log_likelihood"}
+    return sorted(name for name in arguments if not {name, name.removeprefix("d")} & known)
+
+
+# -- architecture.md ---------------------------------------------------------------------------------------------------
+
+
+def imports(path):
+    """The modules of tinyvae that a file imports anywhere."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tinyvae":
+            yield from [node.module.split(".")[1]] if "." in node.module else [alias.name for alias in node.names]
+
+
+def wrong_rooms(text):
+    """Files that are in no room or in none that exists, and imports that point up."""
+    rows = re.findall(r"^\| ([a-z ]+) \| ((?:`\w+(?:\.py|/)` ?)+) \|", text, flags=re.MULTILINE)
+    rooms = [[re.sub(r"\.py|/", "", file) for file in SPAN.findall(files)] for _, files in rows]
+    room_of = {name: number for number, names in enumerate(rooms) for name in names}
+    modules = [
+        *(ROOT / "tinyvae").glob("[!_]*.py"),
+        *(path.parent for path in (ROOT / "tinyvae").glob("*/__init__.py")),
+    ]
+    paths = {path.stem: path for path in modules}
+    faults = [f"{name} is in no room, or does not exist" for name in paths.keys() ^ room_of.keys()]
+    faults += [f"{name} is in two rooms" for name in room_of if sum(name in names for names in rooms) > 1]
+    for name in room_of.keys() & paths.keys():
+        files = [paths[name]] if paths[name].is_file() else paths[name].rglob("*.py")
+        for other in {other for file in files for other in imports(file)} & room_of.keys() - {name}:
+            inner = rooms[room_of[name]]
+            backwards = set(DERIVATION) >= {name, other} and inner.index(other) < inner.index(name)
+            if room_of[other] < room_of[name] or backwards:
+                faults.append(f"{name} imports {other}")
+    return faults
+
+
+def false_arrows(text):
+    """Arrows of the diagram that are no imports."""
+    arrows = re.findall(r"^ +(\w+) --> (\w+)$", text, flags=re.MULTILINE)
+    return [f"{name} --> {other}" for name, other in arrows if other not in imports(ROOT / f"tinyvae/{name}.py")]
+
+
+# -- code, commands and links ------------------------------------------------------------------------------------------
+
+# What a reader of the README's few lines has at hand.
+PRELUDES = {
+    "README.md": """
+import numpy as np
+from tinyvae import bounds
+from tinyvae.model import Model
+from tinyvae.parameters import Parameters
+
+model = Model(data_dim=6, latent=(2,), hidden=((3,),))
+params = Parameters(model.shapes())
+x, noise = np.full((4, 6), 0.5, np.float32), [np.zeros(shape, np.float32) for shape in model.noise_shapes(4, 3)]
+"""
+}
+# Runs the blocks of a document one after the other in one namespace, and compares what each prints with the document.
+RUNNER = """
+import contextlib, io, json, sys
+
+name, prelude, blocks = json.loads(sys.argv[1])
+namespace = {"__name__": "__main__"}
+exec(prelude, namespace)
+for line, code, expected in blocks:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("\\n" * (line - 1) + code, name, "exec"), namespace)
+    if expected is not None and printed.getvalue() != expected:
+        sys.exit(f"{name}, line {line}: prints\\n{printed.getvalue()}and not\\n{expected}")
+"""
+
+
+def run_blocks(name, text, folder):
+    """Run a document's Python blocks in a folder that has results/ in it, as the repository has; what went wrong."""
+    (folder / "results").symlink_to(ROOT / "results")
+    arguments = json.dumps([name, PRELUDES.get(name, ""), blocks(text)])
+    result = python("-c", RUNNER, arguments, cwd=folder, env={"PYTHONPATH": str(ROOT)})
+    return result.stderr if result.returncode else ""
+
+
+class Parsed(Exception):
+    """Raised in the place of all that a command does once its arguments are understood."""
+
+
+PLACEHOLDERS = {"NAME": "aevb-mnist"}  # of the documents; others may stand where any word may
+BEGINNINGS = {"train": "digits", "evaluate": "runs/digits", "reproduce": "aevb-mnist", "bench": "vae", "gradcheck": ""}
+
+
+def refusal(words, in_full=True):
+    """What a command has against its arguments, or ""; its parser alone where they are not given ``in_full``."""
+    module = importlib.import_module(words[0])
+    arguments = [PLACEHOLDERS.get(word, word) for word in words[1:]]
+
+    def parse_and_stop(parser, argv=None):
+        raise Parsed(super(console.Parser, parser).parse_args(argv))
+
+    err = io.StringIO()
+    with redirect_stderr(err), redirect_stdout(io.StringIO()):
+        try:
+            if hasattr(module, "parse"):
+                module.parse(arguments)
+            else:
+                with mock.patch.object(console.Parser, "parse_args", parse_and_stop):
+                    module.main(arguments)
+        except Parsed as parsed:
+            if in_full and words[0] == "tinyvae.train" and not parsed.args[0].resume:
+                try:
+                    options.resolve(parsed.args[0])
+                except UserError as error:
+                    return str(error)
+        except SystemExit as end:
+            return err.getvalue() if end.code else ""
+    return ""
+
+
+def refused_commands(text):
+    """Commands that their own parsers refuse, and options in the running text that no command takes."""
+    faults = [f"{shlex.join(words)}: {why}" for words in command_lines(text) if (why := refusal(words))]
+    for span in map(str.split, SPAN.findall(prose(text))):
+        if span[0].startswith("--"):
+            calls = [[f"tinyvae.{command}", *words.split(), *span] for command, words in BEGINNINGS.items()]
+            why = [refusal(call, in_full=False) for call in calls]
+            if len(span) == 1:  # its value may be left out
+                why = ["" if "expected" in reason else reason for reason in why]
+            if all(why):
+                faults.append(f"{shlex.join(span)}: {why[0]}")
+    return faults
+
+
+def dead_links(name, text):
+    """Relative links that open nothing."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text))
+    files = [target.split("#")[0] for target in targets if not re.match(r"\w+:|#", target)]
+    return [file for file in files if not ((ROOT / name).parent / file).exists()]
+
+
+# -- the checks --------------------------------------------------------------------------------------------------------
+
+CHECKS = {
+    "docs/derivations.md": (unknown_functions, missing_functions, unfinished_sections, misnumbered),
+    "docs/symbols.md": (unknown_letters, missing_letters),
+    "docs/architecture.md": (wrong_rooms, false_arrows),
+}
+
+
+@pytest.mark.parametrize(("name", "check"), [(name, check) for name in CHECKS for check in CHECKS[name]])
+def test_the_document_agrees_with_the_source(name, check):
+    assert check(read(name)) == []
+
+
+@pytest.mark.parametrize("name", WITH_MATHEMATICS)
+def test_formulas_are_such_as_github_sets(name):
+    assert broken_formulas(read(name)) == []
+
+
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if blocks(read(name))])
+def test_python_blocks_run_and_print_what_is_written(name, tmp_path):
+    assert run_blocks(name, read(name), tmp_path) == ""
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_commands_and_options_exist(name):
+    assert refused_commands(read(name)) == []
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_open_something(name):
+    assert dead_links(name, read(name)) == []
+
+
+def test_there_is_something_to_check():
+    assert len(named_functions(read("docs/derivations.md"))) > 60
+    assert len(command_lines(read("README.md"))) > 8
+    assert len(letters(read("docs/symbols.md"))) > 40
+    assert read("docs/architecture.md").count(" --> ") > 15
+    assert sum(expected is not None for _, _, expected in blocks(read("docs/faq.md"))) > 6
+
+
+# A check, its document, what stands there, and what would be wrong in its place.
+PLANTED = [
+    (unknown_functions, "derivations", "[`gaussian.kl`](", "[`gaussian.kl_divergence`]("),
+    (unknown_functions, "derivations", "[`gaussian.kl`](../tinyvae/gaussian.py)", "[`gaussian.kl`](../tinyvae/mlp.py)"),
+    (missing_functions, "derivations", "[`bounds.dreg`]", "`dreg` "),
+    (unfinished_sections, "derivations", "In code: [`bounds.elbo`](../tinyvae/bounds.py).", ""),
+    (misnumbered, "derivations", "\\tag{12}", "\\tag{13}"),
+    (misnumbered, "derivations", "by (47)", "by (470)"),
+    (broken_formulas, "derivations", "\\bar b_j", "\\bar{b}_j"),
+    (broken_formulas, "derivations", "$l \\le 0$", "$l < 0$"),
+    (broken_formulas, "derivations", "$l \\le 0$", "$l \\le\\, 0$"),
+    (broken_formulas, "derivations", "$\\bar b$", "x$\\bar b$"),
+    (unknown_letters, "symbols", "`logvar` |", "`log_var` |"),
+    (missing_letters, "symbols", "`logvar` |", "`stats` |"),
+    (wrong_rooms, "architecture", "`model.py` `bounds.py`", "`bounds.py`"),
+    (wrong_rooms, "architecture", "`model.py` `bounds.py`", "`model.py` `vae.py` `bounds.py`"),
+    (wrong_rooms, "architecture", "`train.py` `options.py`", "`train.py` `training.py` `options.py`"),
+    (false_arrows, "architecture", "training --> model", "model --> training"),
+    (refused_commands, "faq", "--quiet --out runs/blobs\n", "--quiet --folder runs/blobs\n"),
+]  # fmt: skip
+REFUSED = [
+    "    python -m tinyvae.train digits --job 2",
+    "```bash\npip install . && python -m tinyvae.reproduce figure-2\n```",
+]
+REFUSED += [
+    "`--objective iwea --samples 5`",
+    "`--replace`",
+    "`python -m tinyvae.train mnist --estimator stl --kl closed`",
+]
+
+
+@pytest.mark.parametrize(("check", "name", "right", "wrong"), PLANTED)
+def test_a_planted_error_is_found(check, name, right, wrong):
+    text = read(f"docs/{name}.md")
+    assert right in text
+    assert check(text) == []
+    assert check(text.replace(right, wrong, 1)) != []
+
+
+def test_an_import_that_points_up_is_found():
+    text = read("docs/architecture.md")
+    rows = {row.split(" | ")[0]: row for row in text.splitlines() if row.startswith("| ")}
+    upper, lower = rows["| workshop"], rows["| derivation"]
+    faults = wrong_rooms(text.replace(upper, "").replace(lower, f"{lower}\n{upper}"))
+    assert "training imports model" in faults and not any("model imports" in fault for fault in faults)
+    faults = wrong_rooms(text.replace("`model.py` `bounds.py` `priors.py`", "`priors.py` `model.py` `bounds.py`"))
+    assert faults == ["model imports priors"]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_a_command_that_would_be_refused_is_found(text):
+    assert len(refused_commands(f"So:\n\n{text}\n\nand so on")) == 1
+
+
+def test_a_link_that_opens_nothing_is_found():
+    assert dead_links("docs/some.md", "[a](faq.md) [b](../README.md#speed) [c](https://d.e) [f](g.md)") == ["g.md"]
+
+
+@pytest.mark.parametrize(
+    "text", ["```python\nimport tinyvae.nothing\n```", "```python\nprint(1)\n```\n\n```text\n2\n```"]
+)
+def test_a_block_that_fails_or_prints_something_else_is_found(text, tmp_path):
+    assert "line 2" in run_blocks("some.md", text, tmp_path)
