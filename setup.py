@@ -9,7 +9,7 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").read_text()).group(1)
 
 NOTEBOOKS = ["nbclient>=0.8", "nbformat>=5.9", "ipykernel>=6.25"]
-TEST = ["pytest>=7.4", "hypothesis>=6.90", "ruff>=0.6", *NOTEBOOKS]
+TEST = ["pytest>=7.4", "hypothesis>=6.90", "ruff>=0.6", "setuptools>=70.1", *NOTEBOOKS]
 CLUSTER = ["distributed>=2023.1"]
 TUTORIALS = ["jupyterlab>=4", *NOTEBOOKS]
 
@@ -20,7 +20,7 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    package_data={"tinyvae.published": ["*.csv"]},
+    package_data={"tinyvae": ["py.typed"], "tinyvae.published": ["*.csv"]},
     packages=find_packages(include=["tinyvae", "tinyvae.*"]),
     python_requires=">=3.10",
     install_requires=[
@@ -38,7 +38,8 @@ setup(
     classifiers=[
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",
-        "Programming Language :: Python :: 3",
+        "License :: OSI Approved :: MIT License",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
 )

@@ -48,7 +48,7 @@ def parse(argv):
     arguments = parser.parse_args(argv)
     for name in arguments.workloads:
         if name not in NAMES:
-            parser.error(f"there is no workload {name}; there are {', '.join(NAMES)}")
+            parser.error(f"argument NAME: invalid choice: '{name}' (choose from {', '.join(NAMES)})")
     return arguments
 
 

@@ -26,8 +26,10 @@ class Parser(argparse.ArgumentParser):
         """One line that says what was wrong and what was perhaps meant; exit status 2."""
         words = re.split(r"[\s',:]+", message)
         options = [option for action in self._actions for option in action.option_strings]
-        mistyped = [word for word in words if word.startswith("--") and word not in options]
-        nearest = difflib.get_close_matches(mistyped[0], options, 1) if mistyped else []
+        mistyped, valid = [word for word in words if word.startswith("--") and word not in options], options
+        if choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            mistyped, valid = [choice[1]], re.split(r"[', ]+", choice[2])
+        nearest = difflib.get_close_matches(mistyped[0], valid, 1) if mistyped else []
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         print(f"{self.prog}: {message}{hint} (--help lists the options)", file=sys.stderr)
         sys.exit(MISUSE)

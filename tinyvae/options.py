@@ -75,6 +75,7 @@ def build_parser(description, examples):
     )
     files.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
     files.add_argument("--quiet", action="store_true", help="print errors only")
+    files.add_argument("--json", action="store_true", help="print summary.json instead of words at the end")
     files.add_argument("--threads", type=console.positive, metavar="T", help="[the cores this process may use]")
     return parser
 

@@ -11,6 +11,7 @@ examples:
 
 import dataclasses
 import itertools
+import json
 import math
 import sys
 from pathlib import Path
@@ -32,8 +33,11 @@ def main(argv=None):
     except DivergenceError as error:
         kept = f"\n{run.path} keeps the last checkpoint before it." if run.has_checkpoint() else ""
         raise DivergenceError(f"{error}{kept}") from None
-    if not arguments.quiet:
-        print(report(run.read_json("summary.json"), run.path, names))
+    summary = run.read_json("summary.json")
+    if arguments.json:
+        print(json.dumps({**summary, "run": str(run.path)}, indent=2))
+    elif not arguments.quiet:
+        print(report(summary, run.path, names))
     return 0
 
 
