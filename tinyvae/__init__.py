@@ -1,3 +1,12 @@
 """tinyvae: variational autoencoders with every derivative written out by hand, in NumPy and Numba."""
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """``VAE``, imported when it is first asked for: scikit-learn takes a second, and the commands do without it."""
+    if name == "VAE":
+        from tinyvae.estimator import VAE
+
+        return VAE
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -104,7 +104,7 @@ def log_posterior_backward(dlogq, cache, ddirect=None, out=None):
 
     The sum is 0 by mu and -1/2 by logvar, as the formula of ``log_posterior`` says at a glance: the noise cancels.
 
-    Some estimators leave the direct way out, since its expectation is zero (bounds.py). With a weight for each way,
+    Some estimators leave the direct way out (``bounds.stl``, ``bounds.dreg``). With a weight for each way,
 
         dmu = sum_s (ddirect - dlogq) eps / sigma       dlogvar = sum_s (ddirect - dlogq) eps² / 2 - ddirect / 2
 
@@ -175,9 +175,9 @@ def log_density(z, mu, logvar):
 
 
 def log_density_backward(dlogp, cache):
-    """With the precision p = exp(-logvar) and the residual r = z - mu:
+    """With the residual r = z - mu and the precision rho = exp(-logvar):
 
-        by z: -r p        by mu: r p        by logvar: (r² p - 1) / 2
+        by z: -r rho        by mu: r rho        by logvar: (r² rho - 1) / 2
 
     Args:
         dlogp: (R, S).

@@ -57,7 +57,7 @@ def bernoulli(x, logits, out=None):
 
 
 def bernoulli_backward(dlogp, cache, out=None):
-    """d log p(x | z) / dl = x - sigmoid(l), the residual.
+    """d log p(x | z) / dl = x - sigmoid(l), the residual, times the derivative by the density of its row.
 
     Args:
         dlogp: (N, K).
@@ -99,9 +99,9 @@ def gaussian(x, outputs, out=None, squash=True):
     The outputs are (a, t) side by side. The mean is m = sigmoid(a), as AEVB has it for the Frey faces (section 5), or
     m = a for data of any range; the log variance is s = max(t, LOGVAR_FLOOR).
 
-    With the residual r = x - m and the precision p = exp(-s), and dm / da = m (1 - m) or 1,
+    With the residual r = x - m, the precision rho = exp(-s), and the slope dm / da = m (1 - m) or 1,
 
-        by a: r p dm/da        by t: (r² p - 1) / 2 above the floor, 0 below it
+        by a: (dm / da) r rho        by t: (r² rho - 1) / 2 above the floor, 0 below it
 
     Both are computed here, with the exponentials that the density needs, and kept.
 

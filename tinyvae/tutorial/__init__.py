@@ -5,6 +5,44 @@ a notebook stand in the file of its name.
 """
 
 from tinyvae.tutorial.answers import Wrong, check_number
+from tinyvae.tutorial.backprop import (
+    BROKEN_BACKWARD,
+    check_affine_backward,
+    check_best_step,
+    check_hard_inputs,
+    check_network,
+    check_numerical_gradient,
+    check_oracle,
+    check_relative_errors,
+    check_tanh_backward,
+)
+from tinyvae.tutorial.bug_museum import (
+    check_blind_spot,
+    check_cost_of_product,
+    check_excess,
+    check_fused_layer,
+    check_mended_encoder,
+    check_moments_test,
+    check_permutation_test,
+)
+from tinyvae.tutorial.deeper_and_conditional import (
+    check_bayes,
+    check_log_density_backward,
+    check_price_without_the_top,
+    check_second_layer_backward,
+    check_table_gradient,
+    check_two_layer_log_weights,
+    check_with_labels,
+)
+from tinyvae.tutorial.importance_weighting import (
+    check_active_units,
+    check_dreg,
+    check_effective_sample_size,
+    check_group_bounds,
+    check_iwae,
+    check_resample,
+    check_streaming,
+)
 from tinyvae.tutorial.latent_variables import (
     check_kl,
     check_log_marginal,
@@ -14,3 +52,21 @@ from tinyvae.tutorial.latent_variables import (
     check_price_of_independence,
 )
 from tinyvae.tutorial.lessons import load, style, trained
+from tinyvae.tutorial.reparameterisation import (
+    check_expected_cosine,
+    check_layer_backward,
+    check_leave_one_out,
+    check_log_q_derivatives,
+    check_log_weight_gradient,
+    check_path_gradient,
+    check_score_gradient,
+    check_variances,
+)
+from tinyvae.tutorial.vae import (
+    check_bernoulli,
+    check_generate,
+    check_kl_and_gradient,
+    check_vae_backward,
+    check_vae_forward,
+    check_water_level,
+)

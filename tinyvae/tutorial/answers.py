@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 RTOL, ATOL = 1e-6, 1e-9
+NEARLY = 1e-4  # a relative error that looks like one of rounding
 FACTORS = {
     2.0: "twice", 0.5: "half", 4.0: "four times", 0.25: "a quarter of", math.pi: "pi times", math.log(2): "log 2 times",
     1 / math.log(2): "1 / log 2 times",
@@ -44,7 +45,7 @@ def compare(what, answer, reference, cases, mistakes=(), outputs=None, rtol=RTOL
 
     Raises: Wrong with the diagnosis. What the student's function raises by itself comes through.
     """
-    expected = {name: as_outputs(reference(*arguments), outputs) for name, arguments in cases.items()}
+    expected = {name: as_outputs(run(what, reference, arguments), outputs) for name, arguments in cases.items()}
     found = {name: as_outputs(run(what, answer, arguments), outputs, what) for name, arguments in cases.items()}
     for i, output in enumerate(outputs or (None,)):
         ours, theirs = ({name: values[i] for name, values in each.items()} for each in (expected, found))
@@ -64,6 +65,10 @@ def compare(what, answer, reference, cases, mistakes=(), outputs=None, rtol=RTOL
 
 def check_number(what, number, expected, mistakes=(), rtol=RTOL):
     """``compare`` for one number or array instead of a function; mistakes are [(number, diagnosis)]."""
+    if number is None:
+        raise Wrong(
+            f"{sentence(what)}: it is None, and a number is expected. Does the function that made it return one?"
+        )
     wrong = [(lambda value=value: value, diagnosis) for value, diagnosis in mistakes]
     compare(what, lambda: number, lambda: expected, {"this number": ()}, wrong, rtol=rtol)
 
@@ -76,13 +81,22 @@ def run(what, answer, arguments):
     with np.errstate(all="ignore"):  # what overflows is judged below, by its value
         value = answer(*given)
     for i, (before, after) in enumerate(zip(arguments, given)):
-        if isinstance(before, np.ndarray) and not np.array_equal(before, after):
+        if has_changed(before, after):
             raise Wrong(f"{sentence(what)}: the function changes its argument number {i + 1}. Work on a copy of it.")
     return value
 
 
+def has_changed(before, after):
+    """Whether an array, or one in a list or a tuple, is no longer what it was; NaN is NaN."""
+    if isinstance(before, (list, tuple)):
+        return len(before) != len(after) or any(map(has_changed, before, after))
+    if not isinstance(before, np.ndarray):
+        return False
+    return not np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
+
+
 def as_outputs(value, outputs, what=None):
-    """A function's outputs as a tuple of arrays; a Wrong about ``what`` if they are none or not so many."""
+    """A function's outputs as a tuple of arrays; a Wrong about ``what`` if they are none, too few or too many."""
     values = value if outputs and isinstance(value, (tuple, list)) else (value,)
     n = len(outputs or (None,))
     if len(values) != n:
@@ -92,16 +106,21 @@ def as_outputs(value, outputs, what=None):
     try:
         return tuple(np.asarray(part, float) for part in values)
     except (TypeError, ValueError):
-        raise Wrong(f"{sentence(what)}: numbers are expected, not {type(values[0]).__name__}.") from None
+        found = f"a tuple of {len(value)}" if isinstance(value, tuple) and not outputs else type(values[0]).__name__
+        raise Wrong(f"{sentence(what)}: numbers are expected, not {found}.") from None
 
 
 def same(found, expected, rtol):
-    """Whether two outputs are one: the same shape, and differences within the tolerance of the largest number."""
+    """Whether two outputs are one: the same shape, and differences within the tolerance of the largest number.
+
+    NaN is NaN: a mistake that gives it is to be recognised.
+    """
     if found.shape != expected.shape:
         return False
     with np.errstate(invalid="ignore"):
         scale = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
-        return bool(np.all((found == expected) | (np.abs(found - expected) <= ATOL + rtol * scale)))
+        near = np.abs(found - expected) <= ATOL + rtol * scale
+        return bool(np.all(near | (found == expected) | (np.isnan(found) & np.isnan(expected))))
 
 
 def slip(found, expected, rtol):
@@ -115,7 +134,8 @@ def slip(found, expected, rtol):
     if same(-theirs, ours, rtol):
         return "exactly the negative of ours: a sign?"
     factor = theirs @ ours / (ours @ ours) if ours.any() else math.nan
-    if ours.size > 1 and math.isfinite(factor) and abs(factor) > 1e-3 and same(theirs, factor * ours, rtol):
+    is_factor = math.isfinite(factor) and abs(factor) > 1e-3 and abs(factor - 1) > 1e-4
+    if ours.size > 1 and is_factor and same(theirs, factor * ours, rtol):
         known = [name for value, name in FACTORS.items() if math.isclose(factor, value, rel_tol=1e-4)]
         return f"exactly {known[0] if known else f'{factor:.4g} times'} ours: a factor?"
     difference = theirs - ours
@@ -124,6 +144,9 @@ def slip(found, expected, rtol):
         known = [name for value, name in CONSTANTS.items() if math.isclose(abs(offset), value, rel_tol=1e-4)]
         size = f"{abs(offset):.4g}" + (f" = {known[0]}" if known else "")
         return f"{size} {'more' if offset > 0 else 'less'} than ours everywhere: a constant?"
+    if same(theirs, ours, NEARLY):
+        error = np.max(np.abs(difference)) / np.max(np.abs(ours))
+        return f"nearly ours, with a relative error of {error:.0e}: float32, or an approximation?"
     place = int(np.argmax(np.abs(difference)))
     return f"the largest difference is where yours is {theirs[place]:.6g} and ours {ours[place]:.6g}."
 
@@ -133,6 +156,8 @@ def shape_slip(theirs, ours):
     text = f"its shape is {theirs.shape}, and {ours.shape} is expected."
     if theirs.shape == ours.T.shape:
         return f"{text} Is it transposed?"
+    if theirs.ndim != ours.ndim and theirs.size == ours.size:
+        return f"{text} Is an axis of length 1 too {'many' if theirs.ndim > ours.ndim else 'few'} (keepdims)?"
     if theirs.ndim > ours.ndim:
         return f"{text} Is a sum or a mean over an axis missing?"
     if theirs.ndim < ours.ndim:
