@@ -122,8 +122,8 @@ class Model:
         """The gradient of sum_nk dlogw_nk log w_nk, by all parameters.
 
         The decoders' parameters enter log w once and always have the weights ``dlogw``. The encoders' enter by the
-        path of the samples and directly, in log q; estimators that treat the two apart give factors to each. (In ``posterior_backward`` and
-        gaussian.py the direct factor and ``dlogw`` have been multiplied: ``ddirect`` is a weight.)
+        path of the samples and directly, in log q; estimators that treat the two apart give factors to each. (The
+        ``ddirect`` of ``posterior_backward`` and gaussian.py is a weight: such a factor times the derivative by log q.)
 
         Args:
             params: as given to ``log_weights``.

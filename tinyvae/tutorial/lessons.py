@@ -1,5 +1,7 @@
 """Data and training for the notebooks, within their time and without a network."""
 
+import warnings
+
 from tinyvae import datasets, downloads
 from tinyvae.training import Training
 
@@ -13,7 +15,10 @@ def load(source="mnist", limit=10_000):
 
     Returns: datasets.Dataset.
     """
-    is_here = downloads.is_at_hand(source)
+    with warnings.catch_warnings():
+        # pooch, when first imported, looks for a progress bar of widgets, which not every Jupyter has
+        warnings.filterwarnings("ignore", "IProgress not found")
+        is_here = downloads.is_at_hand(source)
     dataset = datasets.load(source if is_here else "digits", limit=limit)
     height, width = dataset.image_shape
     absence = "" if is_here else f"{source} is not on this machine, so: "
