@@ -32,6 +32,7 @@ setup(
         "tqdm>=4.65",
         "threadpoolctl>=3.2",
         "pooch>=1.7",
+        "platformdirs>=2.5",
         "joblib>=1.3",
     ],
     extras_require={"test": [*TEST, *CLUSTER], "cluster": CLUSTER, "tutorials": TUTORIALS, "bench": ["jax", "torch"]},

@@ -112,9 +112,9 @@ MIRRORS = {
 
 def cache_folder():
     """The user's data folder for downloads, as the operating system has it (~/.cache/tinyvae on Linux)."""
-    import pooch
+    import platformdirs  # as pooch does; but in a notebook pooch warns of a progress bar that is not to be had
 
-    return Path(pooch.os_cache("tinyvae"))
+    return Path(platformdirs.user_cache_dir("tinyvae"))
 
 
 def obtain(name, data_dir=None):
