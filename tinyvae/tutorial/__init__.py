@@ -52,6 +52,14 @@ from tinyvae.tutorial.latent_variables import (
     check_price_of_independence,
 )
 from tinyvae.tutorial.lessons import load, style, trained
+from tinyvae.tutorial.looking_inside import (
+    check_aggregate_moments,
+    check_best_logvar,
+    check_interpolate,
+    check_knn_accuracy,
+    check_quantile_grid,
+    check_surgery,
+)
 from tinyvae.tutorial.reparameterisation import (
     check_expected_cosine,
     check_layer_backward,

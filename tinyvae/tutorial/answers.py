@@ -8,6 +8,8 @@ the first number that differs.
 
 import copy
 import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +28,20 @@ CONSTANTS = {
 class Wrong(AssertionError):
     """An answer that is not right yet; its text is the diagnosis."""
 
-    def _render_traceback_(self):
+    def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the diagnosis alone, since the way through the checks tells a student nothing."""
         return [f"Not yet. {self}"]
 
 
-def compare(what, answer, reference, cases, mistakes=(), outputs=None, rtol=RTOL):
+def compare(
+    what: str,
+    answer: Callable,
+    reference: Callable,
+    cases: Mapping[str, tuple],
+    mistakes: Sequence[tuple[Callable, str]] = (),
+    outputs: Sequence[str] | None = None,
+    rtol: float = RTOL,
+) -> None:
     """Accept an answer, or say what is wrong with it.
 
     Args:
@@ -63,7 +73,9 @@ def compare(what, answer, reference, cases, mistakes=(), outputs=None, rtol=RTOL
     print(f"Right: {what}.")
 
 
-def check_number(what, number, expected, mistakes=(), rtol=RTOL):
+def check_number(
+    what: str, number: Any, expected: Any, mistakes: Sequence[tuple[Any, str]] = (), rtol: float = RTOL
+) -> None:
     """``compare`` for one number or array instead of a function; mistakes are [(number, diagnosis)]."""
     if number is None:
         raise Wrong(
@@ -73,7 +85,7 @@ def check_number(what, number, expected, mistakes=(), rtol=RTOL):
     compare(what, lambda: number, lambda: expected, {"this number": ()}, wrong, rtol=rtol)
 
 
-def run(what, answer, arguments):
+def run(what: str, answer: Callable, arguments: tuple) -> Any:
     """The answer's value, on copies of the arguments that it must leave as they are."""
     if not callable(answer):
         raise Wrong(f"{sentence(what)}: a function is expected, not {type(answer).__name__}. Leave its () away?")
@@ -86,7 +98,7 @@ def run(what, answer, arguments):
     return value
 
 
-def has_changed(before, after):
+def has_changed(before: Any, after: Any) -> bool:
     """Whether an array, or one in a list or a tuple, is no longer what it was; NaN is NaN."""
     if isinstance(before, (list, tuple)):
         return len(before) != len(after) or any(map(has_changed, before, after))
@@ -95,12 +107,12 @@ def has_changed(before, after):
     return not np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
 
 
-def as_outputs(value, outputs, what=None):
+def as_outputs(value: Any, outputs: Sequence[str] | None, what: str = "") -> tuple[np.ndarray, ...]:
     """A function's outputs as a tuple of arrays; a Wrong about ``what`` if they are none, too few or too many."""
     values = value if outputs and isinstance(value, (tuple, list)) else (value,)
     n = len(outputs or (None,))
     if len(values) != n:
-        raise Wrong(f"{sentence(what)}: {n} outputs are expected ({', '.join(outputs)}), not {len(values)}.")
+        raise Wrong(f"{sentence(what)}: {n} outputs are expected ({', '.join(outputs or ())}), not {len(values)}.")
     if any(part is None for part in values):
         raise Wrong(f"{sentence(what)}: the function returns None. Is there a return at its end?")
     try:
@@ -110,7 +122,7 @@ def as_outputs(value, outputs, what=None):
         raise Wrong(f"{sentence(what)}: numbers are expected, not {found}.") from None
 
 
-def same(found, expected, rtol):
+def same(found: np.ndarray, expected: np.ndarray, rtol: float) -> bool:
     """Whether two outputs are one: the same shape, and differences within the tolerance of the largest number.
 
     NaN is NaN: a mistake that gives it is to be recognised.
@@ -123,11 +135,12 @@ def same(found, expected, rtol):
         return bool(np.all(near | (found == expected) | (np.isnan(found) & np.isnan(expected))))
 
 
-def slip(found, expected, rtol):
+def slip(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: float) -> str:
     """What is wrong, as far as numbers alone can say, over several cases: a shape, a sign, a factor, a constant."""
-    for theirs, ours in zip(found, expected):
-        if theirs.shape != ours.shape:
-            return shape_slip(theirs, ours)
+    shapes = [(theirs, ours) for theirs, ours in zip(found, expected) if theirs.shape != ours.shape]
+    if shapes:  # the largest says most: with one sample a mean over the samples looks like an axis left away
+        return shape_slip(*max(shapes, key=lambda pair: pair[1].size))
+    for theirs in found:
         if not np.isfinite(theirs).all():
             return f"{np.sum(~np.isfinite(theirs))} of {theirs.size} numbers are infinite or not a number."
     theirs, ours = (np.concatenate([np.ravel(part) for part in parts]) for parts in (found, expected))
@@ -151,7 +164,7 @@ def slip(found, expected, rtol):
     return f"the largest difference is where yours is {theirs[place]:.6g} and ours {ours[place]:.6g}."
 
 
-def shape_slip(theirs, ours):
+def shape_slip(theirs: np.ndarray, ours: np.ndarray) -> str:
     """What is wrong with a shape."""
     text = f"its shape is {theirs.shape}, and {ours.shape} is expected."
     if theirs.shape == ours.T.shape:
@@ -165,6 +178,6 @@ def shape_slip(theirs, ours):
     return text
 
 
-def sentence(text):
+def sentence(text: str) -> str:
     """A text with a capital at its beginning."""
     return text[:1].upper() + text[1:]

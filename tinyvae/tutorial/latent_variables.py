@@ -83,11 +83,14 @@ def check_log_mean_exp(answer):
 def check_log_weights(answer):
     """Exercise 1.3: log w of the linear-Gaussian model, (x, mu, logvar, eps, W, m, s2) -> (N, K)."""
 
-    def log_weights(x, mu, logvar, eps, W, m, s2, sigma=lambda logvar: np.exp(logvar / 2), signs=(1, 1, -1), z_q=None):
+    def std(logvar):
+        return np.exp(logvar / 2)
+
+    def log_weights(x, mu, logvar, eps, W, m, s2, sigma=std, sigma_q=None, signs=(1, 1, -1), z_q=None):
         z = mu[:, None] + sigma(logvar)[:, None] * eps
         log_likelihood = stats.norm.logpdf(x[:, None], z @ W + m, np.sqrt(s2)).sum(axis=2)
         log_prior = stats.norm.logpdf(z).sum(axis=2)
-        log_q = stats.norm.logpdf(eps if z_q else z, mu[:, None], sigma(logvar)[:, None]).sum(axis=2)
+        log_q = stats.norm.logpdf(eps if z_q else z, mu[:, None], (sigma_q or sigma)(logvar)[:, None]).sum(axis=2)
         return signs[0] * log_likelihood + signs[1] * log_prior + signs[2] * log_q
 
     def but(**changes):
@@ -95,6 +98,7 @@ def check_log_weights(answer):
 
     mistakes = [
         (but(sigma=np.exp), "the samples and their density use exp(logvar), the variance, where sigma belongs."),
+        (but(sigma_q=np.exp), "log q takes exp(logvar), the variance, for its standard deviation."),
         (but(sigma=lambda logvar: logvar), "logvar is used as if it were sigma: sigma = exp(logvar / 2)."),
         (but(signs=(1, 1, 1)), "log q is added. It is in the denominator of the weight."),
         (but(signs=(1, 1, 0)), "log q is missing: this is log p(x, z)."),
@@ -105,6 +109,10 @@ def check_log_weights(answer):
         (
             lambda x, mu, logvar, eps, W, m, s2: log_weights(x, mu, logvar, eps, W, m, s2**2),
             "s2 is used as a standard deviation in p(x | z): it is the variance.",
+        ),
+        (
+            lambda x, mu, logvar, eps, W, m, s2: log_weights(x, mu, logvar, eps, W, 0 * m, s2),
+            "the mean m is missing: that of x given z is z W + m.",
         ),
     ]
     cases = {}
@@ -124,50 +132,37 @@ def check_log_weights(answer):
 def check_posterior(answer):
     """Exercise 1.4: the posterior's means and precision, (x, W, m, s2) -> (N, Q), (Q, Q)."""
 
-    def posterior(x, W, m, s2, noise=lambda s2: s2, prior=1.0, factor=None):
-        P = prior * np.eye(len(W)) + W @ W.T / noise(s2)
-        mu = np.linalg.solve(P, W @ (x - m).T / noise(s2 if factor is None else factor)).T
-        return mu, P
+    def posterior(x, W, m, s2, prior=1.0, noise=None, linear=None):
+        P = prior * np.eye(len(W)) + W @ W.T / (noise or s2)
+        return np.linalg.solve(P, W @ (x - m).T / (linear or noise or s2)).T, P
 
+    def linear_term(x, W, m, s2):
+        return (x - m) @ W.T / s2
+
+    no_noise = "the noise is missing in the precision: W Wᵀ / s2. The less noise there is, the more x tells of z."
+    root = "the noise enters with its square root. s2 is a variance."
+    square = "the noise enters squared. s2 is the variance already."
     mistakes = [
+        (lambda x, W, m, s2: posterior(x, W, 0 * m, s2), "the mean m is missing: the posterior looks at x - m."),
+        (lambda *a: posterior(*a, linear=1.0), "the factor 1/s2 of the linear term is missing in the mean."),
         (
-            lambda x, W, m, s2: (posterior(x, W, 0 * m, s2)[0], posterior(x, W, m, s2)[1]),
-            "the mean m is missing: the posterior looks at x - m.",
-        ),
-        (
-            lambda x, W, m, s2: posterior(x, W, m, s2, factor=1.0),
-            "the factor 1/s2 of the linear term is missing in the mean.",
-        ),
-        (
-            lambda x, W, m, s2: (W @ (x - m).T / s2).T @ np.ones((1, 1)) if len(W) == 1 else (W @ (x - m).T / s2).T,
+            lambda *a: (linear_term(*a), posterior(*a)[1]),
             "this is the linear term itself; the precision matrix must still be taken off it (solve P mu = ...).",
         ),
         (
-            lambda x, W, m, s2: (posterior(x, W, m, s2)[0], np.linalg.inv(posterior(x, W, m, s2)[1])),
+            lambda *a: (posterior(*a)[0], np.linalg.inv(posterior(*a)[1])),
             "this is the covariance: the precision matrix is its inverse.",
         ),
-        (
-            lambda x, W, m, s2: (posterior(x, W, m, s2)[0], posterior(x, W, m, s2, prior=0.0)[1]),
-            "the prior's own precision, the identity, is missing.",
-        ),
-        (
-            lambda x, W, m, s2: (posterior(x, W, m, s2)[0], np.eye(len(W)) + W @ W.T),
-            "the noise is missing: the less noise, the more x tells of z.",
-        ),
+        (lambda *a: posterior(*a, prior=0.0), "the prior's own precision, the identity, is missing."),
+        (lambda *a: posterior(*a, noise=1.0), no_noise),
+        (lambda x, W, m, s2: posterior(x, W, m, s2, noise=1.0, linear=s2), no_noise),
+        (lambda x, W, m, s2: posterior(x, W, m, s2, noise=s2**0.5), root),
+        (lambda x, W, m, s2: posterior(x, W, m, s2, noise=s2**0.5, linear=s2), root),
+        (lambda x, W, m, s2: posterior(x, W, m, s2, noise=s2**2), square),
+        (lambda x, W, m, s2: posterior(x, W, m, s2, noise=s2**2, linear=s2), square),
     ]
-    mistakes = [(as_pair(mistake, posterior), diagnosis) for mistake, diagnosis in mistakes]
     cases = {"Q = 1": linear_gaussian(0, 4, 1, 3), "Q = 2": linear_gaussian(1, 5, 2, 3)}
     compare("your posterior", answer, posterior, cases, mistakes, outputs=("the mean", "the precision"))
-
-
-def as_pair(mistake, right):
-    """A mistake in the first output only, as one in a function with both."""
-
-    def both(*arguments):
-        value = mistake(*arguments)
-        return value if isinstance(value, tuple) else (value, right(*arguments)[1])
-
-    return both
 
 
 def check_kl(answer):

@@ -1,12 +1,12 @@
 """Data and training for the notebooks, within their time and without a network."""
 
-import warnings
-
 from tinyvae import datasets, downloads
+from tinyvae.datasets import Dataset
+from tinyvae.recipes import Settings
 from tinyvae.training import Training
 
 
-def load(source="mnist", limit=10_000):
+def load(source: str = "mnist", limit: int = 10_000) -> Dataset:
     """A data set if it is on this machine, else scikit-learn's digits, and a line that says which.
 
     Args:
@@ -15,10 +15,7 @@ def load(source="mnist", limit=10_000):
 
     Returns: datasets.Dataset.
     """
-    with warnings.catch_warnings():
-        # pooch, when first imported, looks for a progress bar of widgets, which not every Jupyter has
-        warnings.filterwarnings("ignore", "IProgress not found")
-        is_here = downloads.is_at_hand(source)
+    is_here = downloads.is_at_hand(source)
     dataset = datasets.load(source if is_here else "digits", limit=limit)
     height, width = dataset.image_shape
     absence = "" if is_here else f"{source} is not on this machine, so: "
@@ -29,7 +26,9 @@ def load(source="mnist", limit=10_000):
     return dataset
 
 
-def trained(settings, dataset, quiet=False):
+def trained(
+    settings: Settings, dataset: Dataset, quiet: bool = False
+) -> tuple[Training, list[tuple[int, float, float]]]:
     """Train a model to the end of its settings.
 
     Args:
@@ -50,7 +49,7 @@ def trained(settings, dataset, quiet=False):
     return training, history
 
 
-def style():
+def style() -> None:
     """Set how pyplot draws in the notebooks."""
     import matplotlib
 

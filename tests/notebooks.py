@@ -1,0 +1,20 @@
+"""What the tests of the course need of its notebooks."""
+
+from pathlib import Path
+
+import nbformat
+
+TUTORIALS = Path(__file__).parents[1] / "tutorials"
+
+
+def solutions(name, **names):
+    """What the cells with a solution of a notebook define, by name.
+
+    Args:
+        name: of the notebook, such as "01_latent_variables".
+        names: what its first cells import, such as ``np=numpy``.
+    """
+    for cell in nbformat.read(TUTORIALS / f"{name}.ipynb", as_version=4).cells:
+        if "### BEGIN SOLUTION" in cell.source:
+            exec(compile(cell.source, name, "exec"), names)
+    return names
