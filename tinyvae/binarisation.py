@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 
 from tinyvae import noise
-from tinyvae.datasets import to_float
+from tinyvae.datasets import Dataset, to_float
 from tinyvae.errors import DataError
 from tinyvae.noise import Stream
 
@@ -22,7 +22,7 @@ MODES = ("none", "static", "dynamic")
 CHUNK = 5000  # examples drawn at a time: bounds the memory
 
 
-def binarise(dataset, mode, seed):
+def binarise(dataset: Dataset, mode: str, seed: int) -> Dataset:
     """The data set with everything drawn that is drawn only once: both splits, or with "dynamic" the test images.
 
     Args:
@@ -48,7 +48,7 @@ def binarise(dataset, mode, seed):
     return dataclasses.replace(dataset, train=train, test=test)
 
 
-def _draw_once(images, seed, stream):
+def _draw_once(images: np.ndarray, seed: int, stream: int) -> np.ndarray:
     drawn = np.empty(images.shape, bool)
     for i in range(0, len(images), CHUNK):
         drawn[i : i + CHUNK] = noise.bernoulli(to_float(images[i : i + CHUNK]), seed, stream, first_example=i)

@@ -11,10 +11,14 @@ the mean of w_nk over k is an unbiased estimate of p(x_n). The logarithm is conc
 are at most log p(x_n) in expectation. They are equal for K = 1, and the second tightens as K grows (IWAE, Theorem 1).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
+from tinyvae.types import Array, Pair
 
-def elbo(logw):
+
+def elbo(logw: Array) -> Pair:
     """The evidence lower bound: L = (1/K) sum_k log w_k, so dL / dlog w_k = 1/K (AEVB, Eq. 6).
 
     Args:
@@ -27,7 +31,7 @@ def elbo(logw):
     return logw.mean(axis=1), np.full_like(logw, 1 / logw.shape[1])
 
 
-def iwae(logw):
+def iwae(logw: Array) -> Pair:
     """The importance-weighted bound: L = log (1/K) sum_k w_k (IWAE, Eq. 8).
 
     The derivative is the normalised weight (IWAE, Eq. 14):
@@ -50,7 +54,7 @@ def iwae(logw):
     return (largest + np.log(total / logw.shape[1]))[:, 0], w / total
 
 
-BOUNDS = {"elbo": elbo, "iwae": iwae}
+BOUNDS: dict[str, Callable[[Array], Pair]] = {"elbo": elbo, "iwae": iwae}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -65,13 +69,15 @@ BOUNDS = {"elbo": elbo, "iwae": iwae}
 # and an estimator is a pair of factors (N, K) on the weights v of the two sums, ``path`` and ``direct`` of
 # ``model.backward``; None stands for 1. The decoders' gradient is the same in all of them.
 
+Factors = tuple[Array | None, Array | None]
 
-def standard(dlogw):
+
+def standard(dlogw: Array) -> Factors:
     """Both sums as they stand: the derivative of the bound (AEVB, section 2.3; IWAE, Eq. 14)."""
     return None, None
 
 
-def stl(dlogw):
+def stl(dlogw: Array) -> Factors:
     """Sticking the landing: the direct sum is left out (Roeder, Wu and Duvenaud 2017, section 4).
 
     For v_k = 1/K its expectation is zero, E_q[d log q / dphi] = 0, so the gradient of the ELBO stays unbiased; and the
@@ -81,7 +87,7 @@ def stl(dlogw):
     return None, np.zeros_like(dlogw)
 
 
-def dreg(dlogw):
+def dreg(dlogw: Array) -> Factors:
     """Doubly reparameterised: squared weights on the path, no direct sum (Tucker et al. 2019, Eq. 7).
 
     With v_k the normalised weights of the IWAE, depending on z_k themselves, reparameterising the direct sum a second
@@ -95,4 +101,4 @@ def dreg(dlogw):
     return dlogw, np.zeros_like(dlogw)
 
 
-ESTIMATORS = {"standard": standard, "stl": stl, "dreg": dreg}
+ESTIMATORS: dict[str, Callable[[Array], Factors]] = {"standard": standard, "stl": stl, "dreg": dreg}

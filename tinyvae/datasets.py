@@ -12,9 +12,11 @@ from math import isqrt
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyvae import downloads, formats
 from tinyvae.errors import DataError
+from tinyvae.types import AnyPath, Array
 
 NAMES = ("mnist", "frey", "digits")
 READERS = {".npy": lambda path: (formats.read_npy(path), None), ".npz": formats.read_npz}
@@ -23,6 +25,7 @@ ACCEPTED = (
     "or an .npz file with such an array x and, if you like, its labels y (N,)."
 )
 DTYPES = "uint8 (grey levels 0 to 255), bool (black and white), float32 or float64"
+Pieces = tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]  # as ``_split`` makes them
 MOST_CLASSES = 10_000  # labels beyond are a mistake, and would ask for a table of that many rows
 
 
@@ -49,14 +52,14 @@ class Dataset:
     digest: str
 
     @property
-    def n_labels(self):
+    def n_labels(self) -> int:
         """The number of classes: the largest label of both sets, plus one; 0 without labels."""
-        if self.train_labels is None:
+        if self.train_labels is None or self.test_labels is None:
             return 0
         return 1 + int(max(self.train_labels.max(), self.test_labels.max()))
 
 
-def load(source, data_dir=None, limit=None):
+def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = None) -> Dataset:
     """Load a data set by its name, or a user's file.
 
     - ``mnist``: uint8, (60,000, 784) and (10,000, 784), with its labels and its own split.
@@ -85,7 +88,7 @@ def load(source, data_dir=None, limit=None):
     source = str(source)
     if source == "mnist":
         x_train, y_train, x_test, y_test = downloads.obtain("mnist", data_dir)
-        pieces = x_train, y_train, x_test, y_test
+        pieces: Pieces = (x_train, y_train, x_test, y_test)
     elif source in NAMES:
         x, y = _frey(data_dir) if source == "frey" else _digits()
         pieces = _split(x, y)
@@ -94,10 +97,10 @@ def load(source, data_dir=None, limit=None):
         with formats.explained(path, ACCEPTED):
             x, y = READERS[path.suffix.lower()](path)
             pieces = _split(_checked_images(x), _checked_labels(y, x))
-    return _dataset(source if source in NAMES else path.stem, *pieces, limit)
+    return _dataset(source if source in NAMES else path.stem, pieces, limit)
 
 
-def to_float(images, dtype=np.float32):
+def to_float(images: np.ndarray, dtype: DTypeLike = np.float32) -> Array:
     """Pixel intensities.
 
     Args:
@@ -112,19 +115,19 @@ def to_float(images, dtype=np.float32):
     return images.astype(dtype, copy=False)
 
 
-def _frey(data_dir):
+def _frey(data_dir: AnyPath | None) -> tuple[np.ndarray, np.ndarray | None]:
     (faces,) = downloads.obtain("frey", data_dir)
     return faces, None
 
 
-def _digits():
+def _digits() -> tuple[np.ndarray, np.ndarray | None]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     return (digits.images / 16).astype(np.float32), digits.target
 
 
-def _existing(source):
+def _existing(source: str) -> Path:
     """The path of a user's file, which exists and has a suffix that can be read."""
     path = Path(source)
     if not os.path.exists(path):
@@ -138,7 +141,7 @@ def _existing(source):
     return path
 
 
-def _checked_images(x):
+def _checked_images(x: np.ndarray) -> np.ndarray:
     """A user's array as (N, H, W) in one of DTYPES, or DataError (the reason alone)."""
     if x.ndim not in (2, 3):
         raise DataError(f"its array has the shape {x.shape}: expected are 2 or 3 dimensions")
@@ -167,7 +170,7 @@ def _checked_images(x):
     return x.reshape(len(x), *((side, side) if side**2 == x.shape[1] else (1, -1)))
 
 
-def _checked_labels(y, x):
+def _checked_labels(y: np.ndarray | None, x: np.ndarray) -> np.ndarray | None:
     """A user's labels as int64, or DataError (the reason alone)."""
     if y is None:
         return None
@@ -182,7 +185,7 @@ def _checked_labels(y, x):
     return y.astype(np.int64)
 
 
-def _split(x, y):
+def _split(x: np.ndarray, y: np.ndarray | None) -> Pieces:
     """(x_train, y_train, x_test, y_test) by the rule in ``load``."""
     order = np.random.RandomState(0).permutation(len(x))
     n_test = max(1, (len(x) + 5) // 10)
@@ -190,7 +193,8 @@ def _split(x, y):
     return x[train], None if y is None else y[train], x[test], None if y is None else y[test]
 
 
-def _dataset(name, x_train, y_train, x_test, y_test, limit):
+def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
+    x_train, y_train, x_test, y_test = pieces
     if limit is not None:
         if operator.index(limit) < 1:
             raise DataError(f"a limit of {limit} training examples leaves nothing to train on: it must be 1 or more")
@@ -199,4 +203,5 @@ def _dataset(name, x_train, y_train, x_test, y_test, limit):
     train_labels, test_labels = (None if y is None else y.astype(np.int64) for y in (y_train, y_test))
     arrays = [a for a in (train, test, train_labels, test_labels) if a is not None]
     digest = formats.sha256(*(part for a in arrays for part in (f"{a.dtype.str} {a.shape} ".encode(), a)))
-    return Dataset(name, train, test, train_labels, test_labels, x_train.shape[1:], digest)
+    height, width = x_train.shape[1:]
+    return Dataset(name, train, test, train_labels, test_labels, (height, width), digest)

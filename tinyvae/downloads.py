@@ -6,14 +6,17 @@ were published with. The check is the SHA-256 of the content after decompression
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from tinyvae import formats
 from tinyvae.errors import DataError
+from tinyvae.types import AnyPath
 
 FOLDER_VARIABLE = "TINYVAE_DATA"  # the environment variable that names a data folder
 TIMEOUT = 20  # seconds without a byte after which a mirror is given up on
@@ -27,9 +30,9 @@ class PublishedFile:
     path: str
     shape: tuple[int, ...]
     sha256: str
-    reader: Callable  # (path, shape) -> (array, digest)
+    reader: Callable[[Path, tuple[int, ...]], tuple[np.ndarray, str]]  # (path, shape) -> (array, digest)
 
-    def read(self, path):
+    def read(self, path: Path) -> np.ndarray:
         """The array in the file ``path``; DataError (the reason alone) if it is another content than the published."""
         array, digest = self.reader(path, self.shape)
         if digest != self.sha256:
@@ -48,13 +51,13 @@ class _Bounded:
     stream: BinaryIO
     room: int
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         self.room -= len(data)
         if self.room < 0:
             raise MirrorFault("it sends more than the file has")
         self.stream.write(data)
 
-    def flush(self):
+    def flush(self) -> None:
         self.stream.flush()
 
 
@@ -110,14 +113,14 @@ MIRRORS = {
 }
 
 
-def cache_folder():
+def cache_folder() -> Path:
     """The user's data folder for downloads, as the operating system has it (~/.cache/tinyvae on Linux)."""
     import platformdirs  # as pooch does; but in a notebook pooch warns of a progress bar that is not to be had
 
     return Path(platformdirs.user_cache_dir("tinyvae"))
 
 
-def obtain(name, data_dir=None):
+def obtain(name: str, data_dir: AnyPath | None = None) -> list[np.ndarray]:
     """The arrays of a published data set, from this machine if they are on it, else downloaded into the cache folder.
 
     Args:
@@ -134,13 +137,13 @@ def obtain(name, data_dir=None):
     return [_read(file, _find(file, folders) or _download(name, file, cache)) for file in FILES[name]]
 
 
-def is_at_hand(name, data_dir=None):
+def is_at_hand(name: str, data_dir: AnyPath | None = None) -> bool:
     """Whether all files of a published data set are where ``obtain`` looks, so that it would download nothing."""
     folders = [*_asked_for(data_dir), cache_folder()]
     return all(_find(file, folders) for file in FILES[name])
 
 
-def fetch(name, folder=None):
+def fetch(name: str, folder: AnyPath | None = None) -> list[Path]:
     """See that a published data set is in a data folder: download what is missing, check everything.
 
     Args:
@@ -158,7 +161,7 @@ def fetch(name, folder=None):
     return paths
 
 
-def _asked_for(data_dir):
+def _asked_for(data_dir: AnyPath | None) -> Iterator[Path]:
     """The data folders that the user named: they are expected to exist, so that a slip of the pen is not a download."""
     for origin, folder in (("data_dir", data_dir), (f"${FOLDER_VARIABLE}", os.environ.get(FOLDER_VARIABLE))):
         if folder and not os.path.isdir(folder):
@@ -167,7 +170,7 @@ def _asked_for(data_dir):
             yield Path(folder)
 
 
-def _find(file, folders):
+def _find(file: PublishedFile, folders: Iterable[Path]) -> Path | None:
     """The path of a file in the first of the folders that has it, compressed or not; None if none has."""
     for folder in folders:
         for path in (folder / file.path, folder / file.path.removesuffix(".gz")):
@@ -176,13 +179,13 @@ def _find(file, folders):
     return None
 
 
-def _read(file, path):
+def _read(file: PublishedFile, path: Path) -> np.ndarray:
     advice = "Put a good copy in its place, or delete it and run again: it is then downloaded."
     with formats.explained(path, f"{advice}\n{OFFLINE}"):
         return file.read(path)
 
 
-def _download(name, file, folder):
+def _download(name: str, file: PublishedFile, folder: Path) -> Path:
     """Fetch a file from the first mirror that gives the published content, and return its path."""
     target = folder / file.path
     faults = []
@@ -206,7 +209,7 @@ def _download(name, file, folder):
     )
 
 
-def _download_from(url, file, target):
+def _download_from(url: str, file: PublishedFile, target: Path) -> None:
     """Fetch a file from one mirror; MirrorFault if it does not give the published content.
 
     The file gets its name when it is whole and checked, by renaming it from a temporary name of its own: neither an
@@ -228,7 +231,7 @@ def _download_from(url, file, target):
         temporary.unlink(missing_ok=True)
 
 
-def _transfer(url, stream, name):
+def _transfer(url: str, stream: _Bounded, name: str) -> None:
     """Copy what ``url`` gives to ``stream``, with a progress bar on stderr; MirrorFault if it fails or breaks off.
 
     requests' exceptions are OSErrors, as a full disk is: they end here, so that an OSError further up is the disk's.

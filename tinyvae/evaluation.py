@@ -3,6 +3,9 @@
 Everything is computed in blocks of bounded memory, some examples and some hundreds of samples at a time.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from tinyvae import gaussian, noise
@@ -10,15 +13,20 @@ from tinyvae.datasets import to_float
 from tinyvae.kernels import LOG_2PI
 from tinyvae.likelihoods import LIKELIHOODS
 from tinyvae.noise import Stream
+from tinyvae.training import Training
+from tinyvae.types import Array, Labels
 
 BLOCK = 500  # samples of an example at a time; a multiple of each of GROUPS
 GROUPS = (1, 5, 50, 500)  # the K of the bounds that are reported beside log p(x)
 ROWS = 1000  # samples of all examples of a block
 ACTIVE = 0.01  # a unit is active if its posterior mean varies by more than this over the data (IWAE, section 5.2)
 DIAGNOSTIC_SAMPLES = 20  # for the posterior means and divergences of the layers above the first
+OnBlock = Callable[[int], object]  # told how many samples were drawn
 
 
-def log_likelihood(training, images, labels, K, on_block=None):
+def log_likelihood(
+    training: Training, images: np.ndarray, labels: Labels | None, K: int, on_block: OnBlock | None = None
+) -> dict[str, Array]:
     """log p(x) = log E_q[w], estimated as log (1/K) sum_k w_k (IWAE, section 5.1), and what else the weights say.
 
     The sum over k runs in blocks: with the largest log weight so far, m, sum_k exp(log w_k - m) is kept and rescaled
@@ -39,7 +47,7 @@ def log_likelihood(training, images, labels, K, on_block=None):
     """
     rows = max(1, ROWS // min(K, BLOCK))
 
-    def task(first):
+    def task(first: int) -> dict[str, Array]:
         x = to_float(images[first : first + rows], training.params.flat.dtype)
         y = training.labels(labels, slice(first, first + rows))
         return _stream_weights(training, x, y, first, K, on_block)
@@ -49,11 +57,14 @@ def log_likelihood(training, images, labels, K, on_block=None):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _stream_weights(training, x, y, first, K, on_block):
+def _stream_weights(
+    training: Training, x: Array, y: Labels | None, first: int, K: int, on_block: OnBlock | None
+) -> dict[str, Array]:
     """``log_likelihood`` for some examples, block by block of samples."""
     N = len(x)
     largest, total = np.full((N, 1), -np.inf), np.zeros((N, 1))
-    sums, counts = {}, {}
+    sums: dict[str, Array] = {}
+    counts: dict[int, int] = {}
     for start in range(0, K, BLOCK):
         S = min(BLOCK, K - start)
         eps = [
@@ -74,7 +85,7 @@ def _stream_weights(training, x, y, first, K, on_block):
     return {"log_likelihood": (largest + np.log(total / K))[:, 0], **means}
 
 
-def _groups(logw):
+def _groups(logw: Array) -> dict[str, Array]:
     """The bound, the effective number and the largest weight of each group: (N, G) each from logw (N, G, k)."""
     largest = logw.max(axis=2, keepdims=True)
     w = np.exp(logw - largest)
@@ -86,7 +97,7 @@ def _groups(logw):
     }
 
 
-def latent_diagnostics(training, images, labels):
+def latent_diagnostics(training: Training, images: np.ndarray, labels: Labels | None) -> list[dict[str, Any]]:
     """The use of each latent unit.
 
     Args:
@@ -101,7 +112,7 @@ def latent_diagnostics(training, images, labels):
     """
     rows = max(1, ROWS // DIAGNOSTIC_SAMPLES)
 
-    def task(first):
+    def task(first: int) -> list[tuple[Array, Array | None]]:
         x = to_float(images[first : first + rows], training.params.flat.dtype)
         return _diagnose(training, x, training.labels(labels, slice(first, first + rows)), first)
 
@@ -109,12 +120,13 @@ def latent_diagnostics(training, images, labels):
         parts = [task(first) for first in range(0, len(images), rows)]
     layers = []
     for l in range(len(training.model.latent)):
-        means, kl = (None if parts[0][l][i] is None else np.concatenate([p[l][i] for p in parts]) for i in (0, 1))
-        layers.append({"variance": means.var(axis=0), "kl": None if kl is None else kl.mean(axis=0)})
+        means, divergences = zip(*(part[l] for part in parts))
+        kl = None if divergences[0] is None else np.concatenate(divergences).mean(axis=0)
+        layers.append({"variance": np.concatenate(means).var(axis=0), "kl": kl})
     return layers
 
 
-def _diagnose(training, x, y, first):
+def _diagnose(training: Training, x: Array, y: Labels | None, first: int) -> list[tuple[Array, Array | None]]:
     """[(posterior means (N, D_l), divergences (N, D_l) or None) for each layer] of some examples."""
     model, params, N, K = training.model, training.params, len(x), DIAGNOSTIC_SAMPLES
     eps = [
@@ -126,22 +138,22 @@ def _diagnose(training, x, y, first):
     for l, (stats, *_) in enumerate(cache):
         mu, logvar = gaussian.split(stats)
         means = mu.reshape(N, -1, model.latent[l]).mean(axis=1)
-        if l < len(z) - 1:  # sampled: log q(z_l | z_{l-1}) - log p(z_l | z_{l+1}), unit by unit
+        if l == len(z) - 1:
+            kl = model.top_divergence(params, mu, logvar, y)
+        else:  # sampled: log q(z_l | z_{l-1}) - log p(z_l | z_{l+1}), unit by unit
             above = model.conditional(params, z[l + 1], l, y)
             q = _log_normal(z[l].reshape(len(mu), -1, model.latent[l]), mu[:, None], logvar[:, None])
             kl = q.reshape(N, K, -1) - _log_normal(z[l], *above).reshape(N, K, -1)
-        else:
-            kl = model.top_divergence(params, mu, logvar, y)
         results.append((means, None if kl is None else kl.reshape(N, -1, model.latent[l]).mean(axis=1)))
     return results
 
 
-def _log_normal(z, mu, logvar):
+def _log_normal(z: Array, mu: Array, logvar: Array) -> Array:
     """log N(z; mu, exp(logvar)) element by element."""
     return -0.5 * ((z - mu) ** 2 * np.exp(-logvar) + logvar + LOG_2PI)
 
 
-def floor_share(training, images, labels):
+def floor_share(training: Training, images: np.ndarray, labels: Labels | None) -> float | None:
     """The share of the decoder's variances that the likelihood's floor holds up, at the posterior means; or None."""
     share = LIKELIHOODS[training.settings.likelihood].floor_share
     if share is None:
@@ -152,7 +164,7 @@ def floor_share(training, images, labels):
     return share(training.model.decode_outputs(training.params, mu, y))
 
 
-def evaluate(training, K, limit=None, on_block=None):
+def evaluate(training: Training, K: int, limit: int | None = None, on_block: OnBlock | None = None) -> dict[str, Any]:
     """All of ``evaluation.json``: see ``log_likelihood`` and ``latent_diagnostics``.
 
     Args:

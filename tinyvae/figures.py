@@ -5,16 +5,21 @@ side are one array and one ``imshow``, so that 400 digits are drawn as fast as o
 number of dots of the file. What is drawn is also returned, as a matplotlib Figure.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from tinyvae.files import atomic_write
+from tinyvae.types import AnyPath, Array, Pair
 
 # Ten colours that stay apart under each kind of colour-blindness (Petroff 2021, "Accessible color sequences").
 COLOURS = (
@@ -47,7 +52,16 @@ HIDDEN = 0.1  # of the logarithmic axis of the curve may be out of view
 # ---- the curve
 
 
-def curve(path, samples_seen, train_bound, test_bound, *, bound_name="ELBO", title="", published=None):
+def curve(
+    path: AnyPath,
+    samples_seen: ArrayLike,
+    train_bound: ArrayLike,
+    test_bound: ArrayLike,
+    *,
+    bound_name: str = "ELBO",
+    title: str = "",
+    published: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Figure:
     """The bound against the number of training examples seen, on a logarithmic axis (AEVB, Figure 2).
 
     Points that are not finite, or at 0 examples, are left out. The first bounds may lie hundreds of nats under all
@@ -83,7 +97,7 @@ def curve(path, samples_seen, train_bound, test_bound, *, bound_name="ELBO", tit
     return figure
 
 
-def visible_points(name, x, bound):
+def visible_points(name: str, x: ArrayLike, bound: ArrayLike) -> Pair:
     """The points of a curve that a logarithmic axis can show: finite ones, x > 0."""
     x, bound = np.asarray(x, float), np.asarray(bound, float)
     if x.ndim != 1 or x.shape != bound.shape:
@@ -92,7 +106,7 @@ def visible_points(name, x, bound):
     return x[shown], bound[shown]
 
 
-def bound_limits(curves, kept):
+def bound_limits(curves: Sequence[Pair], kept: Pair) -> tuple[float, float] | None:
     """The limits of the vertical axis: everything, unless the start of the curves would flatten the rest.
 
     At most the lowest tenth of each curve, measured along the logarithmic axis, is left out of view, and only if all
@@ -120,7 +134,9 @@ def bound_limits(curves, kept):
 # ---- mosaics of images
 
 
-def mosaic(images, image_shape, columns, gap=GAP, background=1.0):
+def mosaic(
+    images: np.ndarray, image_shape: tuple[int, int], columns: int, gap: int = GAP, background: float = 1.0
+) -> Array:
     """Images side by side in one array, row by row from the top left.
 
     Args:
@@ -147,7 +163,17 @@ def mosaic(images, image_shape, columns, gap=GAP, background=1.0):
     return canvas[: rows * height - gap, : columns * width - gap]
 
 
-def image_grid(path, images, image_shape, *, rows=None, columns=None, row_labels=None, column_labels=None, title=""):
+def image_grid(
+    path: AnyPath,
+    images: np.ndarray,
+    image_shape: tuple[int, int],
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    row_labels: Sequence | None = None,
+    column_labels: Sequence | None = None,
+    title: str = "",
+) -> Figure:
     """Images in a grid, row by row from the top left: black is 0, white is 1.
 
     Args:
@@ -185,7 +211,9 @@ def image_grid(path, images, image_shape, *, rows=None, columns=None, row_labels
     return figure
 
 
-def reconstructions(path, originals, reconstructions, image_shape):
+def reconstructions(
+    path: AnyPath, originals: np.ndarray, reconstructions: np.ndarray, image_shape: tuple[int, int]
+) -> Figure:
     """Originals, each directly above its reconstruction, ten pairs in a row.
 
     Args:
@@ -212,7 +240,7 @@ def reconstructions(path, originals, reconstructions, image_shape):
     return figure
 
 
-def manifold_grid(side=20):
+def manifold_grid(side: int = 20) -> Array:
     """The values of a two-dimensional z on a grid of the unit square through the inverse Gaussian CDF (AEVB, Figure 4).
 
     Args:
@@ -224,7 +252,7 @@ def manifold_grid(side=20):
     return np.stack([np.tile(z, side), np.repeat(z[::-1], side)], axis=1)
 
 
-def manifold(path, images, image_shape):
+def manifold(path: AnyPath, images: np.ndarray, image_shape: tuple[int, int]) -> Figure:
     """The decoded ``manifold_grid`` as one seamless picture, with the quantiles of z along its sides.
 
     Args:
@@ -252,7 +280,7 @@ def manifold(path, images, image_shape):
     return figure
 
 
-def checked_images(images, image_shape):
+def checked_images(images: np.ndarray, image_shape: tuple[int, int]) -> np.ndarray:
     """The images as an array, if they are n >= 1 rows of H W pixels; else a ValueError."""
     images = np.asarray(images)
     if len(image_shape) != 2 or images.ndim != 2 or len(images) == 0 or images.shape[1] != np.prod(image_shape):
@@ -260,7 +288,7 @@ def checked_images(images, image_shape):
     return images
 
 
-def balanced_columns(n, image_shape):
+def balanced_columns(n: int, image_shape: tuple[int, int]) -> int:
     """The columns of a grid of n images about as high as wide: one without empty places, if one is nearly so."""
     H, W = image_shape
     ideal = max(1.0, (n * H / W) ** 0.5)
@@ -268,7 +296,7 @@ def balanced_columns(n, image_shape):
     return full if max(full / ideal, ideal / full) < 1.5 else min(n, int(np.ceil(ideal)))
 
 
-def draw_mosaic(canvas, image_shape, title=""):
+def draw_mosaic(canvas: Array, image_shape: tuple[int, int], title: str = "") -> tuple[Figure, Axes, list[int]]:
     """A figure with a mosaic in grey and nothing around it yet.
 
     Returns: (figure, axes, dots), dots = (height, width) of the mosaic in the file, whole multiples of its pixels.
@@ -288,7 +316,7 @@ def draw_mosaic(canvas, image_shape, title=""):
     return figure, axes, dots
 
 
-def fit(figure, axes, dots):
+def fit(figure: Figure, axes: Axes, dots: Sequence[int]) -> None:
     """Give the axes exactly the dots (height, width), and the figure the room that their labels take."""
     height, width = dots
     figure.set_size_inches(width / DPI, height / DPI)
@@ -304,7 +332,7 @@ def fit(figure, axes, dots):
 # ---- the latent space
 
 
-def latent(path, means, labels=None, *, title=""):
+def latent(path: AnyPath, means: np.ndarray, labels: np.ndarray | None = None, *, title: str = "") -> Figure:
     """The means of q(z|x) of a set of examples in a two-dimensional latent space.
 
     Up to ten different labels have a colour each, and their name at the median of their points; more share a scale.
@@ -342,7 +370,7 @@ def latent(path, means, labels=None, *, title=""):
     return figure
 
 
-def scatter_classes(axes, means, labels, style):
+def scatter_classes(axes: Axes, means: np.ndarray, labels: np.ndarray, style: dict[str, Any]) -> None:
     """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest."""
     names, index = np.unique(labels, return_inverse=True)
     axes.scatter(*means.T, c=np.array(COLOURS)[index], **style)
@@ -359,7 +387,7 @@ def scatter_classes(axes, means, labels, style):
 # ---- what all share
 
 
-def plot(title, height):
+def plot(title: str, height: int) -> tuple[Figure, Axes]:
     """A figure of the width WIDTH with one pair of axes, and the axes."""
     figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
@@ -371,12 +399,12 @@ def plot(title, height):
     return figure, axes
 
 
-def set_title(axes, title):
+def set_title(axes: Axes, title: str) -> None:
     """A title as it is: the name of a user's file may hold the signs of a formula."""
     axes.set_title(title, fontsize=TEXT + 1.5, pad=8, parse_math=False)
 
 
-def save(figure, path):
+def save(figure: Figure, path: AnyPath) -> None:
     """Write a figure as PNG, atomically."""
     with atomic_write(Path(path)) as file:
         FigureCanvasAgg(figure).print_png(file)

@@ -10,9 +10,10 @@ S = K samples; a layer above another has a row for each sample below, R = N K an
 import numpy as np
 
 from tinyvae import kernels
+from tinyvae.types import Array, Cache, Pair
 
 
-def split(stats):
+def split(stats: Array) -> Pair:
     """The two halves of a network's output.
 
     Args:
@@ -24,7 +25,7 @@ def split(stats):
     return np.ascontiguousarray(stats[:, :D]), np.ascontiguousarray(stats[:, D:])
 
 
-def split_backward(dmu, dlogvar):
+def split_backward(dmu: Array, dlogvar: Array) -> Array:
     """The derivative by both halves side by side: (R, 2 D)."""
     return np.concatenate([dmu, dlogvar], axis=1)
 
@@ -34,7 +35,7 @@ def split_backward(dmu, dlogvar):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def sample(mu, logvar, eps):
+def sample(mu: Array, logvar: Array, eps: Array) -> tuple[Array, Cache]:
     """z = mu + sigma eps with sigma = exp(logvar / 2): a sample of N(mu, sigma²) if eps is one of N(0, 1) (AEVB, 2.4).
 
     The noise is an argument, so z is a differentiable function of mu and logvar: the reparameterisation trick.
@@ -52,7 +53,7 @@ def sample(mu, logvar, eps):
     return z, (eps, sigma)
 
 
-def sample_backward(dz, cache):
+def sample_backward(dz: Array, cache: Cache) -> Pair:
     """Derivatives of z = mu + exp(logvar / 2) eps.
 
         by mu: 1                    so    dmu     = sum_s dz
@@ -75,7 +76,7 @@ def sample_backward(dz, cache):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def log_posterior(logvar, eps):
+def log_posterior(logvar: Array, eps: Array) -> Array:
     """log q(z) at z = mu + sigma eps: sum_d log N(z; mu, sigma²) = -1/2 sum_d (eps² + logvar + log 2 pi).
 
     Since (z - mu) / sigma = eps, the residual needs neither z nor mu.
@@ -91,7 +92,7 @@ def log_posterior(logvar, eps):
     return logq
 
 
-def log_posterior_backward(dlogq, cache, ddirect=None, out=None):
+def log_posterior_backward(dlogq: Array, cache: Cache, ddirect: Array | None = None, out: Pair | None = None) -> Pair:
     """Derivative of log q(z; mu, logvar) where z itself was made from mu and logvar: two ways that nearly cancel.
 
     Through z, along the path of the sample (d log q / dz = -eps / sigma, then as in ``sample_backward``):
@@ -122,7 +123,7 @@ def log_posterior_backward(dlogq, cache, ddirect=None, out=None):
     return dmu, dlogvar
 
 
-def layer(stats, eps):
+def layer(stats: Array, eps: Array) -> tuple[Array, Array, Cache]:
     """The reparameterised Gaussian layer: a network's outputs and noise to samples and their log densities.
 
     Args:
@@ -139,7 +140,7 @@ def layer(stats, eps):
     return z, log_posterior(logvar, eps), cache
 
 
-def layer_backward(dz, dlogq, cache, ddirect=None):
+def layer_backward(dz: Array, dlogq: Array, cache: Cache, ddirect: Array | None = None) -> Array:
     """The sum of ``sample_backward`` and ``log_posterior_backward``.
 
     Args:
@@ -158,7 +159,7 @@ def layer_backward(dz, dlogq, cache, ddirect=None):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def log_density(z, mu, logvar):
+def log_density(z: Array, mu: Array, logvar: Array) -> tuple[Array, Cache]:
     """log N(z; mu, exp(logvar)) = -1/2 sum_d ((z - mu)² exp(-logvar) + logvar + log 2 pi).
 
     Args:
@@ -174,7 +175,7 @@ def log_density(z, mu, logvar):
     return logp, (z, mu, logvar)
 
 
-def log_density_backward(dlogp, cache):
+def log_density_backward(dlogp: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """With the residual r = z - mu and the precision rho = exp(-logvar):
 
         by z: -r rho        by mu: r rho        by logvar: (r² rho - 1) / 2
@@ -191,7 +192,7 @@ def log_density_backward(dlogp, cache):
     return dz, dmu, dlogvar
 
 
-def log_standard_normal(z):
+def log_standard_normal(z: Array) -> tuple[Array, Cache]:
     """log N(z; 0, 1) = -1/2 sum_d (z² + log 2 pi).
 
     Args:
@@ -206,7 +207,7 @@ def log_standard_normal(z):
     return logp, z
 
 
-def log_standard_normal_backward(dlogp, cache):
+def log_standard_normal_backward(dlogp: Array, cache: Cache) -> Array:
     """d log N(z; 0, 1) / dz = -z.
 
     Args:
@@ -223,7 +224,7 @@ def log_standard_normal_backward(dlogp, cache):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def kl(mu, logvar):
+def kl(mu: Array, logvar: Array) -> tuple[Array, Cache]:
     """KL(N(mu, sigma²) || N(0, 1)) = 1/2 sum_d (mu² + sigma² - 1 - logvar) (AEVB, appendix B).
 
     It is the expectation of ``log_posterior`` minus ``log_standard_normal``: E[z²] = mu² + sigma² and E[eps²] = 1.
@@ -239,7 +240,7 @@ def kl(mu, logvar):
     return 0.5 * (mu * mu + variance - 1 - logvar), (mu, variance)
 
 
-def kl_backward(dkl, cache):
+def kl_backward(dkl: Array, cache: Cache) -> Pair:
     """By mu: mu. By logvar: (sigma² - 1) / 2.
 
     Args:

@@ -17,12 +17,13 @@ examples:
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinyvae import console
+from tinyvae.types import Array, Cache
 
 STEP = 1e-5
 TOLERANCE = 1e-6
@@ -41,17 +42,17 @@ class Problem:
     """
 
     name: str
-    inputs: dict[str, np.ndarray]
-    forward: Callable
-    backward: Callable
+    inputs: Mapping[str, Array]
+    forward: Callable[..., tuple[Array | tuple[Array, ...], Cache]]
+    backward: Callable[..., dict[str, Array]]
 
     @property
-    def shapes(self):
+    def shapes(self) -> str:
         """The shapes of the inputs, in words."""
         return ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in self.inputs.items())
 
 
-def numerical_gradient(f, x, step=STEP):
+def numerical_gradient(f: Callable[[], float], x: Array, step: float = STEP) -> Array:
     """(f() with x_i + h, minus f() with x_i - h) / 2h for every entry of x.
 
     Args:
@@ -73,7 +74,7 @@ def numerical_gradient(f, x, step=STEP):
     return gradient
 
 
-def relative_error(gradient, reference):
+def relative_error(gradient: Array, reference: Array) -> float:
     """The largest difference of two arrays over the largest entry of the second; infinite for NaN or unlike shapes."""
     if np.shape(gradient) != np.shape(reference):
         return np.inf
@@ -81,7 +82,7 @@ def relative_error(gradient, reference):
     return float(error) if np.isfinite(error) else np.inf
 
 
-def check(problem, seed=0):
+def check(problem: Problem, seed: int = 0) -> dict[str, float]:
     """Compare a problem's backward pass with finite differences, under random derivatives by its outputs.
 
     Args:
@@ -95,19 +96,19 @@ def check(problem, seed=0):
     upstream = [rng.standard_normal(output.shape) for output in as_tuple(outputs)]
     gradients = problem.backward(*upstream, cache)
 
-    def f():
+    def f() -> float:
         outputs, _ = problem.forward(**problem.inputs)
         return sum(np.sum(u * output) for u, output in zip(upstream, as_tuple(outputs), strict=True))
 
     return {name: relative_error(gradients[name], numerical_gradient(f, x)) for name, x in problem.inputs.items()}
 
 
-def as_tuple(outputs):
+def as_tuple(outputs: Array | tuple[Array, ...]) -> tuple[Array, ...]:
     """Outputs as a tuple, also where there is only one."""
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
-def check_all(seed=0):
+def check_all(seed: int = 0) -> list[tuple[Problem, float]]:
     """Check every pair of the derivation and some whole models on small random problems.
 
     Returns: a list of (Problem, its largest relative error).
@@ -117,7 +118,7 @@ def check_all(seed=0):
     return [(problem, max(check(problem, seed).values())) for problem in all_problems(seed)]
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; exit status 1 if an error is over the tolerance."""
     description, *_, examples = __doc__.split("\n\n")
     parser = console.Parser(prog="python -m tinyvae.gradcheck", description=description, epilog=examples)

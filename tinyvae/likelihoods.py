@@ -14,9 +14,10 @@ from functools import partial
 import numpy as np
 
 from tinyvae import kernels, machine
+from tinyvae.types import Array, Cache
 
 
-def _content(array, out):
+def _content(array: Array, out: Array | None) -> Array:
     """The array's numbers where a kernel may overwrite them: in ``out``, which may be the array, else in a copy."""
     if out is None:
         return array.copy()
@@ -30,7 +31,7 @@ def _content(array, out):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def bernoulli(x, logits, out=None):
+def bernoulli(x: Array, logits: Array, out: Array | None = None) -> tuple[Array, Cache]:
     """log p(x | z) = sum_d x log p + (1 - x) log(1 - p) with p = sigmoid(l) (AEVB, appendix C.1, Eq. 11).
 
     Written on the logits l = log(p / (1 - p)) nothing can overflow and no probability needs clipping:
@@ -56,7 +57,7 @@ def bernoulli(x, logits, out=None):
     return logp, residual
 
 
-def bernoulli_backward(dlogp, cache, out=None):
+def bernoulli_backward(dlogp: Array, cache: Cache, out: Array | None = None) -> Array:
     """d log p(x | z) / dl = x - sigmoid(l), the residual, times the derivative by the density of its row.
 
     Args:
@@ -71,14 +72,14 @@ def bernoulli_backward(dlogp, cache, out=None):
     return dlogits
 
 
-def bernoulli_mean(logits):
+def bernoulli_mean(logits: Array) -> Array:
     """E[x | z] = sigmoid(l): (R, D) from (R, D)."""
     mean = np.empty_like(logits)
     kernels.sigmoid(logits, mean)
     return mean
 
 
-def bernoulli_bias(mean):
+def bernoulli_bias(mean: Array) -> Array:
     """The logits (D,) of the data's mean (D,), which is kept within [0.001, 0.999] where a pixel never varies."""
     p = np.clip(mean, 0.001, 0.999)
     return np.log(p / (1 - p))
@@ -93,7 +94,7 @@ def bernoulli_bias(mean):
 LOGVAR_FLOOR = 2 * math.log(1 / 255) - math.log(12)
 
 
-def gaussian(x, outputs, out=None, squash=True):
+def gaussian(x: Array, outputs: Array, out: Array | None = None, squash: bool = True) -> tuple[Array, Cache]:
     """log p(x | z) = sum_d log N(x; m, exp(s)) = -1/2 sum_d ((x - m)² exp(-s) + s + log 2 pi) (AEVB, C.2, Eq. 12).
 
     The outputs are (a, t) side by side. The mean is m = sigmoid(a), as AEVB has it for the Frey faces (section 5), or
@@ -121,7 +122,7 @@ def gaussian(x, outputs, out=None, squash=True):
     return logp, derivative
 
 
-def gaussian_backward(dlogp, cache, out=None):
+def gaussian_backward(dlogp: Array, cache: Cache, out: Array | None = None) -> Array:
     """The derivative by the outputs, as ``gaussian`` left it, times that by the density of its row.
 
     Args:
@@ -136,18 +137,18 @@ def gaussian_backward(dlogp, cache, out=None):
     return doutputs
 
 
-def gaussian_mean(outputs, squash=True):
+def gaussian_mean(outputs: Array, squash: bool = True) -> Array:
     """E[x | z] = m: (R, D) from (R, 2 D)."""
     a = np.ascontiguousarray(outputs[:, : outputs.shape[1] // 2])
     return bernoulli_mean(a) if squash else a
 
 
-def gaussian_bias(mean, squash=True):
+def gaussian_bias(mean: Array, squash: bool = True) -> Array:
     """The biases (2 D,) of the data's mean (D,), and a log variance of 0."""
     return np.concatenate([bernoulli_bias(mean) if squash else mean, np.zeros_like(mean)])
 
 
-def gaussian_floor_share(outputs):
+def gaussian_floor_share(outputs: Array) -> float:
     """The share of the log variances in outputs (R, 2 D) that the floor holds up."""
     return float(np.mean(outputs[:, outputs.shape[1] // 2 :] <= LOGVAR_FLOOR))
 
@@ -169,13 +170,13 @@ class Likelihood:
         support: the interval that the data must lie in.
     """
 
-    log_prob: Callable
-    log_prob_backward: Callable
-    mean: Callable
-    bias: Callable
+    log_prob: Callable[..., tuple[Array, Cache]]
+    log_prob_backward: Callable[..., Array]
+    mean: Callable[[Array], Array]
+    bias: Callable[[Array], Array]
     outputs_per_dimension: int
     support: tuple[float, float]
-    floor_share: Callable | None = None
+    floor_share: Callable[[Array], float] | None = None
 
 
 LIKELIHOODS = {

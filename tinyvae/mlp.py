@@ -20,15 +20,17 @@ The derivative of tanh needs only its output: the forward pass keeps the h_i and
 """
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
 
 from tinyvae import machine, shared
 from tinyvae.elementary import FAST
+from tinyvae.types import Array, Cache, Layers, Maybe, Shapes
 
 
-def mlp_shapes(name, sizes):
+def mlp_shapes(name: str, sizes: Sequence[int]) -> Shapes:
     """Names and shapes of the parameters of a network.
 
     Args:
@@ -37,14 +39,14 @@ def mlp_shapes(name, sizes):
 
     Returns: {"name.0.W": (I, J), "name.0.b": (J,), "name.1.W": ...}.
     """
-    shapes = {}
+    shapes: Shapes = {}
     for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         shapes[f"{name}.{i}.W"] = (inputs, outputs)
         shapes[f"{name}.{i}.b"] = (outputs,)
     return shapes
 
 
-def mlp(x, layers):
+def mlp(x: Array, layers: Layers) -> tuple[Array, Cache]:
     """h_{i+1} = tanh(h_i W_i + b_i), and an affine output layer (AEVB, appendix C).
 
     Args:
@@ -62,7 +64,7 @@ def mlp(x, layers):
     return outputs[-1], (x, outputs, layers)
 
 
-def mlp_backward(dout, cache, out=None, need_dx=True):
+def mlp_backward(dout: Array, cache: Cache, out: Layers | None = None, need_dx: bool = True) -> tuple[Maybe, Layers]:
     """dW = hᵀ da, db = sum_n da_n, dh = da Wᵀ, and da = dh (1 - h²) through each tanh, from the last layer down.
 
     Args:
@@ -84,12 +86,12 @@ def mlp_backward(dout, cache, out=None, need_dx=True):
     return (dinputs[0] if need_dx else None), dlayers
 
 
-# The loops over the layers are compiled as a whole; their work is shared by the threads at hand. Numba wants tuples of
-# arrays: ``outputs[i]`` is h_{i+1}, and ``dinputs[i]`` is dh_i.
+# The loops over the layers are compiled as a whole; their work is shared by the threads at hand. Numba finds the types
+# by itself, and wants tuples of arrays: ``outputs[i]`` is h_{i+1}, and ``dinputs[i]`` is dh_i.
 
 
 @njit(**FAST)
-def forward(desk, jobs, x, Ws, bs, outputs):
+def forward(desk, jobs, x, Ws, bs, outputs):  # type: ignore[no-untyped-def]
     """From the input up: tanh layers, and at last an affine one."""
     h, last = x, len(Ws) - 1
     for i in range(len(Ws)):
@@ -98,7 +100,7 @@ def forward(desk, jobs, x, Ws, bs, outputs):
 
 
 @njit(**FAST)
-def backward(desk, jobs, dout, x, outputs, Ws, dWs, dbs, dinputs):
+def backward(desk, jobs, dout, x, outputs, Ws, dWs, dbs, dinputs):  # type: ignore[no-untyped-def]
     """From the output down; the input's own derivative only if there is room for it."""
     da = dout
     for i in range(len(Ws) - 1, 0, -1):

@@ -20,14 +20,17 @@ likelihood and the decoders down to the derivative by every z_l, then through z_
 encoders, from the top one to the one that reads x, each adding its input's derivative to that of the z below.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinyvae import gaussian
-from tinyvae.likelihoods import LIKELIHOODS
+from tinyvae.likelihoods import LIKELIHOODS, Likelihood
 from tinyvae.mlp import mlp, mlp_backward, mlp_shapes
-from tinyvae.priors import PRIORS
+from tinyvae.parameters import Parameters
+from tinyvae.priors import PRIORS, StandardNormal
+from tinyvae.types import Array, Arrays, Cache, Labels, Layers, Pair, Shapes
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,10 @@ class Model:
     prior: str = "normal"
     n_components: int = 0
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         """Names and shapes of all parameters: {"encoder.0.W": (I, J), "encoder.0.b": (J,), ...}."""
-        encoders, decoders = {}, {}
+        encoders: Shapes = {}
+        decoders: Shapes = {}
         below = (self.data_dim, *self.latent)
         for l, (units, hidden) in enumerate(zip(self.latent, self.hidden, strict=True)):
             outputs = 2 * below[l] if l else self._likelihood.outputs_per_dimension * below[l]
@@ -63,7 +67,7 @@ class Model:
             decoders |= mlp_shapes(network("decoder", l), (units + self.n_labels, *reversed(hidden), outputs))
         return encoders | decoders | self._prior.shapes()
 
-    def initialise_prior(self, params, noise, mean):
+    def initialise_prior(self, params: Parameters, noise: Callable[[tuple[int, int]], Array], mean: Array) -> None:
         """Start the prior's parameters, in place.
 
         Args:
@@ -76,18 +80,20 @@ class Model:
             inputs[: self.data_dim] = mean
         self._prior.initialise(params, noise, inputs)
 
-    def noise_shapes(self, N, K):
+    def noise_shapes(self, N: int, K: int) -> list[tuple[int, int, int]]:
         """The shapes (N, K, D_l) of the noise that ``log_weights`` takes, a layer each."""
         return [(N, K, units) for units in self.latent]
 
     @property
-    def has_closed_form_kl(self):
+    def has_closed_form_kl(self) -> bool:
         """Whether KL(q(z | x) || p(z)) has a closed form: one stochastic layer and a Gaussian prior."""
         return len(self.latent) == 1 and self._prior.has_kl
 
     # -- the two passes ------------------------------------------------------------------------------------------------
 
-    def log_weights(self, params, x, noise, y=None, closed_form_kl=False):
+    def log_weights(
+        self, params: Parameters, x: Array, noise: Arrays, y: Labels | None = None, closed_form_kl: bool = False
+    ) -> tuple[Array, Cache]:
         """log w_nk = log p(x_n, z_nk) - log q(z_nk | x_n).
 
         With ``closed_form_kl`` the sampled log p(z) - log q(z | x) is exchanged for minus the divergence itself, which
@@ -106,7 +112,7 @@ class Model:
             logw: (N, K), in nats.
             cache: for ``backward``.
 
-        Raises: ValueError for a closed form where there is none.
+        Raises: ValueError for a closed form where there is none, or for a conditional model without y.
         """
         if closed_form_kl and not self.has_closed_form_kl:
             raise ValueError(f"no closed form for {len(self.latent)} stochastic layers under the prior {self.prior}")
@@ -118,7 +124,15 @@ class Model:
         logw = log_likelihood - divergence.sum(axis=1, keepdims=True)
         return logw, (posterior_cache, joint_cache, kl_cache)
 
-    def backward(self, params, cache, dlogw, path=None, direct=None, out=None):
+    def backward(
+        self,
+        params: Parameters,
+        cache: Cache,
+        dlogw: Array,
+        path: Array | None = None,
+        direct: Array | None = None,
+        out: Parameters | None = None,
+    ) -> Parameters:
         """The gradient of sum_nk dlogw_nk log w_nk, by all parameters.
 
         The decoders' parameters enter log w once and always have the weights ``dlogw``. The encoders' enter by the
@@ -154,7 +168,9 @@ class Model:
 
     # -- q(z | x, y) ---------------------------------------------------------------------------------------------------
 
-    def posterior(self, params, x, noise, y=None):
+    def posterior(
+        self, params: Parameters, x: Array, noise: Arrays, y: Labels | None = None
+    ) -> tuple[Arrays, Array, Cache]:
         """Samples z_l = mu_l + sigma_l eps_l, from the data upwards, and their log density.
 
         Args: as for ``log_weights``.
@@ -176,7 +192,15 @@ class Model:
             cache.append((stats, layer_cache, mlp_cache))
         return z, log_q, cache
 
-    def posterior_backward(self, dz, dlogq, cache, grads, ddirect=None, dkl=None):
+    def posterior_backward(
+        self,
+        dz: Arrays,
+        dlogq: Array,
+        cache: Cache,
+        grads: Parameters,
+        ddirect: Array | None = None,
+        dkl: Pair | None = None,
+    ) -> None:
         """From the top layer down: through z_l into the network, and through its input into the z_{l-1} below.
 
         Args:
@@ -187,7 +211,7 @@ class Model:
             ddirect: (N, K) another weight for the direct derivative of log q (``gaussian.log_posterior_backward``).
             dkl: (dmu, dlogvar), (N, D_1) each, of the closed-form divergence of a single layer.
         """
-        from_above = 0
+        from_above: Array | int = 0
         for l in reversed(range(len(dz))):
             stats, layer_cache, mlp_cache = cache[l]
             rows = (len(stats), -1)
@@ -206,7 +230,7 @@ class Model:
 
     # -- p(x, z | y) ---------------------------------------------------------------------------------------------------
 
-    def joint(self, params, x, z, y=None):
+    def joint(self, params: Parameters, x: Array, z: Arrays, y: Labels | None = None) -> tuple[Array, Array, Cache]:
         """log p(x, z | y) of given samples, in its two parts.
 
         Args:
@@ -231,7 +255,9 @@ class Model:
         cache.append((likelihood_cache, mlp_cache))
         return log_likelihood, log_prior, cache
 
-    def joint_backward(self, dlog_likelihood, dlog_prior, cache, grads):
+    def joint_backward(
+        self, dlog_likelihood: Array, dlog_prior: Array, cache: Cache, grads: Parameters
+    ) -> tuple[Arrays, Layers | None]:
         """From the data up: through the likelihood into z_1, through p(z_1 | z_2) into z_1 and z_2, up to the prior.
 
         Args:
@@ -259,7 +285,7 @@ class Model:
 
     # -- use of a trained model ----------------------------------------------------------------------------------------
 
-    def encode(self, params, x, y=None):
+    def encode(self, params: Parameters, x: Array, y: Labels | None = None) -> Pair:
         """The posterior's statistics of the layer next to the data, q(z_1 | x, y).
 
         Args: as for ``log_weights``.
@@ -269,11 +295,11 @@ class Model:
         stats, _ = mlp(self._with_labels(x, y), params.layers(network("encoder", 0)))
         return gaussian.split(stats)
 
-    def sample_prior(self, params, eps, u, y=None):
+    def sample_prior(self, params: Parameters, eps: Array, u: Array, y: Labels | None = None) -> Array:
         """z_L ~ p(z_L | y): (N, D_L) from normal noise eps (N, D_L) and uniform numbers u (N,) for mixtures."""
         return self._prior.sample(params, eps, u, y)
 
-    def decode(self, params, z, noise=(), y=None):
+    def decode(self, params: Parameters, z: Array, noise: Arrays = (), y: Labels | None = None) -> Array:
         """The mean of the data at the end of p(z_{l-1} | z_l, y) ... p(x | z_1, y).
 
         Args:
@@ -288,46 +314,48 @@ class Model:
             z = gaussian.sample(*self.conditional(params, z, l, y), noise[l])[0][:, 0]
         return self._likelihood.mean(self.decode_outputs(params, z, y))
 
-    def decode_outputs(self, params, z, y=None):
+    def decode_outputs(self, params: Parameters, z: Array, y: Labels | None = None) -> Array:
         """The decoder's raw outputs (R, M D) at values (R, D_1) of the layer next to the data."""
         return mlp(self._with_labels(z, y), params.layers(network("decoder", 0)))[0]
 
-    def conditional(self, params, z_above, layer, y=None):
+    def conditional(self, params: Parameters, z_above: Array, layer: int, y: Labels | None = None) -> Pair:
         """mu and logvar (R, D_l) of p(z_l | z_{l+1}, y) at values (R, D_{l+1}); layer 0 is next to the data."""
         stats, _ = mlp(self._with_labels(z_above, y), params.layers(network("decoder", layer + 1)))
         return gaussian.split(stats)
 
-    def top_divergence(self, params, mu, logvar, y=None):
+    def top_divergence(self, params: Parameters, mu: Array, logvar: Array, y: Labels | None = None) -> Array | None:
         """KL(q(z_L | ...) || p(z_L | y)) by dimension: (R, D_L) from statistics (R, D_L); None without closed form."""
         if not self._prior.has_kl:
             return None
         return self._prior.kl(params, mu, logvar, None if y is None else np.repeat(y, len(mu) // len(y)))[0]
 
     @property
-    def _likelihood(self):
+    def _likelihood(self) -> Likelihood:
         return LIKELIHOODS[self.likelihood]
 
     @property
-    def _top_encoder(self):
+    def _top_encoder(self) -> str:
         return network("encoder", len(self.latent) - 1)
 
     @property
-    def _top_inputs(self):
+    def _top_inputs(self) -> int:
         return (self.data_dim, *self.latent)[-2] + self.n_labels
 
     @property
-    def _prior(self):
+    def _prior(self) -> StandardNormal:
         encoder = (self._top_encoder, self._top_inputs)
         return PRIORS[self.prior](self.latent[-1], self.n_labels, self.n_components, encoder)
 
-    def _with_labels(self, h, y):
+    def _with_labels(self, h: Array, y: Labels | None) -> Array:
         """The input (R, I) beside the one-hot labels (R, C); each label serves R / N rows."""
         if not self.n_labels:
             return h
+        if y is None:
+            raise ValueError(f"a model of {self.n_labels} labels needs y, the label of each example")
         one_hot = np.eye(self.n_labels, dtype=h.dtype)[np.repeat(y, len(h) // len(y))]
         return np.concatenate([h, one_hot], axis=1)
 
 
-def network(kind, layer):
+def network(kind: str, layer: int) -> str:
     """The name of a stochastic layer's encoder or decoder: "encoder", "encoder2", "encoder3", ..."""
     return kind if layer == 0 else f"{kind}{layer + 1}"

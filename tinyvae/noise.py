@@ -9,11 +9,14 @@ the seed and the counter is (block of four units, example, step, stream). Normal
 Box and Muller's transform.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyvae import machine, philox
+from tinyvae.types import Array
 
 
 class Stream(IntEnum):
@@ -29,7 +32,15 @@ class Stream(IntEnum):
     PICTURES = 0x300
 
 
-def normal(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=np.float32):
+def normal(
+    shape: tuple[int, int, int],
+    seed: int,
+    stream: int,
+    step: int = 0,
+    first_example: int = 0,
+    first_sample: int = 0,
+    dtype: DTypeLike = np.float32,
+) -> Array:
     """Independent standard normal numbers eps_nkd.
 
     Args:
@@ -44,12 +55,20 @@ def normal(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=n
     return _draw(machine.normal, shape, seed, stream, step, first_example, first_sample, dtype)
 
 
-def uniform(shape, seed, stream, step=0, first_example=0, first_sample=0, dtype=np.float32):
+def uniform(
+    shape: tuple[int, int, int],
+    seed: int,
+    stream: int,
+    step: int = 0,
+    first_example: int = 0,
+    first_sample: int = 0,
+    dtype: DTypeLike = np.float32,
+) -> Array:
     """Independent uniform numbers, multiples of 2^-24 in [0, 1); arguments as ``normal``."""
     return _draw(machine.uniform, shape, seed, stream, step, first_example, first_sample, dtype)
 
 
-def bernoulli(probabilities, seed, stream, step=0, first_example=0):
+def bernoulli(probabilities: Array, seed: int, stream: int, step: int = 0, first_example: int = 0) -> Array:
     """Independent zeros and ones: 1 where the number of ``uniform`` is below the probability.
 
     Args:
@@ -63,14 +82,23 @@ def bernoulli(probabilities, seed, stream, step=0, first_example=0):
     return np.less(out, probabilities, out=out, casting="unsafe")
 
 
-def permutation(n, seed, stream, step=0):
+def permutation(n: int, seed: int, stream: int, step: int = 0) -> np.ndarray:
     """A random order of 0 ... n - 1: (n,) int64, the argsort of n random words."""
     words = np.empty((1, n), np.uint32)
     philox.fill_words(words, _place(seed, stream, step))
     return np.argsort(words[0], kind="stable")
 
 
-def _draw(kernel, shape, seed, stream, step, first_example, first_sample, dtype):
+def _draw(
+    kernel: Callable,
+    shape: tuple[int, int, int],
+    seed: int,
+    stream: int,
+    step: int,
+    first_example: int,
+    first_sample: int,
+    dtype: DTypeLike,
+) -> Array:
     N, K, D = shape
     if first_sample * D % 4:
         raise ValueError(f"first_sample * D must be a multiple of 4, not {first_sample} * {D}")
@@ -79,6 +107,6 @@ def _draw(kernel, shape, seed, stream, step, first_example, first_sample, dtype)
     return out.reshape(shape)
 
 
-def _place(seed, stream, step=0, first_example=0, first_block=0):
+def _place(seed: int, stream: int, step: int = 0, first_example: int = 0, first_block: int = 0) -> tuple[int, ...]:
     """The arguments of the kernels that say which numbers are wanted, each less than 2^32."""
     return seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block

@@ -1,6 +1,9 @@
 """The papers' figures: curves of several trainings with the published points, maps and mosaics side by side."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import median_filter
 
@@ -17,6 +20,10 @@ from tinyvae.figures import (
     scatter_classes,
     visible_points,
 )
+from tinyvae.types import AnyPath
+
+Columns = Mapping[str, np.ndarray]  # of a history
+Points = tuple[Sequence[float], Sequence[float]]  # (samples_seen, bound), as published
 
 # The colours stay apart under colour-blindness; each line has a style of its own too.
 LINES = tuple(zip(OKABE_ITO, ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))))
@@ -25,7 +32,7 @@ TURN = 1.0  # nats by which a bound must have fallen since its highest to have t
 SHOWN = (0.05, 0.35)  # the shares of the published points and of our logarithmic axis that may be under the picture
 
 
-def bound_panels(path, panels):
+def bound_panels(path: AnyPath, panels: Sequence[tuple[str, Columns, Mapping[str, Points]]]) -> Figure:
     """The bound against the training examples seen, a panel for each latent space (AEVB, Figure 2).
 
     A test bound that has turned down is marked where it was highest.
@@ -71,7 +78,7 @@ def bound_panels(path, panels):
     return figure
 
 
-def turning_point(bounds):
+def turning_point(bounds: np.ndarray) -> int | None:
     """Where a bound (E,) that wavers from epoch to epoch was highest, if it has fallen since by ``TURN``; else None.
 
     Judged on running medians, over a twentieth of the epochs.
@@ -81,12 +88,12 @@ def turning_point(bounds):
     return turn if smooth[turn] > smooth[-1] + TURN else None
 
 
-def evenly(x, bound):
+def evenly(x: np.ndarray, bound: np.ndarray) -> np.ndarray:
     """A curve's bounds at 200 places that are even along the logarithmic axis."""
     return np.interp(np.linspace(np.log(x[0]), np.log(x[-1]), 200), np.log(x), bound)
 
 
-def bounds_by_epoch(path, curves):
+def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Figure:
     """Test bounds against epochs on a logarithmic axis.
 
     Args:
@@ -114,7 +121,7 @@ def bounds_by_epoch(path, curves):
     return figure
 
 
-def maps(path, panels, labels):
+def maps(path: AnyPath, panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray) -> Figure:
     """Two-dimensional maps side by side, their points coloured by label.
 
     Args:
@@ -140,7 +147,9 @@ def maps(path, panels, labels):
     return figure
 
 
-def mosaics(path, panels, image_shape, columns):
+def mosaics(
+    path: AnyPath, panels: Sequence[tuple[str, np.ndarray]], image_shape: tuple[int, int], columns: int
+) -> Figure:
     """Mosaics of images side by side.
 
     Args:
@@ -160,7 +169,7 @@ def mosaics(path, panels, image_shape, columns):
     return figure
 
 
-def style(axes, title):
+def style(axes: Axes, title: str) -> None:
     """The look that all axes share."""
     axes.set_title(title, fontsize=TEXT + 1)
     axes.spines[["top", "right"]].set_visible(False)

@@ -4,14 +4,17 @@ The optimiser, the checkpoint and the gradient check each work on the one vector
 derivation reads ``params["encoder.0.W"]``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinyvae import noise
+from tinyvae.types import Array, Layers, Pair
 
 
-class Parameters(Mapping):
+class Parameters(Mapping[str, Array]):
     """Named arrays that are views of one vector ``flat``; gradients have the same form.
 
     Args:
@@ -22,7 +25,7 @@ class Parameters(Mapping):
     Raises: ValueError if ``flat`` has not as many numbers as the shapes need.
     """
 
-    def __init__(self, shapes, flat=None, dtype=np.float32):
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], flat: Array | None = None, dtype: DTypeLike = np.float32):
         self.shapes = dict(shapes)
         sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
         self.flat = np.zeros(sum(sizes), dtype) if flat is None else flat
@@ -35,20 +38,20 @@ class Parameters(Mapping):
         }
         self._layers = _layers(self._views)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Array:
         return self._views[name]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._views)
 
-    def layers(self, name):
+    def layers(self, name: str) -> Layers:
         """The layers [(W, b), ...] of the network ``name``: the views ``name.0.W``, ``name.0.b``, ``name.1.W``, ..."""
         return self._layers[name]
 
-    def cuts(self, parts):
+    def cuts(self, parts: int) -> np.ndarray:
         """Where the flat vector is cut if the rows of each array are: the upper ones of all arrays, then the next, ...
 
         Returns: (n, 2) int64, the where each slice begins and ends, the same number of them for each part.
@@ -62,13 +65,13 @@ class Parameters(Mapping):
                 cuts.append([start + rows * i // parts * width for i in (part, part + 1)])
         return np.array(cuts, np.int64)
 
-    def with_flat(self, flat):
+    def with_flat(self, flat: Array) -> "Parameters":
         """Parameters of the same names and shapes over another vector."""
         return Parameters(self.shapes, flat)
 
 
-def _layers(views):
-    networks = {}
+def _layers(views: Mapping[str, Array]) -> dict[str, list[Pair]]:
+    networks: dict[str, list[Pair]] = {}
     for name, W in views.items():
         network, *layer = name.rsplit(".", 2)
         if layer[1:] == ["W"]:
@@ -81,7 +84,7 @@ def _layers(views):
 DEVIATIONS = {"aevb": 0.1, "aevb-narrow": 0.01}
 
 
-def initialise(params, scheme, seed):
+def initialise(params: Parameters, scheme: str, seed: int) -> None:
     """Draw the weights ``*.W``, in place, and set the biases ``*.b`` to zero; every layer has a draw of its own.
 
     Args:
@@ -90,7 +93,7 @@ def initialise(params, scheme, seed):
         seed: integer.
     """
     for i, (name, array) in enumerate(params.items()):
-        draw = {"shape": (1, *array.shape), "seed": seed, "stream": noise.Stream.PARAMETERS, "step": i}
+        draw: dict[str, Any] = {"shape": (1, *array.shape), "seed": seed, "stream": noise.Stream.PARAMETERS, "step": i}
         if name.endswith(".b"):
             array[:] = 0
         elif name.endswith(".W") and scheme == "glorot":

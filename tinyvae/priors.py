@@ -11,12 +11,15 @@ The standard normal is that of AEVB and IWAE. The others go beyond these papers:
 Gaussians, and the VampPrior, a mixture of the encoder's own posteriors (Tomczak and Welling 2018).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinyvae import gaussian
 from tinyvae.mlp import mlp, mlp_backward
+from tinyvae.parameters import Parameters
+from tinyvae.types import Array, Cache, Labels, Layers, Pair, Shapes
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,14 @@ class StandardNormal:
 
     has_kl = True
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         """No parameters."""
         return {}
 
-    def initialise(self, params, noise, inputs):
+    def initialise(self, params: Parameters, noise: Callable[[tuple[int, int]], Array], inputs: Array) -> None:
         """Nothing to start."""
 
-    def log_prob(self, params, z, y=None):
+    def log_prob(self, params: Parameters, z: Array, y: Labels | None = None) -> tuple[Array, Cache]:
         """log N(z; 0, 1), as ``gaussian.log_standard_normal``.
 
         Args (of every prior):
@@ -58,7 +61,7 @@ class StandardNormal:
         """
         return gaussian.log_standard_normal(z)
 
-    def log_prob_backward(self, dlogp, cache, grads):
+    def log_prob_backward(self, dlogp: Array, cache: Cache, grads: Parameters) -> tuple[Array, Layers | None]:
         """Derivatives of the prior.
 
         Args (of every prior):
@@ -72,15 +75,15 @@ class StandardNormal:
         """
         return gaussian.log_standard_normal_backward(dlogp, cache), None
 
-    def kl(self, params, mu, logvar, y=None):
+    def kl(self, params: Parameters, mu: Array, logvar: Array, y: Labels | None = None) -> tuple[Array, Cache]:
         """KL(N(mu, exp(logvar)) || N(0, 1)) by dimension, as ``gaussian.kl``: (N, D) and a cache."""
         return gaussian.kl(mu, logvar)
 
-    def kl_backward(self, dkl, cache, grads):
+    def kl_backward(self, dkl: Array, cache: Cache, grads: Parameters) -> Pair:
         """dmu and dlogvar, (N, D) each, from dkl (N, 1) or (N, D)."""
         return gaussian.kl_backward(dkl, cache)
 
-    def sample(self, params, eps, u, y=None):
+    def sample(self, params: Parameters, eps: Array, u: Array, y: Labels | None = None) -> Array:
         """z ~ p(z | y): (N, D) from standard normal noise eps (N, D) and, for mixtures, uniform numbers u (N,)."""
         return eps
 
@@ -88,28 +91,28 @@ class StandardNormal:
 class LabelNormal(StandardNormal):
     """p(z | y) = N(z; m_y, exp(s_y)): a learned mean and log variance for each label (a table, ``prior.mu`` (C, D))."""
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         """The two tables."""
         return {"prior.mu": (self.n_labels, self.units), "prior.logvar": (self.n_labels, self.units)}
 
-    def initialise(self, params, noise, inputs):
+    def initialise(self, params: Parameters, noise: Callable[[tuple[int, int]], Array], inputs: Array) -> None:
         """Small random means, which break the symmetry of the labels, and unit variances."""
         params["prior.mu"][:] = 0.1 * noise((self.n_labels, self.units))
         params["prior.logvar"][:] = 0
 
-    def log_prob(self, params, z, y=None):
+    def log_prob(self, params: Parameters, z: Array, y: Labels | None = None) -> tuple[Array, Cache]:
         """The row of each example's label: log N(z_nk; m_y, exp(s_y))."""
         logp, cache = gaussian.log_density(z, params["prior.mu"][y], params["prior.logvar"][y])
         return logp, (cache, y)
 
-    def log_prob_backward(self, dlogp, cache, grads):
+    def log_prob_backward(self, dlogp: Array, cache: Cache, grads: Parameters) -> tuple[Array, Layers | None]:
         """The derivative by a table's row is the sum over the examples that have its label."""
         cache, y = cache
         dz, dmu, dlogvar = gaussian.log_density_backward(dlogp, cache)
         self._write(dmu, dlogvar, y, grads)
         return dz, None
 
-    def kl(self, params, mu, logvar, y=None):
+    def kl(self, params: Parameters, mu: Array, logvar: Array, y: Labels | None = None) -> tuple[Array, Cache]:
         """The divergence does not change when both Gaussians are shifted by -m_y and scaled by exp(-s_y / 2):
 
         KL(N(mu, exp(logvar)) || N(m, exp(s))) = KL(N((mu - m) exp(-s/2), exp(logvar - s)) || N(0, 1))
@@ -120,18 +123,18 @@ class LabelNormal(StandardNormal):
         divergence, cache = gaussian.kl(shifted, logvar - s)
         return divergence, (cache, shifted, scale, y)
 
-    def kl_backward(self, dkl, cache, grads):
+    def kl_backward(self, dkl: Array, cache: Cache, grads: Parameters) -> Pair:
         """By a = (mu - m) exp(-s/2), b = logvar - s: dmu = da exp(-s/2) = -dm, dlogvar = db, ds = -db - a da / 2."""
         cache, shifted, scale, y = cache
         da, db = gaussian.kl_backward(dkl, cache)
         self._write(-da * scale, -db - 0.5 * shifted * da, y, grads)
         return da * scale, db
 
-    def sample(self, params, eps, u, y=None):
+    def sample(self, params: Parameters, eps: Array, u: Array, y: Labels | None = None) -> Array:
         """m_y + exp(s_y / 2) eps."""
         return gaussian.sample(params["prior.mu"][y], params["prior.logvar"][y], eps[:, None])[0][:, 0]
 
-    def _write(self, dmu, dlogvar, y, grads):
+    def _write(self, dmu: Array, dlogvar: Array, y: Labels, grads: Parameters) -> None:
         for name, rows in (("prior.mu", dmu), ("prior.logvar", dlogvar)):
             grads[name][:] = 0
             np.add.at(grads[name], y, rows)
@@ -142,29 +145,29 @@ class Mixture(StandardNormal):
 
     has_kl = False
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         """Logits, means and log variances of the components."""
         M, D = self.n_components, self.units
         return {"prior.logits": (M,), "prior.mu": (M, D), "prior.logvar": (M, D)}
 
-    def initialise(self, params, noise, inputs):
+    def initialise(self, params: Parameters, noise: Callable[[tuple[int, int]], Array], inputs: Array) -> None:
         """Equal weights, means drawn from the standard normal, unit variances."""
         params["prior.logits"][:] = 0
         params["prior.mu"][:] = noise((self.n_components, self.units))
         params["prior.logvar"][:] = 0
 
-    def log_prob(self, params, z, y=None):
+    def log_prob(self, params: Parameters, z: Array, y: Labels | None = None) -> tuple[Array, Cache]:
         """``log_mixture`` of the learned components."""
         return log_mixture(z, params["prior.logits"], params["prior.mu"], params["prior.logvar"])
 
-    def log_prob_backward(self, dlogp, cache, grads):
+    def log_prob_backward(self, dlogp: Array, cache: Cache, grads: Parameters) -> tuple[Array, Layers | None]:
         """``log_mixture_backward`` into the learned components."""
         dz, *own = log_mixture_backward(dlogp, cache)
         for name, gradient in zip(self.shapes(), own):
             grads[name][:] = gradient
         return dz, None
 
-    def sample(self, params, eps, u, y=None):
+    def sample(self, params: Parameters, eps: Array, u: Array, y: Labels | None = None) -> Array:
         """A component by u against the cumulated weights, then its mu + sigma eps."""
         weights = softmax(params["prior.logits"])
         chosen = np.minimum(np.searchsorted(np.cumsum(weights), u), len(weights) - 1)
@@ -180,21 +183,21 @@ class VampPrior(StandardNormal):
 
     has_kl = False
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         """The pseudo-inputs."""
         return {"prior.inputs": (self.n_components, self.encoder[1])}
 
-    def initialise(self, params, noise, inputs):
+    def initialise(self, params: Parameters, noise: Callable[[tuple[int, int]], Array], inputs: Array) -> None:
         """The mean input of the data, and noise."""
         params["prior.inputs"][:] = inputs + 0.1 * noise((self.n_components, self.encoder[1]))
 
-    def log_prob(self, params, z, y=None):
+    def log_prob(self, params: Parameters, z: Array, y: Labels | None = None) -> tuple[Array, Cache]:
         """``log_mixture`` of the encoder's Gaussians at the pseudo-inputs, with equal weights."""
         stats, mlp_cache = mlp(params["prior.inputs"], params.layers(self.encoder[0]))
         logp, cache = log_mixture(z, np.zeros(self.n_components, z.dtype), *gaussian.split(stats))
         return logp, (cache, mlp_cache)
 
-    def log_prob_backward(self, dlogp, cache, grads):
+    def log_prob_backward(self, dlogp: Array, cache: Cache, grads: Parameters) -> tuple[Array, Layers | None]:
         """Through the mixture into its components, and on through the encoder, to itself and to the pseudo-inputs."""
         cache, mlp_cache = cache
         dz, _, dmu, dlogvar = log_mixture_backward(dlogp, cache)
@@ -202,20 +205,20 @@ class VampPrior(StandardNormal):
         grads["prior.inputs"][:] = dinputs
         return dz, dencoder
 
-    def sample(self, params, eps, u, y=None):
+    def sample(self, params: Parameters, eps: Array, u: Array, y: Labels | None = None) -> Array:
         """A pseudo-input with equal chances, then a sample of its posterior."""
         stats, _ = mlp(params["prior.inputs"], params.layers(self.encoder[0]))
         chosen = np.minimum((u * self.n_components).astype(int), self.n_components - 1)
         return gaussian.sample(*gaussian.split(stats[chosen]), eps[:, None])[0][:, 0]
 
 
-def softmax(logits):
+def softmax(logits: Array) -> Array:
     """exp(l_c) / sum_c' exp(l_c'), along the last axis."""
     w = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return w / w.sum(axis=-1, keepdims=True)
 
 
-def log_mixture(z, logits, mu, logvar):
+def log_mixture(z: Array, logits: Array, mu: Array, logvar: Array) -> tuple[Array, Cache]:
     """log p(z) = log sum_c exp(a_c) with a_c = log pi_c + log N(z; m_c, exp(s_c)) and pi = softmax(l).
 
     Args:
@@ -237,7 +240,7 @@ def log_mixture(z, logits, mu, logvar):
     return total.reshape(N, K), (softmax(a), weights, density_cache)
 
 
-def log_mixture_backward(dlogp, cache):
+def log_mixture_backward(dlogp: Array, cache: Cache) -> tuple[Array, Array, Array, Array]:
     """With the responsibilities r_c = exp(a_c) / sum_c' exp(a_c'), d log p / d a_c = r_c; and d log pi_c / d l_c' is
     1 - pi_c' for c = c' and -pi_c' otherwise, so d log p / d l_c = r_c - pi_c.
 

@@ -3,31 +3,36 @@
 Each function takes a ``numpy.random.Generator`` and the shapes, so that property tests can choose them.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.random import Generator
 
 from tinyvae import bounds, gaussian, likelihoods, priors
 from tinyvae import mlp as networks
 from tinyvae.gradcheck import Problem
 from tinyvae.model import Model
 from tinyvae.parameters import Parameters
+from tinyvae.types import Array, Cache
 
 
-def mlp(rng, N, sizes):
+def mlp(rng: Generator, N: int, sizes: Sequence[int]) -> Problem:
     """A network of the given sizes on N rows; biases and weights of order one."""
     inputs = {"x": rng.standard_normal((N, sizes[0]))}
     inputs |= {name: 0.7 * rng.standard_normal(shape) for name, shape in networks.mlp_shapes("net", sizes).items()}
 
-    def forward(x, **layers):
+    def forward(x: Array, **layers: Array) -> tuple[Array, Cache]:
         return networks.mlp(x, list(zip(*[iter(layers.values())] * 2)))
 
-    def backward(dout, cache):
+    def backward(dout: Array, cache: Cache) -> dict[str, Array]:
         dx, dlayers = networks.mlp_backward(dout, cache)
         return dict(zip(inputs, [dx, *(array for layer in dlayers for array in layer)]))
 
     return Problem(f"mlp {'-'.join(map(str, sizes))}", inputs, forward, backward)
 
 
-def split(rng, R, D):
+def split(rng: Generator, R: int, D: int) -> Problem:
     """The two halves of a network's output."""
     return Problem(
         "gaussian.split",
@@ -37,12 +42,12 @@ def split(rng, R, D):
     )
 
 
-def statistics(rng, R, D):
+def statistics(rng: Generator, R: int, D: int) -> dict[str, Array]:
     """Random mu and logvar, (R, D) each."""
     return {"mu": rng.standard_normal((R, D)), "logvar": rng.standard_normal((R, D))}
 
 
-def sample(rng, R, S, D):
+def sample(rng: Generator, R: int, S: int, D: int) -> Problem:
     """z = mu + sigma eps."""
     eps = rng.standard_normal((R, S, D))
     return Problem(
@@ -53,30 +58,30 @@ def sample(rng, R, S, D):
     )
 
 
-def log_posterior(rng, R, S, D):
+def log_posterior(rng: Generator, R: int, S: int, D: int) -> Problem:
     """log q(z), in which z moves with mu and logvar: the two ways together."""
     eps = rng.standard_normal((R, S, D))
 
-    def forward(mu, logvar):
+    def forward(mu: Array, logvar: Array) -> tuple[Array, Cache]:
         return gaussian.log_posterior(logvar, eps), gaussian.sample(mu, logvar, eps)[1]
 
-    def backward(dlogq, cache):
+    def backward(dlogq: Array, cache: Cache) -> dict[str, Array]:
         return dict(zip(("mu", "logvar"), gaussian.log_posterior_backward(dlogq, cache)))
 
     return Problem("gaussian.log_posterior", statistics(rng, R, D), forward, backward)
 
 
-def log_posterior_two_ways(rng, R, S, D):
+def log_posterior_two_ways(rng: Generator, R: int, S: int, D: int) -> Problem:
     """The same in two copies of mu and logvar: one that z is made from, one that it is judged by."""
     eps = rng.standard_normal((R, S, D))
-    path, direct = statistics(rng, R, D), {}
+    path = statistics(rng, R, D)
     direct = {f"direct_{name}": array.copy() for name, array in path.items()}
 
-    def forward(mu, logvar, direct_mu, direct_logvar):
+    def forward(mu: Array, logvar: Array, direct_mu: Array, direct_logvar: Array) -> tuple[Array, Cache]:
         z, cache = gaussian.sample(mu, logvar, eps)
         return gaussian.log_density(z, direct_mu, direct_logvar)[0], cache
 
-    def backward(dlogq, cache):
+    def backward(dlogq: Array, cache: Cache) -> dict[str, Array]:
         by_path = gaussian.log_posterior_backward(dlogq, cache, ddirect=np.zeros_like(dlogq))
         directly = gaussian.log_posterior_backward(np.zeros_like(dlogq), cache, ddirect=dlogq)
         return dict(zip((*path, *direct), (*by_path, *directly)))
@@ -84,21 +89,21 @@ def log_posterior_two_ways(rng, R, S, D):
     return Problem("gaussian.log_posterior, path and direct", path | direct, forward, backward)
 
 
-def layer(rng, R, S, D):
+def layer(rng: Generator, R: int, S: int, D: int) -> Problem:
     """The whole reparameterised layer: samples and their log density."""
     eps = rng.standard_normal((R, S, D))
 
-    def forward(stats):
+    def forward(stats: Array) -> tuple[tuple[Array, Array], Cache]:
         z, log_q, cache = gaussian.layer(stats, eps)
         return (z, log_q), cache
 
-    def backward(dz, dlogq, cache):
+    def backward(dz: Array, dlogq: Array, cache: Cache) -> dict[str, Array]:
         return {"stats": gaussian.layer_backward(dz, dlogq, cache)}
 
     return Problem("gaussian.layer", {"stats": rng.standard_normal((R, 2 * D))}, forward, backward)
 
 
-def log_density(rng, R, S, D):
+def log_density(rng: Generator, R: int, S: int, D: int) -> Problem:
     """log N(z; mu, exp(logvar))."""
     inputs = {"z": rng.standard_normal((R, S, D))} | statistics(rng, R, D)
     return Problem(
@@ -109,7 +114,7 @@ def log_density(rng, R, S, D):
     )
 
 
-def log_standard_normal(rng, R, S, D):
+def log_standard_normal(rng: Generator, R: int, S: int, D: int) -> Problem:
     """log N(z; 0, 1)."""
     return Problem(
         "gaussian.log_standard_normal",
@@ -119,7 +124,7 @@ def log_standard_normal(rng, R, S, D):
     )
 
 
-def kl(rng, R, D):
+def kl(rng: Generator, R: int, D: int) -> Problem:
     """The closed-form KL divergence from the standard normal."""
     return Problem(
         "gaussian.kl",
@@ -129,7 +134,7 @@ def kl(rng, R, D):
     )
 
 
-def bernoulli(rng, N, K, D):
+def bernoulli(rng: Generator, N: int, K: int, D: int) -> Problem:
     """The Bernoulli likelihood of grey levels, by the logits."""
     x = rng.random((N, D))
     return Problem(
@@ -140,7 +145,7 @@ def bernoulli(rng, N, K, D):
     )
 
 
-def gaussian_likelihood(rng, N, K, D, squash=True):
+def gaussian_likelihood(rng: Generator, N: int, K: int, D: int, squash: bool = True) -> Problem:
     """The Gaussian likelihood by the decoder's outputs; some log variances are below the floor."""
     x = rng.random((N, D))
     outputs = rng.standard_normal((N * K, 2 * D))
@@ -154,7 +159,7 @@ def gaussian_likelihood(rng, N, K, D, squash=True):
     )
 
 
-def log_mixture(rng, N, K, D, M):
+def log_mixture(rng: Generator, N: int, K: int, D: int, M: int) -> Problem:
     """The density of a mixture of M Gaussians, by z and by everything that defines the mixture."""
     inputs = {"z": rng.standard_normal((N, K, D)), "logits": rng.standard_normal(M)} | statistics(rng, M, D)
     return Problem(
@@ -165,7 +170,7 @@ def log_mixture(rng, N, K, D, M):
     )
 
 
-def prior(rng, N, K, D, name, part="log_prob"):
+def prior(rng: Generator, N: int, K: int, D: int, name: str, part: str = "log_prob") -> Problem:
     """A prior's density, or its divergence from a Gaussian, by the latent and by all of the prior's parameters."""
     encoder = networks.mlp_shapes("encoder", (4, 3, 2 * D)) if name == "vamp" else {}
     p = priors.PRIORS[name](D, n_labels=3, n_components=4, encoder=("encoder", 4))
@@ -174,10 +179,10 @@ def prior(rng, N, K, D, name, part="log_prob"):
     y = rng.integers(0, 3, N)
     latent = {"z": rng.standard_normal((N, K, D))} if part == "log_prob" else statistics(rng, N, D)
 
-    def forward(params_flat=None, **latent):
+    def forward(params_flat: Array | None = None, **latent: Array) -> tuple[Array, Cache]:
         return getattr(p, part)(params, *latent.values(), y)
 
-    def backward(d, cache):
+    def backward(d: Array, cache: Cache) -> dict[str, Array]:
         grads = params.with_flat(np.zeros_like(params.flat))
         if part == "kl":
             return dict(zip(latent, p.kl_backward(d, cache, grads))) | {"params_flat": grads.flat}
@@ -191,7 +196,7 @@ def prior(rng, N, K, D, name, part="log_prob"):
     return Problem(f"priors.{name}, {part}", latent | own, forward, backward)
 
 
-def bound(rng, N, K, name):
+def bound(rng: Generator, N: int, K: int, name: str) -> Problem:
     """A bound by its log weights."""
     return Problem(
         f"bounds.{name}",
@@ -201,7 +206,9 @@ def bound(rng, N, K, name):
     )
 
 
-def model(rng, N, K, objective="elbo", closed_form_kl=False, **shape):
+def model(
+    rng: Generator, N: int, K: int, objective: str = "elbo", closed_form_kl: bool = False, **shape: Any
+) -> Problem:
     """A bound of a whole model by all its parameters; ``shape`` is that of ``Model``."""
     vae = Model(**shape)
     params = Parameters(vae.shapes(), dtype=np.float64)
@@ -210,12 +217,12 @@ def model(rng, N, K, objective="elbo", closed_form_kl=False, **shape):
     y = rng.integers(0, vae.n_labels, N) if vae.n_labels else None
     noise = [rng.standard_normal(s) for s in vae.noise_shapes(N, K)]
 
-    def forward(params_flat):
+    def forward(params_flat: Array) -> tuple[Array, Cache]:
         logw, cache = vae.log_weights(params, x, noise, y, closed_form_kl)
         value, dlogw = getattr(bounds, objective)(logw)
         return value, (dlogw, cache)
 
-    def backward(dvalue, cache):
+    def backward(dvalue: Array, cache: Cache) -> dict[str, Array]:
         dlogw, cache = cache
         return {"params_flat": vae.backward(params, cache, dvalue[:, None] * dlogw).flat}
 
@@ -225,7 +232,7 @@ def model(rng, N, K, objective="elbo", closed_form_kl=False, **shape):
     return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward)
 
 
-def all_problems(seed=0):
+def all_problems(seed: int = 0) -> list[Problem]:
     """One problem for each pair, and models of one to three layers with every likelihood and prior."""
     rng = np.random.default_rng(seed)
     N, R, S, K, D = 2, 3, 4, 3, 5
@@ -237,8 +244,8 @@ def all_problems(seed=0):
     problems += [prior(rng, N, K, 2, name) for name in priors.PRIORS]
     problems += [prior(rng, N, K, 2, name, "kl") for name in priors.PRIORS if priors.PRIORS[name].has_kl]
     problems += [bound(rng, 3, 4, name) for name in bounds.BOUNDS]
-    one = {"data_dim": 5, "latent": (3,), "hidden": ((4,),)}
-    two = {"data_dim": 5, "latent": (4, 3), "hidden": ((4,), (3, 2)), "n_labels": 3, "n_components": 2}
+    one: dict[str, Any] = {"data_dim": 5, "latent": (3,), "hidden": ((4,),)}
+    two: dict[str, Any] = {"data_dim": 5, "latent": (4, 3), "hidden": ((4,), (3, 2)), "n_labels": 3, "n_components": 2}
     problems.append(model(rng, N, K, closed_form_kl=True, **one))
     problems.append(model(rng, N, K, closed_form_kl=True, n_labels=3, prior="label", **one))
     for objective in bounds.BOUNDS:

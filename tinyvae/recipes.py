@@ -5,7 +5,9 @@ A run saves its ``Settings`` whole; there is no other place where a default coul
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from tinyvae.errors import UserError
 
@@ -63,12 +65,12 @@ class Settings:
     raised_from: tuple[int, ...] = ()
 
     @property
-    def has_closed_kl(self):
+    def has_closed_kl(self) -> bool:
         """Whether the KL divergence of these settings' bound has a closed form."""
         return self.objective == "elbo" and len(self.latent) == 1 and self.prior in ("normal", "label")
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: Mapping[str, Any]) -> "Settings":
         """Settings from what JSON made of ``dataclasses.asdict``.
 
         Raises: KeyError, TypeError or ValueError for names, types or values that no settings have.
@@ -92,12 +94,12 @@ class Settings:
         return settings
 
 
-def is_size(value):
+def is_size(value: object) -> bool:
     """Whether a value is a whole number above zero."""
     return type(value) is int and value > 0
 
 
-def require_sense(settings):
+def require_sense(settings: Settings) -> None:
     """Raise a UserError for settings that do not go together."""
     if len(settings.hidden) != len(settings.latent):
         raise UserError(
@@ -128,7 +130,7 @@ AEVB = Settings(
 )
 
 
-def iwae_epochs(stages):
+def iwae_epochs(stages: int) -> int:
     """The epochs of the first stages of IWAE's schedule: 1 + 3 + ... + 3^(stages - 1); 3,280 in all eight."""
     return (3**stages - 1) // 2
 

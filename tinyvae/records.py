@@ -2,15 +2,25 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from tinyvae import __version__, datasets
+from tinyvae.datasets import Dataset
 from tinyvae.errors import DataError, RunError, UserError
 from tinyvae.recipes import Settings, is_size, require_sense
-from tinyvae.runs import CONFIG
+from tinyvae.runs import CONFIG, Row, Run
 from tinyvae.training import Training
+from tinyvae.types import AnyPath
 
 
-def load(run, data_dir=None, threads=None, source=None, must_have_begun=True):
+def load(
+    run: Run,
+    data_dir: AnyPath | None = None,
+    threads: int | None = None,
+    source: str | None = None,
+    must_have_begun: bool = True,
+) -> Training:
     """The Training that a run's folder holds: its settings, its data, its last checkpoint.
 
     Args:
@@ -33,7 +43,9 @@ def load(run, data_dir=None, threads=None, source=None, must_have_begun=True):
     return training
 
 
-def go_on(run, data_dir=None, threads=None, source=None):
+def go_on(
+    run: Run, data_dir: AnyPath | None = None, threads: int | None = None, source: str | None = None
+) -> tuple[Training, list[Row]]:
     """A run where it stopped, or at its beginning: (the Training, the rows of the history so far).
 
     Args: as for ``load``.
@@ -47,13 +59,13 @@ def go_on(run, data_dir=None, threads=None, source=None):
     return state, history
 
 
-def make_longer(run, state, epochs):
+def make_longer(run: Run, state: Training, epochs: int) -> None:
     """Raise the length of a run to so many epochs, and say so in its config."""
     state.extend(epochs)
     run.write_json(CONFIG, run.config() | describe_settings(state))
 
 
-def read_config(run):
+def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
     """What ``config.json`` says, and nothing that no run could have written: (Settings, what it says of the data, the
     number of threads).
 
@@ -74,7 +86,7 @@ def read_config(run):
     return settings, about, threads
 
 
-def describe(training, dataset, source, limit=None):
+def describe(training: Training, dataset: Dataset, source: str, limit: int | None = None) -> dict[str, Any]:
     """What ``config.json`` says of a run: the version, the data, every setting, and the protocol in words.
 
     Args:
@@ -99,12 +111,12 @@ def describe(training, dataset, source, limit=None):
     }
 
 
-def describe_settings(training):
+def describe_settings(training: Training) -> dict[str, Any]:
     """The part of ``config.json`` that changes when a run is made longer."""
     return {"settings": dataclasses.asdict(training.settings), "protocol": protocol(training.settings)}
 
 
-def protocol(settings):
+def protocol(settings: Settings) -> str:
     """What a bound must be quoted with, in words."""
     binarisation = {"none": "grey levels", "static": "static binarisation", "dynamic": "dynamic binarisation"}
     bound = settings.objective.upper()
@@ -118,7 +130,7 @@ def protocol(settings):
     )
 
 
-def summarise(training, history):
+def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
     """What ``summary.json`` says: the last figures, with their protocol."""
     settings, last = training.settings, history[-1]
     return {

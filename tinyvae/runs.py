@@ -6,14 +6,17 @@ Nothing here knows a model or the training loop. Every file is written atomicall
 import json
 import math
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinyvae.checkpoints import read_checkpoint, write_checkpoint
 from tinyvae.errors import RunError
 from tinyvae.files import atomic_write, explained, temporary_path
+from tinyvae.types import AnyPath
 
 CONFIG, HISTORY, CHECKPOINT, SUMMARY = "config.json", "history.csv", "checkpoint.npz", "summary.json"
 FIGURES = ("curve.png", "samples.png", "reconstructions.png", "manifold.png", "latent.png")
@@ -21,6 +24,8 @@ FIGURES = ("curve.png", "samples.png", "reconstructions.png", "manifold.png", "l
 # All that a run may write, and --overwrite may remove, in the order of removal: the config goes last, so that whatever
 # an interruption leaves still has the config that it belongs to.
 FILES = (CHECKPOINT, HISTORY, SUMMARY, "evaluation.json", *(f"figures/{name}" for name in FIGURES), CONFIG)
+
+Row = dict[str, Any]  # of history.csv
 
 # The columns of history.csv, and the type of each.
 COLUMNS = {"epoch": int, "samples_seen": int, "train_bound": float, "test_bound": float, "seconds": float}
@@ -37,7 +42,7 @@ class Run:
     path: Path
 
     @classmethod
-    def create(cls, path, config, overwrite=False):
+    def create(cls, path: AnyPath, config: Mapping[str, Any], overwrite: bool = False) -> "Run":
         """Make the folder of a new run and write its ``config.json``.
 
         Args:
@@ -66,7 +71,7 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path):
+    def open(cls, path: AnyPath) -> "Run":
         """The run that a folder holds.
 
         Raises: RunError if there is no such folder, or no ``config.json`` in it.
@@ -78,15 +83,15 @@ class Run:
             raise RunError(f"{path} holds no run: {CONFIG} is missing\nName the folder that a training run wrote.")
         return run
 
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """The content of ``config.json``, a dict; RunError if it cannot be read."""
         return self.read_json(CONFIG)
 
-    def write_summary(self, content):
+    def write_summary(self, content: Mapping[str, Any]) -> None:
         """Write ``summary.json``, as ``write_json`` does."""
         self.write_json(SUMMARY, content)
 
-    def write_json(self, name, content):
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a JSON file into the folder.
 
         Args:
@@ -100,7 +105,7 @@ class Run:
         with atomic_write(self.path / name) as file:
             file.write(text.encode())
 
-    def read_json(self, name):
+    def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file in the folder, a dict; RunError if it is missing or broken."""
         path = self.path / name
         try:
@@ -111,7 +116,7 @@ class Run:
             raise RunError(f"{path}: it should hold an object in braces\nMend it, or train again.")
         return content
 
-    def write_history(self, rows):
+    def write_history(self, rows: Iterable[Row]) -> None:
         """Write ``history.csv``, the whole of it.
 
         Args:
@@ -125,7 +130,7 @@ class Run:
         with atomic_write(self.path / HISTORY) as file:
             file.write("\n".join([*lines, ""]).encode())
 
-    def history(self):
+    def history(self) -> list[Row]:
         """The rows of ``history.csv``: a list of dicts with the keys COLUMNS.
 
         Raises: RunError, with the line's number, if the file is missing or broken.
@@ -148,7 +153,7 @@ class Run:
                 ) from None
         return rows
 
-    def save_checkpoint(self, arrays, state):
+    def save_checkpoint(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         """Write ``checkpoint.npz``; the previous one stays until the new one is complete.
 
         Args:
@@ -159,18 +164,18 @@ class Run:
         """
         write_checkpoint(self.path / CHECKPOINT, arrays, state)
 
-    def has_checkpoint(self):
+    def has_checkpoint(self) -> bool:
         """Whether a checkpoint was written already."""
         return os.path.lexists(self.path / CHECKPOINT)
 
-    def load_checkpoint(self):
+    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The arrays and the state of ``checkpoint.npz``, as they were saved.
 
         Raises: RunError if the file is missing, cut short, damaged, no checkpoint, or of a newer format.
         """
         return read_checkpoint(self.path / CHECKPOINT)
 
-    def figure_path(self, name):
+    def figure_path(self, name: str) -> Path:
         """The path for a figure (one of FIGURES) in the folder ``figures``, which is made if need be."""
         folder = self.path / "figures"
         with explained(folder, "made"):
@@ -178,7 +183,7 @@ class Run:
         return folder / name
 
 
-def _read_text(path):
+def _read_text(path: Path) -> str:
     """The text of a file of the run; RunError if it is missing, cannot be read, or is no text."""
     with explained(path, "read"):
         try:
@@ -189,7 +194,7 @@ def _read_text(path):
             raise RunError(f"{path}: it is damaged (not text in UTF-8)\nMend it, or train again.") from None
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """The value in JSON's own types; see ``Run.write_json``."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

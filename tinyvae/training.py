@@ -6,13 +6,16 @@ A crew of threads shares the work of the kernels (threads.py); the derivation kn
 import dataclasses
 import math
 import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from tinyvae import desk, noise
 from tinyvae.binarisation import binarise
 from tinyvae.bounds import BOUNDS, ESTIMATORS
-from tinyvae.datasets import to_float
+from tinyvae.console import ProgressBar
+from tinyvae.datasets import Dataset, to_float
 from tinyvae.errors import DataError, DivergenceError, Interrupted, RunError, UserError
 from tinyvae.likelihoods import LIKELIHOODS, LOGVAR_FLOOR
 from tinyvae.model import Model, network
@@ -20,7 +23,10 @@ from tinyvae.noise import Stream
 from tinyvae.optimisers import OPTIMISERS, SCHEDULES
 from tinyvae.parameters import Parameters, initialise
 from tinyvae.products import BLOCKS
+from tinyvae.recipes import Settings
+from tinyvae.runs import Row, Run
 from tinyvae.threads import Crew, available_cores
+from tinyvae.types import Array, Cache, Labels
 
 EVALUATION_ROWS = 500  # samples at a time: bounds the memory
 GAUSSIAN_ADVICE = (
@@ -29,7 +35,8 @@ GAUSSIAN_ADVICE = (
 )
 # The attributes of Training that say how far it has come.
 PROGRESS = {"epoch": int, "position": int, "step": int, "samples_seen": int, "epoch_total": float, "seconds": float}
-QUIET = {"over": "ignore", "invalid": "ignore"}  # divergence is detected on the bound and the parameters
+# Divergence is detected on the bound and the parameters.
+QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore"}
 
 
 class Training:
@@ -51,7 +58,7 @@ class Training:
     Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
     """
 
-    def __init__(self, settings, dataset, threads=None):
+    def __init__(self, settings: Settings, dataset: Dataset, threads: int | None = None):
         self.settings = settings
         self.dataset = binarise(dataset, settings.binarise, settings.seed)
         check(settings, self.dataset)
@@ -68,7 +75,7 @@ class Training:
         self._bound = BOUNDS[settings.objective]
         self.crew = Crew(self.threads, desk.serve)
 
-    def _initialise(self, dataset):
+    def _initialise(self, dataset: Dataset) -> None:
         settings, dtype = self.settings, self.params.flat.dtype
         mean = dataset.train.mean(axis=0, dtype=np.float64) / (255 if dataset.train.dtype == np.uint8 else 1)
         initialise(self.params, settings.initialisation, settings.seed)
@@ -76,12 +83,12 @@ class Training:
             self.params.layers(network("decoder", 0))[-1][1][:] = LIKELIHOODS[settings.likelihood].bias(mean)
         step = len(self.params)  # after those of the layers (parameters.initialise)
 
-        def prior_noise(shape):
+        def prior_noise(shape: tuple[int, int]) -> Array:
             return noise.normal((1, *shape), settings.seed, Stream.PARAMETERS, step, dtype=dtype)[0]
 
         self.model.initialise_prior(self.params, prior_noise, mean)
 
-    def run_epoch(self, on_step=None):
+    def run_epoch(self, on_step: Callable[[int, float], object] | None = None) -> float:
         """Visit every training example once, in a random order, a step for each minibatch.
 
         Where an earlier call was left by an exception of ``on_step``, this one goes on from there.
@@ -108,12 +115,12 @@ class Training:
         self.epoch, self.position, self.epoch_total = self.epoch + 1, 0, 0.0
         return mean
 
-    def test_bound(self):
+    def test_bound(self) -> float:
         """The objective on the test set, in nats per example, with the same noise whenever it is asked for."""
         images, K = self.dataset.test, self.settings.samples
         rows = max(1, EVALUATION_ROWS // K)
 
-        def chunk(first):
+        def chunk(first: int) -> float:
             x = to_float(images[first : first + rows], self.params.flat.dtype)
             y = self.labels(self.dataset.test_labels, slice(first, first + rows))
             return self._forward(x, y, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
@@ -121,13 +128,13 @@ class Training:
         with self.crew, np.errstate(**QUIET):
             return sum(map(chunk, range(0, len(images), rows))) / len(images)
 
-    def state(self):
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """All that a checkpoint must hold to go on from here: ({name: array}, {name: number or string})."""
         arrays = {"params": self.params.flat}
         arrays |= {f"optimiser.{name}": array for name, array in self.optimiser.state.items()}
         return arrays, {name: getattr(self, name) for name in PROGRESS}
 
-    def restore(self, arrays, state):
+    def restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
         """Take over what ``state`` gave; RunError if it belongs to another model."""
         own, _ = self.state()
         for name in sorted(own.keys() | arrays.keys()):
@@ -139,12 +146,12 @@ class Training:
         for name, kind in PROGRESS.items():
             setattr(self, name, kind(state[name]))
 
-    def extend(self, epochs):
+    def extend(self, epochs: int) -> None:
         """Raise the length of the run; the schedule of the steps is from now on that of the new length."""
         earlier = (*self.settings.raised_from, self.settings.epochs)
         self.settings = dataclasses.replace(self.settings, epochs=epochs, raised_from=earlier)
 
-    def _step(self, rows, rate):
+    def _step(self, rows: np.ndarray, rate: float) -> float:
         """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
         x = to_float(self.dataset.train[rows], self.params.flat.dtype)
         if self.settings.binarise == "dynamic":
@@ -162,11 +169,13 @@ class Training:
         self.samples_seen += len(rows)
         return total
 
-    def labels(self, labels, rows):
+    def labels(self, labels: Labels | None, rows: slice | np.ndarray) -> Labels | None:
         """The labels of some rows where the model is conditional, else None."""
-        return labels[rows] if self.settings.conditional else None
+        return labels[rows] if self.settings.conditional and labels is not None else None
 
-    def _forward(self, x, y, stream, step, first=0):
+    def _forward(
+        self, x: Array, y: Labels | None, stream: int, step: int, first: int = 0
+    ) -> tuple[Array, Array, Cache]:
         settings = self.settings
         shapes = self.model.noise_shapes(len(x), settings.samples)
         eps = [
@@ -175,7 +184,7 @@ class Training:
         logw, cache = self.model.log_weights(self.params, x, eps, y, closed_form_kl=settings.kl == "closed")
         return *self._bound(logw), cache
 
-    def _require_finite(self, number, name):
+    def _require_finite(self, number: float, name: str) -> None:
         if not math.isfinite(number):
             raise DivergenceError(
                 f"the {name} is {number} in epoch {self.epoch + 1}, step {self.step + 1}: training diverged\n"
@@ -185,14 +194,14 @@ class Training:
             )
 
 
-def build_model(settings, dataset):
+def build_model(settings: Settings, dataset: Dataset) -> Model:
     """The Model of the settings for the data."""
     labels = dataset.n_labels if settings.conditional else 0
     shape = (settings.latent, settings.hidden, settings.likelihood, labels, settings.prior, settings.components)
     return Model(dataset.train.shape[1], *shape)
 
 
-def check(settings, dataset):
+def check(settings: Settings, dataset: Dataset) -> None:
     """Raise an error, for people, where the settings do not suit the data: before any computation."""
     N = len(dataset.train)
     if settings.batch_size > N:
@@ -216,7 +225,14 @@ def check(settings, dataset):
             )
 
 
-def train(training, run, bar, history=(), checkpoint_every=1, check_interrupt=lambda: None):
+def train(
+    training: Training,
+    run: Run,
+    bar: ProgressBar,
+    history: Iterable[Row] = (),
+    checkpoint_every: int = 1,
+    check_interrupt: Callable[[], object] = lambda: None,
+) -> list[Row]:
     """Train to the end of the run, and leave it on disk as it goes: the history every epoch, and checkpoints.
 
     Args:
@@ -232,7 +248,7 @@ def train(training, run, bar, history=(), checkpoint_every=1, check_interrupt=la
     history = list(history)
     started = time.perf_counter() - training.seconds
 
-    def on_step(examples, bound):
+    def on_step(examples: int, bound: float) -> None:
         training.seconds = time.perf_counter() - started
         bar.step(examples, bound)
         check_interrupt()

@@ -12,7 +12,7 @@ from pathlib import Path
 IWAE_EPOCHS = 3280
 
 
-def aevb(dataset, n_latent, split, algorithm="aevb"):
+def aevb(dataset: str, n_latent: int, split: str, algorithm: str = "aevb") -> tuple[list[int], list[float]]:
     """A curve of AEVB's Figure 2.
 
     Args:
@@ -29,7 +29,7 @@ def aevb(dataset, n_latent, split, algorithm="aevb"):
     return [int(row["samples_seen"]) for row in rows], [float(row["bound_nats"]) for row in rows]
 
 
-def iwae(stochastic_layers, k, model):
+def iwae(stochastic_layers: int, k: int, model: str) -> tuple[float, str]:
     """An entry of IWAE's Table 1.
 
     Args:
@@ -45,6 +45,6 @@ def iwae(stochastic_layers, k, model):
     return float(row["nll_nats"]), row["active_units"]
 
 
-def _rows(name):
+def _rows(name: str) -> list[dict[str, str]]:
     with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
