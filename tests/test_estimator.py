@@ -1,0 +1,468 @@
+"""The scikit-learn estimator: scikit-learn's own checks, and what each method promises."""
+
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+import tinyvae
+from tinyvae import VAE
+from tinyvae.datasets import Dataset
+from tinyvae.recipes import Settings
+from tinyvae.training import Training
+
+SMALL = {"n_components": 3, "hidden": (16,), "max_epochs": 3, "random_state": 0}
+VARIANTS = (
+    {},
+    {"objective": "iwae", "n_samples": 2},
+    {"likelihood": "gaussian-linear", "prior": "mixture", "n_prior_components": 3, "hidden": ()},
+)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """float32 between 0 and 1, and the labels."""
+    bunch = load_digits()
+    return np.float32(bunch.data / 16), bunch.target
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    return VAE(**SMALL).fit(digits[0])
+
+
+@pytest.fixture(scope="module")
+def conditional(digits):
+    """A model of the digits under their names, and these."""
+    X, y = digits
+    names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])[y]
+    return VAE(n_components=5, hidden=(100,), conditional=True, max_epochs=60, random_state=0).fit(X, names), names
+
+
+@pytest.fixture(scope="module")
+def planted(digits):
+    """A fitted VAE whose parameters are replaced by probabilistic PCA's (test_linear_gaussian.py), its data and PCA."""
+    X, Q = load_digits().data[:, 20:40] / 16, 3
+    pca = PCA(Q).fit(X)
+    s2, D = pca.noise_variance_, X.shape[1]
+    W = pca.components_ * np.sqrt(pca.explained_variance_ - s2)[:, None]
+    M = W @ W.T + s2 * np.eye(Q)
+    vae = VAE(Q, hidden=(), likelihood="gaussian-linear", max_epochs=1, random_state=0, n_importance_samples=7).fit(X)
+    params = vae.params_
+    params["decoder.0.W"][:] = np.concatenate([W, np.zeros((Q, D))], axis=1)
+    params["decoder.0.b"][:] = np.concatenate([pca.mean_, np.full(D, np.log(s2))])
+    params["encoder.0.W"][:] = np.concatenate([W.T @ np.linalg.inv(M), np.zeros((D, Q))], axis=1)
+    params["encoder.0.b"][:] = np.concatenate([-pca.mean_ @ W.T @ np.linalg.inv(M), np.log(s2 / np.diag(M))])
+    return vae, X, pca, W
+
+
+def same(a, b):
+    """Whether two fits are the same, bit for bit."""
+    return np.array_equal(a.params_.flat, b.params_.flat) and a.history_ == b.history_
+
+
+# -- scikit-learn's checks ---------------------------------------------------------------------------------------------
+
+
+@parametrize_with_checks([VAE(hidden=(8,), max_epochs=2).set_params(**variant) for variant in VARIANTS])
+def test_scikit_learn_s_checks(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")  # the check of array API input is left out without it
+    check(estimator)
+
+
+def test_scikit_learn_s_checks_of_the_default(monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    results = check_estimator(VAE())
+    assert len(results) > 40 and {result["status"] for result in results} == {"passed"}
+
+
+# -- fitting -----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_the_command_s_loop_and_an_int_is_the_command_s_seed(digits):
+    X, _ = digits
+    vae = VAE(**SMALL | {"random_state": 5, "batch_size": 70, "learning_rate": 0.01}).fit(X)
+    settings = Settings(
+        latent=(3,), hidden=((16,),), batch_size=70, learning_rate=0.01, epochs=3, seed=5, dtype="float32"
+    )
+    training = Training(settings, Dataset("digits", X, X[:10], None, None, (8, 8), ""))
+    bounds = [training.run_epoch() for _ in range(3)]
+    assert vae.settings_ == settings and vae.model_ == training.model
+    np.testing.assert_array_equal(vae.params_.flat, training.params.flat)
+    N = len(X)
+    assert vae.history_ == [
+        {"epoch": i + 1, "samples_seen": (i + 1) * N, "train_bound": bound} for i, bound in enumerate(bounds)
+    ]
+
+
+def test_the_threads_change_nothing(digits):
+    X, _ = digits
+    first, *others = (VAE(**SMALL, n_jobs=n_jobs).fit(X) for n_jobs in (None, 3, -1))
+    for other in others:
+        assert same(first, other)
+        np.testing.assert_array_equal(first.transform(X), other.transform(X))
+        np.testing.assert_array_equal(first.score_samples(X[:5]), other.score_samples(X[:5]))
+        np.testing.assert_array_equal(first.sample(7), other.sample(7))
+
+
+def test_random_states(digits, fitted):
+    X, _ = digits
+    assert same(fitted, clone(fitted).fit(X))
+    assert not same(fitted, clone(fitted).set_params(random_state=1).fit(X))
+    drawn = [VAE(**SMALL | {"random_state": np.random.RandomState(3)}).fit(X) for _ in range(2)]
+    assert same(*drawn)
+    rng = np.random.RandomState(3)
+    assert not same(*(VAE(**SMALL | {"random_state": rng}).fit(X) for _ in range(2)))
+    unseeded = VAE(**SMALL | {"random_state": None}).fit(X)
+    assert unseeded.settings_.seed != VAE(**SMALL | {"random_state": None}).fit(X).settings_.seed
+    assert not np.array_equal(unseeded.sample(2), unseeded.sample(2))
+    np.testing.assert_array_equal(fitted.sample(2), fitted.sample(2))
+
+
+def test_partial_fit_for_as_many_passes_is_fit_at_a_constant_step(digits):
+    X, _ = digits
+    whole = VAE(**SMALL, schedule="constant").fit(X)
+    parts = VAE(**SMALL)
+    for _ in range(3):
+        parts = pickle.loads(pickle.dumps(parts.partial_fit(X)))  # the optimiser's state is kept on the way
+    assert same(whole, parts)
+
+
+def test_partial_fit_goes_on_after_fit(digits, fitted):
+    X, _ = digits
+    vae = pickle.loads(pickle.dumps(fitted)).set_params(learning_rate=1e-4)
+    vae.partial_fit(X[:70]).partial_fit(X[70:200])
+    assert vae.history_[:3] == fitted.history_ and [row["epoch"] for row in vae.history_] == [1, 2, 3, 4, 5]
+    assert vae.history_[-1]["samples_seen"] == 3 * len(X) + 200 and vae.settings_.learning_rate == 1e-4
+    assert 0 < np.abs(vae.params_.flat - fitted.params_.flat).max() < 10 * 1e-4  # three of Adam's steps
+    assert vae.fit(X).history_[0]["epoch"] == 1
+
+
+def test_partial_fit_refuses_another_model(digits, fitted):
+    vae = pickle.loads(pickle.dumps(fitted)).set_params(hidden=(17,), prior="vamp")
+    with pytest.raises(ValueError, match="goes on with the model that was begun, but hidden, prior changed"):
+        vae.partial_fit(digits[0])
+    with pytest.raises(ValueError, match="64 features"):
+        clone(fitted).partial_fit(digits[0]).partial_fit(digits[0][:, 1:])
+
+
+def test_it_learns_to_reconstruct(digits):
+    """Better than the mean of the data, and than the best model of independent pixels, on data that it has not seen."""
+    train, test = np.split(digits[0], [1500])
+    vae = VAE(n_components=8, hidden=(64,), max_epochs=100, n_importance_samples=100, random_state=0).fit(train)
+    error = ((vae.inverse_transform(vae.transform(test)) - test) ** 2).mean()
+    assert error < 0.6 * ((test - train.mean(axis=0)) ** 2).mean()
+    p = np.clip(train.mean(axis=0, dtype=np.float64), 1e-3, 1 - 1e-3)
+    assert vae.score(test) > np.mean(test @ np.log(p) + (1 - test) @ np.log(1 - p)) + 2
+
+
+def test_auto_is_bernoulli_between_0_and_1_and_gaussian_elsewhere(digits):
+    X, _ = digits
+    assert VAE(**SMALL).fit(X).model_.likelihood == "bernoulli"
+    assert VAE(**SMALL).fit(X + 0.1).model_.likelihood == "gaussian-linear"
+    assert VAE(**SMALL).fit(-X).model_.likelihood == "gaussian-linear"
+
+
+def test_a_training_that_diverges_says_what_to_do_and_leaves_the_former_model(digits, fitted):
+    vae = pickle.loads(pickle.dumps(fitted)).set_params(learning_rate=1e30)
+    with pytest.raises(ValueError, match=r"(?s)training diverged.*smaller step than learning_rate=1e\+30"):
+        vae.fit(digits[0])
+    assert same(vae, fitted)
+
+
+def test_verbose_prints_a_line_an_epoch(digits, capsys):
+    VAE(**SMALL).fit(digits[0])
+    assert capsys.readouterr().out == ""
+    vae = VAE(**SMALL, verbose=1).fit(digits[0])
+    lines = [f"epoch {row['epoch']}: {row['train_bound']:.2f} nats per example" for row in vae.history_]
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+# -- use of a fitted model ---------------------------------------------------------------------------------------------
+
+
+def test_transform_is_the_posterior_mean_and_inverse_transform_the_decoder_s(digits, fitted):
+    X, params = digits[0].astype(float), {name: array.astype(float) for name, array in fitted.params_.items()}
+    hidden = np.tanh(X @ params["encoder.0.W"] + params["encoder.0.b"])
+    mu = (hidden @ params["encoder.1.W"] + params["encoder.1.b"])[:, :3]
+    np.testing.assert_allclose(fitted.transform(digits[0]), mu, atol=1e-5)
+    hidden = np.tanh(mu @ params["decoder.0.W"] + params["decoder.0.b"])
+    mean = 1 / (1 + np.exp(-(hidden @ params["decoder.1.W"] + params["decoder.1.b"])))
+    np.testing.assert_allclose(fitted.inverse_transform(mu), mean, atol=1e-5)
+
+
+def test_score_samples_is_exact_where_the_posterior_is(planted):
+    vae, X, pca, _ = planted
+    np.testing.assert_allclose(vae.score_samples(X), pca.score_samples(X), atol=1e-9)
+    assert vae.score(X) == pytest.approx(pca.score(X), abs=1e-9)
+
+
+def test_the_score_of_a_trained_linear_model_is_that_of_pca():
+    """From a random start, on data that are digits-like: within 0.02 nats of the best there is."""
+    digits = PCA(3).fit(load_digits().data[:, 20:32] / 16)
+    X = np.random.default_rng(0).multivariate_normal(digits.mean_, digits.get_covariance(), 10_000)
+    vae = VAE(3, hidden=(), likelihood="gaussian-linear", learning_rate=0.02, max_epochs=40, random_state=0).fit(X)
+    assert vae.set_params(n_importance_samples=200).score(X[:1000]) == pytest.approx(
+        PCA(3).fit(X).score(X[:1000]), abs=0.02
+    )
+
+
+def test_score_samples_rises_with_the_samples_and_does_not_depend_on_the_others(digits, fitted):
+    X = digits[0][:400]
+    few, many = (pickle.loads(pickle.dumps(fitted)).set_params(n_importance_samples=K) for K in (1, 500))
+    values = many.score_samples(X)
+    gain = values - few.score_samples(X)
+    assert gain.mean() > 3 * gain.std() / np.sqrt(len(X))  # the ELBO and nearly log p(x)
+    assert values.dtype == np.float64 and many.score(X) == values.mean()
+    np.testing.assert_array_equal(many.score_samples(X[:20][::-1])[::-1], values[:20])
+    np.testing.assert_array_equal(many.score_samples(X[7:8]), values[7:8])
+
+
+def test_the_noise_of_each_example_is_its_own(planted):
+    """So the errors of importance sampling are independent: their mean is small where each is not."""
+    vae, X, pca, _ = planted
+    worse = pickle.loads(pickle.dumps(vae))
+    worse.params_["encoder.0.b"][:3] += 0.3  # another posterior than the true one
+    gap = pca.score_samples(X) - worse.set_params(n_importance_samples=1).score_samples(X)
+    divergence = 0.5 * np.sum(0.3**2 * np.exp(-vae.params_["encoder.0.b"][3:]))
+    error = gap.std() / np.sqrt(len(X))
+    assert gap.std() > 0.1 and abs(gap.mean() - divergence) < 5 * error
+
+
+def test_samples_have_the_moments_of_the_decoder_s_means(planted):
+    vae, _, pca, W = planted
+    N = 20_000
+    samples = vae.sample(N)
+    covariance, variance = W.T @ W, (W**2).sum(axis=0)
+    assert np.all(np.abs(samples.mean(axis=0) - pca.mean_) <= 5 * np.sqrt(variance / N))
+    error = np.sqrt((np.outer(variance, variance) + covariance**2) / N)
+    assert np.all(np.abs(np.cov(samples.T) - covariance) <= 5 * error)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_samples_of_a_mixture(digits, prior):
+    vae = VAE(**SMALL, prior=prior, n_prior_components=4).fit(digits[0])
+    samples = vae.sample(500)
+    assert samples.shape == (500, 64) and samples.dtype == np.float32
+    assert np.abs(samples.mean(axis=0) - digits[0].mean(axis=0)).max() < 0.2
+
+
+# -- labels ------------------------------------------------------------------------------------------------------------
+
+
+def test_samples_under_a_label_look_like_it(digits, conditional):
+    """Nine in ten are nearer to the mean of their own class than to any other's; one in ten by chance."""
+    X, _ = digits
+    vae, names = conditional
+    means = np.array([X[names == name].mean(axis=0) for name in vae.classes_])
+    wanted = np.repeat(vae.classes_, 50)
+    nearest = ((vae.sample(500, y=wanted)[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+    assert np.mean(vae.classes_[nearest] == wanted) > 0.9
+    alone = vae.sample(y="three")
+    assert alone.shape == (1, 64) and np.array_equal(vae.sample(3, y="three")[:1], alone)
+
+
+def test_a_number_may_be_the_label(digits):
+    X, y = digits
+    vae = VAE(**SMALL, conditional=True, prior="label").fit(X, y)
+    assert vae.sample(y=3).shape == (1, 64) and vae.sample(2, y=[3, 9]).shape == (2, 64)
+    assert vae.classes_.tolist() == list(range(10))
+    np.testing.assert_array_equal(
+        VAE(**SMALL, conditional=True, prior="label").fit_transform(X, y), vae.transform(X, y)
+    )
+
+
+def test_labels_matter_to_every_method(digits, conditional):
+    X = digits[0][:200]
+    vae, names = conditional
+    y, others = names[:200], names[1:201]
+    vae = pickle.loads(pickle.dumps(vae)).set_params(n_importance_samples=100)
+    assert vae.score(X, y) > vae.score(X, others) + 1
+    z = vae.transform(X, y)
+    assert not np.allclose(z, vae.transform(X, others))
+    right, wrong = (((vae.inverse_transform(z, labels) - X) ** 2).mean() for labels in (y, others))
+    assert right < 0.8 * wrong
+
+
+@pytest.mark.parametrize("method", ["transform", "score_samples", "score", "inverse_transform", "partial_fit"])
+def test_a_conditional_model_must_have_labels(digits, conditional, method):
+    X = digits[0][:20, :5] if method == "inverse_transform" else digits[0][:20]
+    call = getattr(pickle.loads(pickle.dumps(conditional[0])), method)
+    for y, message in [
+        (None, "conditional=True requires y to be passed"),
+        (["three"] * 19, "inconsistent numbers of samples"),
+        (["three"] * 19 + ["threescore"], "the label threescore, which is not among those of this VAE: eight, five"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call(X, y)
+
+
+def test_misuse_of_labels(digits, conditional, fitted):
+    X, y = digits
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        VAE(conditional=True).fit(X)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        conditional[0].sample(3)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        conditional[0].sample(3, y=["one", "two"])
+    with pytest.raises(ValueError, match="continuous"):
+        VAE(conditional=True).fit(X, y + 0.5)
+    with pytest.raises(ValueError, match="fitted without labels"):
+        fitted.sample(y=3)
+
+
+def test_partial_fit_takes_classes_that_come_later(digits):
+    X, y = digits
+    vae = VAE(**SMALL, conditional=True)
+    low = y < 5
+    vae.partial_fit(X[low], y[low], classes=range(10)).partial_fit(X[~low], y[~low])
+    assert vae.model_.n_labels == 10 and vae.sample(y=9).shape == (1, 64)
+    with pytest.raises(ValueError, match=r"the label 5, which is not among those of this VAE: 0, 1, 2, 3, 4$"):
+        VAE(**SMALL, conditional=True).partial_fit(X[low], y[low]).partial_fit(X, y)
+
+
+# -- scikit-learn's company --------------------------------------------------------------------------------------------
+
+
+def test_pickle_and_joblib_keep_every_bit(digits, fitted, tmp_path):
+    X = digits[0][:50]
+    joblib.dump(fitted, tmp_path / "vae")
+    for copy in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "vae")):
+        assert same(copy, fitted) and copy.settings_ == fitted.settings_ and copy.model_ == fitted.model_
+        np.testing.assert_array_equal(copy.transform(X), fitted.transform(X))
+        np.testing.assert_array_equal(copy.score_samples(X[:5]), fitted.score_samples(X[:5]))
+        np.testing.assert_array_equal(copy.sample(5), fitted.sample(5))
+        copy.params_["encoder.0.W"][0, 0] += 1
+        assert copy.params_.flat[0] == fitted.params_.flat[0] + 1  # still views of one vector
+
+
+def test_a_pipeline_with_names(digits):
+    X = pd.DataFrame(digits[0], columns=[f"pixel {i}" for i in range(64)], index=range(7, 7 + len(digits[0])))
+    y = pd.Series(digits[1], X.index)
+    pipeline = make_pipeline(StandardScaler(), VAE(**SMALL), LogisticRegression(max_iter=1000))
+    pipeline.set_output(transform="pandas").fit(X, y)
+    assert 0.2 < pipeline.score(X, y) <= 1
+    features = pipeline[:-1].transform(X)
+    assert list(features.columns) == ["vae0", "vae1", "vae2"] == list(pipeline[1].get_feature_names_out())
+    assert features.index.equals(X.index) and pipeline[1].feature_names_in_.tolist() == list(X.columns)
+    with pytest.raises(ValueError, match="feature names"):
+        pipeline[1].transform(X[X.columns[::-1]])
+
+
+def test_a_search_picks_the_better_model_and_fits_it_again(digits):
+    X = digits[0][:800]
+    vae = VAE(hidden=(32,), likelihood="bernoulli", max_epochs=60, n_importance_samples=20, random_state=0)
+    search = GridSearchCV(vae, {"n_components": [1, 8], "learning_rate": [0.01, 1e-6]}, cv=2).fit(X)
+    assert search.best_params_ == {"n_components": 8, "learning_rate": 0.01}
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert same(search.best_estimator_, clone(vae).set_params(**search.best_params_).fit(X))
+
+
+def test_the_dtype_is_kept(digits, fitted):
+    X, _ = digits
+    double = VAE(**SMALL).fit(X.astype(np.float64))
+    for vae, dtype in ((fitted, np.float32), (double, np.float64)):
+        assert vae.params_.flat.dtype == vae.sample(2).dtype == dtype
+        for x in (X, X.astype(np.float64)):
+            z = vae.transform(x)
+            assert z.dtype == vae.inverse_transform(z).dtype == x.dtype
+    assert VAE(**SMALL).fit(np.int64(X > 0.5)).params_.flat.dtype == np.float64
+    np.testing.assert_allclose(fitted.history_[-1]["train_bound"], double.history_[-1]["train_bound"], rtol=1e-4)
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "transform", "score_samples"])
+def test_sparse_data_are_refused(digits, fitted, method):
+    with pytest.raises(TypeError, match=r"Sparse data was passed for X, but dense data is required.*toarray"):
+        getattr(clone(fitted) if "fit" in method else fitted, method)(sparse.csr_matrix(digits[0]))
+
+
+@pytest.mark.parametrize("method", ["transform", "score_samples", "score", "partial_fit"])
+def test_data_that_do_not_fit_are_refused(digits, fitted, method):
+    X, call = digits[0], getattr(pickle.loads(pickle.dumps(fitted)), method)
+    for wrong, message in [
+        (X[:, :60], "X has 60 features, but VAE is expecting 64 features"),
+        (X[0], "1D array"),
+        (X[:0], "0 sample"),
+        (np.where(X > 0.9, np.nan, X), "NaN"),
+        (2 * X - 0.5, r'from -0.5 to 1.5, but likelihood="bernoulli" describes values from 0 to 1: rescale X'),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call(wrong)
+
+
+def test_grey_levels_are_not_bernoulli_s(digits):
+    X = np.uint8(255 * digits[0])
+    for likelihood in ("bernoulli", "gaussian"):
+        with pytest.raises(ValueError, match=rf'from 0 to 255, but likelihood="{likelihood}".*grey levels / 255'):
+            VAE(likelihood=likelihood).fit(X)
+
+
+def test_latent_values_of_another_width_are_refused(fitted):
+    with pytest.raises(ValueError, match="X has 4 columns, but this VAE has 3 components"):
+        fitted.inverse_transform(np.zeros((5, 4)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_components", 0),
+        ("n_components", 2.0),
+        ("n_components", True),
+        ("hidden", 500),
+        ("hidden", "500"),
+        ("hidden", (8, 0)),
+        ("likelihood", "poisson"),
+        ("objective", "ELBO"),
+        ("n_samples", -1),
+        ("prior", "laplace"),
+        ("prior", "label"),
+        ("n_prior_components", 0),
+        ("conditional", "yes"),
+        ("max_epochs", 0),
+        ("batch_size", 0.5),
+        ("learning_rate", 0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", "fast"),
+        ("schedule", "linear"),
+        ("n_importance_samples", 0),
+        ("random_state", -1),
+        ("n_jobs", 0),
+    ],
+)
+def test_parameters_without_sense_are_refused(digits, name, value):
+    vae = VAE(**SMALL).set_params(**{name: value})
+    word = {"random_state": "Seed", "n_jobs": "n_jobs"}.get(name, name)  # NumPy's and joblib's own words
+    with pytest.raises(ValueError, match=word):
+        vae.fit(digits[0])
+
+
+def test_nothing_works_before_fit(digits):
+    for method in ("transform", "inverse_transform", "score_samples", "score", "sample", "get_feature_names_out"):
+        with pytest.raises(NotFittedError):
+            getattr(VAE(), method)(*([] if method in ("sample", "get_feature_names_out") else [digits[0]]))
+
+
+def test_the_package_does_not_import_it_unasked():
+    code = (
+        "import sys, tinyvae; assert not {'sklearn', 'numba', 'numpy'} & set(sys.modules); print(tinyvae.VAE.__name__)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "VAE\n"
+    with pytest.raises(AttributeError, match="has no attribute 'GAN'"):
+        tinyvae.GAN  # noqa: B018

@@ -1,0 +1,410 @@
+"""The variational autoencoder as a scikit-learn estimator: the same model and the same loop as the command's.
+
+``VAE`` keeps what it has learned as plain arrays and numbers, so that it can be copied, pickled and sent to other
+processes; threads exist only while a method runs.
+"""
+
+import math
+import numbers
+import zlib
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tinyvae import desk, noise
+from tinyvae.datasets import Dataset
+from tinyvae.errors import DivergenceError
+from tinyvae.evaluation import log_likelihood
+from tinyvae.likelihoods import LIKELIHOODS
+from tinyvae.noise import Stream
+from tinyvae.parameters import Parameters
+from tinyvae.recipes import CHOICES, Settings
+from tinyvae.threads import Crew
+from tinyvae.training import Training
+
+DTYPES = [np.float64, np.float32]
+ROWS = 1000  # examples at a time through a network: bounds the memory
+# The parameters that make the model, by their names in Settings: they stay what they are while partial_fit goes on.
+MODEL = {
+    "latent": "n_components",
+    "hidden": "hidden",
+    "likelihood": "likelihood",
+    "prior": "prior",
+    "components": "n_prior_components",
+    "conditional": "conditional",
+}
+SIZES = ("n_components", "n_samples", "n_prior_components", "max_epochs", "batch_size", "n_importance_samples")
+
+
+class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Variational autoencoder with one stochastic layer (AEVB; under ``objective="iwae"`` that of IWAE).
+
+    The features are the posterior means E[z | x]. All is computed in the dtype of the X that was fitted, float32 or
+    float64 (the former is about twice as fast), and what comes out has the dtype of what went in.
+
+    Args:
+        n_components: dimensions of z.
+        hidden: tanh units of the encoder's hidden layers, from the data on, and in reverse the decoder's; () for none.
+        likelihood: "bernoulli" and "gaussian" (its mean goes through a sigmoid) describe values from 0 to 1, and refuse
+            others; "gaussian-linear" describes any real numbers. "auto" takes "bernoulli" if all values of the X that
+            is fitted lie between 0 and 1, else "gaussian-linear": so name the likelihood where the log p(x) of several
+            fits are compared, as in a search, or where X comes in parts.
+        objective: "elbo" or "iwae", the bound that is maximised. The KL divergence of the ELBO has its closed form
+            (AEVB, Eq. 10) where there is one.
+        n_samples: K, samples of z for each example in the bound.
+        prior: of z: "normal", "mixture", "vamp" or, of a conditional model, "label".
+        n_prior_components: of the priors "mixture" and "vamp".
+        conditional: whether the labels y enter the encoder and the decoder; every method then wants them.
+        max_epochs: how often ``fit`` visits each example.
+        batch_size: examples in a minibatch; all of them where there are fewer.
+        learning_rate: the largest step of Adam.
+        schedule: of the step in ``fit``: "cosine" takes it down to zero, "constant" keeps it, "iwae" is that paper's.
+        n_importance_samples: of z for each example in ``score_samples``.
+        random_state: an int is the seed, as the command's --seed; from a RandomState, or from NumPy's own for None, one
+            is drawn.
+        n_jobs: threads; None means 1 (or what joblib's ``parallel_config`` says), -1 all cores. The result is the same.
+        verbose: 1 prints a line an epoch.
+
+    Attributes:
+        settings_: recipes.Settings of the last training: the likelihood, the dtype and the seed are among them.
+        model_: model.Model, the shape of the model.
+        params_: parameters.Parameters, its numbers.
+        history_: a dict an epoch: "epoch", "samples_seen", and "train_bound", the mean of the bounds as they were at
+            each example's visit, in nats per example.
+        classes_: (C,) the labels of a conditional model, sorted.
+        n_features_in_, feature_names_in_: as everywhere in scikit-learn.
+
+    Raises: ValueError for a parameter, an X or a y that is not as said here, and from ``fit`` and ``partial_fit`` if
+        the training diverges; TypeError for sparse matrices.
+    """
+
+    def __init__(
+        self, n_components=20, hidden=(500,), likelihood="auto", objective="elbo", n_samples=1, prior="normal", *,
+        n_prior_components=50, conditional=False, max_epochs=100, batch_size=100, learning_rate=0.003,
+        schedule="cosine", n_importance_samples=1000, random_state=None, n_jobs=None, verbose=0,
+    ):  # fmt: skip
+        self.n_components = n_components
+        self.hidden = hidden
+        self.likelihood = likelihood
+        self.objective = objective
+        self.n_samples = n_samples
+        self.prior = prior
+        self.n_prior_components = n_prior_components
+        self.conditional = conditional
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.n_importance_samples = n_importance_samples
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        """Float32 stays float32; a conditional model must have its labels."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = [np.dtype(dtype).name for dtype in DTYPES]
+        tags.target_tags.required = bool(self.conditional)
+        return tags
+
+    # -- fitting -------------------------------------------------------------------------------------------------------
+
+    def fit(self, X, y=None):
+        """Train from the beginning, for ``max_epochs`` epochs.
+
+        Args:
+            X: (N, D) float32 or float64; other numbers become float64.
+            y: (N,) labels, of a conditional model; else ignored.
+
+        Returns: self.
+        """
+        X, labels, settings = self._begin(X, y)
+        return self._train(settings, X, labels, settings.epochs)
+
+    def partial_fit(self, X, y=None, classes=None):
+        """Train for one epoch on X: a step of the full ``learning_rate`` for each minibatch, in a random order.
+
+        The first call begins as ``fit`` does (the output's biases start from the mean of its X). A later one, be it
+        after ``fit`` or after ``partial_fit``, goes on with the numbers of the model, the optimiser's state and the
+        seed; parameters that do not make the model, such as ``learning_rate``, may have been set anew. So
+        ``max_epochs`` calls with the same X are ``fit`` with ``schedule="constant"``, bit for bit.
+
+        Args:
+            X, y: as for ``fit``.
+            classes: (C,) all labels that will ever come, for the first call of a conditional model; by default those
+                in y.
+
+        Returns: self.
+        """
+        if not hasattr(self, "model_"):
+            X, labels, settings = self._begin(X, y, classes)
+            return self._train(replace(settings, schedule="constant"), X, labels, 1)
+        X, before = self._checked(X), self.settings_
+        likelihood = before.likelihood if self.likelihood == "auto" else self.likelihood
+        settings = replace(self._settings(X, likelihood, before.seed), dtype=before.dtype, schedule="constant")
+        if changed := [MODEL[name] for name in MODEL if getattr(settings, name) != getattr(before, name)]:
+            raise ValueError(
+                f"partial_fit goes on with the model that was begun, but {', '.join(changed)} changed since: set it "
+                "back, or begin anew with fit"
+            )
+        return self._train(settings, X, self._labels(y, X), 1, self._progress, self.history_)
+
+    def fit_transform(self, X, y=None):
+        """``fit``, then ``transform`` of the same X and y: (N, n_components)."""
+        return self.fit(X, y).transform(X, y)
+
+    def _begin(self, X, y, classes=None):
+        """X, the numbers of the labels and the settings of a model that is to be trained from the beginning."""
+        X = validate_data(self, X, dtype=DTYPES, order="C")
+        likelihood = self.likelihood
+        if likelihood == "auto":
+            likelihood = "bernoulli" if X.min() >= 0 and X.max() <= 1 else "gaussian-linear"
+        settings = self._settings(X, likelihood, draw_seed(self.random_state))
+        require_support(X, likelihood)
+        self.__dict__.pop("classes_", None)
+        if self.conditional:
+            require_labels(y)
+            check_classification_targets(y)
+            self.classes_ = np.unique(column_or_1d(y if classes is None else classes))
+        return X, self._labels(y, X), settings
+
+    def _settings(self, X, likelihood, seed):
+        """What the parameters mean for X."""
+        require_sense(self)
+        settings = Settings(
+            latent=(int(self.n_components),),
+            hidden=(tuple(map(int, self.hidden)),),
+            likelihood=likelihood,
+            prior=self.prior,
+            components=int(self.n_prior_components),
+            conditional=bool(self.conditional),
+            objective=self.objective,
+            samples=int(self.n_samples),
+            learning_rate=float(self.learning_rate),
+            schedule=self.schedule,
+            batch_size=min(int(self.batch_size), len(X)),
+            epochs=int(self.max_epochs),
+            seed=seed,
+            dtype=X.dtype.name,
+        )
+        return settings if settings.has_closed_kl else replace(settings, kl="sampled")
+
+    def _train(self, settings, X, labels, epochs, progress=None, history=()):
+        """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
+        # a Training wants a test set, which nobody asks for here; its label says how many classes there are
+        last = None if labels is None else np.array([len(self.classes_) - 1])
+        dataset = Dataset("X", X, X[:1], labels, last, (1, X.shape[1]), "")
+        training = Training(settings, dataset, effective_n_jobs(self.n_jobs))
+        if progress:
+            training.restore(*progress)
+        history = list(history)
+        crew, training.crew = training.crew, nullcontext()  # entered once: it takes as long as a small epoch
+        with crew:
+            for _ in range(epochs):
+                history.append(self._run_epoch(training))
+        self.settings_, self.model_, self.history_ = settings, training.model, history
+        self._progress = training.state()
+        return self
+
+    def _run_epoch(self, training):
+        """An epoch, and what ``history_`` says of it."""
+        try:
+            bound = training.run_epoch()
+        except DivergenceError as error:
+            raise ValueError(
+                f"{str(error).splitlines()[0]}\nTry a smaller step than learning_rate={self.learning_rate:g}, or scale "
+                "the columns of X, as StandardScaler does."
+            ) from None
+        if self.verbose:
+            print(f"epoch {training.epoch}: {bound:.2f} nats per example", flush=True)
+        return {"epoch": training.epoch, "samples_seen": training.samples_seen, "train_bound": bound}
+
+    # -- use of a fitted model -----------------------------------------------------------------------------------------
+
+    @property
+    def params_(self):
+        """The numbers of the model: parameters.Parameters, views of one vector."""
+        arrays, _ = self._progress
+        return Parameters(self.model_.shapes(), arrays["params"])
+
+    @property
+    def _n_features_out(self):
+        return self.model_.latent[0]
+
+    def transform(self, X, y=None):
+        """The posterior means E[z | x], or E[z | x, y].
+
+        Args:
+            X: (N, D).
+            y: (N,) labels, of a conditional model, whose encoder has them as an input; else ignored.
+
+        Returns: (N, n_components) in the dtype of X.
+        """
+        X, params = self._checked(X), self.params_
+        return self._by_rows(lambda x, y: self.model_.encode(params, x, y)[0], X, self._labels(y, X))
+
+    def inverse_transform(self, X, y=None):
+        """The decoder's means E[x | z], or E[x | z, y].
+
+        Args:
+            X: (N, n_components) values of z.
+            y: (N,) labels, of a conditional model; else ignored.
+
+        Returns: (N, D) in the dtype of X.
+        """
+        check_is_fitted(self)
+        z = check_array(X, dtype=DTYPES, input_name="X")
+        if z.shape[1] != self._n_features_out:
+            raise ValueError(f"X has {z.shape[1]} columns, but this VAE has {self._n_features_out} components")
+        return self._decode(z, self._labels(y, z))
+
+    def sample(self, n_samples=1, y=None):
+        """The decoder's means E[x | z] at samples z of the prior: the images that papers show, without the noise of
+        p(x | z). With an int as ``random_state`` they are the same at every call.
+
+        Args:
+            n_samples: N.
+            y: a label, or (N,) of them, of a conditional model; not for others.
+
+        Returns: (N, D) in the dtype of the X that was fitted.
+        """
+        check_is_fitted(self)
+        require_size("n_samples", n_samples)
+        if y is not None and not self.settings_.conditional:
+            raise ValueError("this VAE was fitted without labels, and has no samples of one: use conditional=True")
+        y = np.full(n_samples, y) if y is not None and np.ndim(y) == 0 else y
+        seed, dtype = draw_seed(self.random_state), self.settings_.dtype
+        eps = noise.normal((n_samples, 1, self._n_features_out), seed, Stream.PICTURES, dtype=dtype)[:, 0]
+        u = noise.uniform((n_samples, 1, 1), seed, Stream.COMPONENTS, dtype=dtype)[:, 0, 0]
+        labels = self._labels(y, eps)
+        return self._decode(self.model_.sample_prior(self.params_, eps, u, labels), labels)
+
+    def score_samples(self, X, y=None):
+        """log p(x), or log p(x | y), by importance sampling: log (1/K) sum_k w_k with K = ``n_importance_samples``
+        (IWAE, section 5.1); a lower bound in expectation.
+
+        The noise of an example follows from the seed and from the example itself, so that its value depends neither on
+        its place nor on which others there are.
+
+        Args:
+            X: (N, D).
+            y: (N,) labels, of a conditional model; else ignored.
+
+        Returns: (N,) float64, in nats per example. Under "bernoulli" it is a log probability where X is 0 and 1, and
+            AEVB's cross entropy between; under the others it is the logarithm of a density.
+        """
+        X = self._checked(X)
+        require_size("n_importance_samples", self.n_importance_samples)
+        K, params = int(self.n_importance_samples), self.params_
+
+        def log_p(x, y):
+            # what log_likelihood needs of a Training; _by_rows has a crew at work already
+            own = replace(self.settings_, seed=self.settings_.seed ^ (zlib.crc32(x) << 32))
+            fitted = SimpleNamespace(settings=own, model=self.model_, params=params, crew=nullcontext(), labels=take)
+            return log_likelihood(fitted, x, y, K)["log_likelihood"]
+
+        return self._by_rows(log_p, X, self._labels(y, X), rows=1, dtype=np.float64)
+
+    def score(self, X, y=None):
+        """The mean of ``score_samples``, in nats per example."""
+        return float(self.score_samples(X, y).mean())
+
+    def _decode(self, z, labels):
+        params = self.params_
+        return self._by_rows(lambda z, y: self.model_.decode(params, z, y=y), z, labels)
+
+    def _by_rows(self, function, X, labels, rows=ROWS, dtype=None):
+        """A function of rows in the model's dtype and of their labels, some at a time; the result in the dtype of X."""
+        with Crew(effective_n_jobs(self.n_jobs), desk.serve):
+            slices = [slice(first, first + rows) for first in range(0, len(X), rows)]
+            # copies, since X may be read-only
+            parts = [function(np.array(X[s], self.settings_.dtype, order="C"), take(labels, s)) for s in slices]
+        return np.concatenate(parts).astype(dtype or X.dtype, copy=False)
+
+    def _checked(self, X):
+        """X as an array, of as many and the same features as were fitted, which the likelihood describes."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=DTYPES, order="C", reset=False)
+        require_support(X, self.model_.likelihood)
+        return X
+
+    def _labels(self, y, X):
+        """The places of the labels in ``classes_``: (N,) int; None where the model is not conditional."""
+        if not hasattr(self, "classes_"):
+            return None
+        require_labels(y)
+        y = column_or_1d(y)
+        check_consistent_length(X, y)
+        if (unknown := ~np.isin(y, self.classes_)).any():
+            raise ValueError(
+                f"y has the label {y[unknown][0]!s}, which is not among those of this VAE: "
+                f"{', '.join(map(str, self.classes_[:20]))}{', ...' if len(self.classes_) > 20 else ''}"
+            )
+        return np.searchsorted(self.classes_, y)
+
+
+def take(labels, rows):
+    """Some of the labels, if there are any."""
+    return None if labels is None else labels[rows]
+
+
+def draw_seed(random_state):
+    """A seed: the int itself, or a number drawn from a RandomState."""
+    generator = check_random_state(random_state)
+    return int(random_state if isinstance(random_state, numbers.Integral) else generator.randint(2**31 - 1))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is refused
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def require_size(name, value):
+    """ValueError for what is not a whole number above zero."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r}: a whole number above zero is needed")
+
+
+def require_sense(vae):
+    """ValueError for parameters that mean nothing, or nothing together."""
+    for name in SIZES:
+        require_size(name, getattr(vae, name))
+    if isinstance(vae.hidden, str) or not np.iterable(vae.hidden):
+        raise ValueError(f"hidden={vae.hidden!r}: a tuple is needed, as in hidden=(500,)")
+    for units in vae.hidden:
+        require_size("each of hidden", units)
+    choices = {name: CHOICES[name] for name in ("likelihood", "objective", "prior", "schedule")}
+    choices |= {"likelihood": ("auto", *CHOICES["likelihood"]), "conditional": (False, True)}
+    for name, allowed in choices.items():
+        if getattr(vae, name) not in allowed:
+            raise ValueError(f"{name}={getattr(vae, name)!r}: one of {', '.join(map(repr, allowed))} is needed")
+    rate = vae.learning_rate
+    if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < rate < math.inf:
+        raise ValueError(f"learning_rate={rate!r}: a number above zero is needed")
+    if vae.prior == "label" and not vae.conditional:
+        raise ValueError('prior="label" is learned for each label: it needs conditional=True')
+
+
+def require_support(X, likelihood):
+    """ValueError for values that the likelihood does not describe."""
+    (lowest, highest), smallest, largest = LIKELIHOODS[likelihood].support, X.min(), X.max()
+    if smallest < lowest or largest > highest:
+        raise ValueError(
+            f'X has values from {smallest:g} to {largest:g}, but likelihood="{likelihood}" describes values from '
+            f'{lowest:g} to {highest:g}: rescale X (grey levels / 255), or use likelihood="gaussian-linear"'
+        )
+
+
+def require_labels(y):
+    """ValueError where a conditional model is asked without labels."""
+    if y is None:
+        raise ValueError(
+            "a VAE with conditional=True requires y to be passed, but the target y is None: give each example its label"
+        )
