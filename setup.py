@@ -9,7 +9,7 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").read_text()).group(1)
 
 NOTEBOOKS = ["nbclient>=0.8", "nbformat>=5.9", "ipykernel>=6.25"]
-TEST = ["pytest>=7.4", "hypothesis>=6.90", "ruff>=0.6", "mypy>=1.8", "setuptools>=70.1", *NOTEBOOKS]
+TEST = ["pytest>=7.4", "hypothesis>=6.90", "ruff>=0.6", "mypy>=1.8", "pandas>=1.5", "setuptools>=70.1", *NOTEBOOKS]
 CLUSTER = ["distributed>=2023.1"]
 TUTORIALS = ["jupyterlab>=4", *NOTEBOOKS]
 
@@ -28,7 +28,7 @@ setup(
         "scipy>=1.10",
         "numba>=0.59",
         "matplotlib>=3.7",
-        "scikit-learn>=1.3",
+        "scikit-learn>=1.6",
         "tqdm>=4.65",
         "threadpoolctl>=3.2",
         "pooch>=1.7",

@@ -205,8 +205,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if progress:
             training.restore(*progress)
         history = list(history)
-        crew, training.crew = training.crew, nullcontext()  # entered once: it takes as long as a small epoch
-        with crew:
+        with training.crew:  # once for all epochs: it takes as long as a small one
             for _ in range(epochs):
                 history.append(self._run_epoch(training))
         self.settings_, self.model_, self.history_ = settings, training.model, history

@@ -55,7 +55,8 @@ class Crew:
 
     def __enter__(self):
         self._lock.acquire()
-        self._outside.append((threadpool_limits(1, "blas"), at_hand()))
+        # the outermost block alone holds BLAS back: finding its libraries takes longer than a small epoch
+        self._outside.append((None if self._outside else threadpool_limits(1, "blas"), at_hand()))
         _here.desk = self.desk
         if not self.desk[IS_OPEN]:
             self.desk[IS_OPEN] = 1
@@ -64,9 +65,9 @@ class Crew:
 
     def __exit__(self, *_):
         limits, _here.desk = self._outside.pop()
-        if not self._outside:
+        if limits:
             self.desk[IS_OPEN] = 0
-        limits.restore_original_limits()
+            limits.restore_original_limits()
         self._lock.release()
 
 
