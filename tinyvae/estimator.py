@@ -7,12 +7,15 @@ processes; threads exist only while a method runs.
 import math
 import numbers
 import zlib
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -28,6 +31,7 @@ from tinyvae.parameters import Parameters
 from tinyvae.recipes import CHOICES, Settings
 from tinyvae.threads import Crew
 from tinyvae.training import Training
+from tinyvae.types import Array, Labels
 
 DTYPES = [np.float64, np.float32]
 ROWS = 1000  # examples at a time through a network: bounds the memory
@@ -86,10 +90,25 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """
 
     def __init__(
-        self, n_components=20, hidden=(500,), likelihood="auto", objective="elbo", n_samples=1, prior="normal", *,
-        n_prior_components=50, conditional=False, max_epochs=100, batch_size=100, learning_rate=0.003,
-        schedule="cosine", n_importance_samples=1000, random_state=None, n_jobs=None, verbose=0,
-    ):  # fmt: skip
+        self,
+        n_components: int = 20,
+        hidden: Sequence[int] = (500,),
+        likelihood: str = "auto",
+        objective: str = "elbo",
+        n_samples: int = 1,
+        prior: str = "normal",
+        *,
+        n_prior_components: int = 50,
+        conditional: bool = False,
+        max_epochs: int = 100,
+        batch_size: int = 100,
+        learning_rate: float = 0.003,
+        schedule: str = "cosine",
+        n_importance_samples: int = 1000,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
         self.n_components = n_components
         self.hidden = hidden
         self.likelihood = likelihood
@@ -107,7 +126,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Float32 stays float32; a conditional model must have its labels."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = [np.dtype(dtype).name for dtype in DTYPES]
@@ -116,7 +135,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     # -- fitting -------------------------------------------------------------------------------------------------------
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> "VAE":
         """Train from the beginning, for ``max_epochs`` epochs.
 
         Args:
@@ -128,7 +147,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X, labels, settings = self._begin(X, y)
         return self._train(settings, X, labels, settings.epochs)
 
-    def partial_fit(self, X, y=None, classes=None):
+    def partial_fit(self, X: ArrayLike, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> "VAE":
         """Train for one epoch on X: a step of the full ``learning_rate`` for each minibatch, in a random order.
 
         The first call begins as ``fit`` does (the output's biases start from the mean of its X). A later one, be it
@@ -156,11 +175,13 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             )
         return self._train(settings, X, self._labels(y, X), 1, self._progress, self.history_)
 
-    def fit_transform(self, X, y=None):
+    def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """``fit``, then ``transform`` of the same X and y: (N, n_components)."""
         return self.fit(X, y).transform(X, y)
 
-    def _begin(self, X, y, classes=None):
+    def _begin(
+        self, X: Any, y: ArrayLike | None, classes: ArrayLike | None = None
+    ) -> tuple[Array, Labels | None, Settings]:
         """X, the numbers of the labels and the settings of a model that is to be trained from the beginning."""
         X = validate_data(self, X, dtype=DTYPES, order="C")
         likelihood = self.likelihood
@@ -175,7 +196,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             self.classes_ = np.unique(column_or_1d(y if classes is None else classes))
         return X, self._labels(y, X), settings
 
-    def _settings(self, X, likelihood, seed):
+    def _settings(self, X: Array, likelihood: str, seed: int) -> Settings:
         """What the parameters mean for X."""
         require_sense(self)
         settings = Settings(
@@ -196,7 +217,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         )
         return settings if settings.has_closed_kl else replace(settings, kl="sampled")
 
-    def _train(self, settings, X, labels, epochs, progress=None, history=()):
+    def _train(
+        self, settings: Settings, X: Array, labels: Labels | None, epochs: int, progress: Any = None, history: Any = ()
+    ) -> "VAE":
         """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
         # a Training wants a test set, which nobody asks for here; its label says how many classes there are
         last = None if labels is None else np.array([len(self.classes_) - 1])
@@ -212,7 +235,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._progress = training.state()
         return self
 
-    def _run_epoch(self, training):
+    def _run_epoch(self, training: Training) -> dict[str, float]:
         """An epoch, and what ``history_`` says of it."""
         try:
             bound = training.run_epoch()
@@ -228,16 +251,16 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     # -- use of a fitted model -----------------------------------------------------------------------------------------
 
     @property
-    def params_(self):
+    def params_(self) -> Parameters:
         """The numbers of the model: parameters.Parameters, views of one vector."""
         arrays, _ = self._progress
         return Parameters(self.model_.shapes(), arrays["params"])
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.model_.latent[0]
 
-    def transform(self, X, y=None):
+    def transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """The posterior means E[z | x], or E[z | x, y].
 
         Args:
@@ -249,7 +272,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         X, params = self._checked(X), self.params_
         return self._by_rows(lambda x, y: self.model_.encode(params, x, y)[0], X, self._labels(y, X))
 
-    def inverse_transform(self, X, y=None):
+    def inverse_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """The decoder's means E[x | z], or E[x | z, y].
 
         Args:
@@ -264,7 +287,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise ValueError(f"X has {z.shape[1]} columns, but this VAE has {self._n_features_out} components")
         return self._decode(z, self._labels(y, z))
 
-    def sample(self, n_samples=1, y=None):
+    def sample(self, n_samples: int = 1, y: ArrayLike | None = None) -> Array:
         """The decoder's means E[x | z] at samples z of the prior: the images that papers show, without the noise of
         p(x | z). With an int as ``random_state`` they are the same at every call.
 
@@ -285,7 +308,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         labels = self._labels(y, eps)
         return self._decode(self.model_.sample_prior(self.params_, eps, u, labels), labels)
 
-    def score_samples(self, X, y=None):
+    def score_samples(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """log p(x), or log p(x | y), by importance sampling: log (1/K) sum_k w_k with K = ``n_importance_samples``
         (IWAE, section 5.1); a lower bound in expectation.
 
@@ -303,23 +326,27 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         require_size("n_importance_samples", self.n_importance_samples)
         K, params = int(self.n_importance_samples), self.params_
 
-        def log_p(x, y):
+        def log_p(x: Array, y: Labels | None) -> Array:
             # what log_likelihood needs of a Training; _by_rows has a crew at work already
-            own = replace(self.settings_, seed=self.settings_.seed ^ (zlib.crc32(x) << 32))
-            fitted = SimpleNamespace(settings=own, model=self.model_, params=params, crew=nullcontext(), labels=take)
+            own = replace(self.settings_, seed=self.settings_.seed ^ (zlib.crc32(x.tobytes()) << 32))
+            fitted: Any = SimpleNamespace(
+                settings=own, model=self.model_, params=params, crew=nullcontext(), labels=take
+            )
             return log_likelihood(fitted, x, y, K)["log_likelihood"]
 
         return self._by_rows(log_p, X, self._labels(y, X), rows=1, dtype=np.float64)
 
-    def score(self, X, y=None):
+    def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """The mean of ``score_samples``, in nats per example."""
         return float(self.score_samples(X, y).mean())
 
-    def _decode(self, z, labels):
+    def _decode(self, z: Array, labels: Labels | None) -> Array:
         params = self.params_
         return self._by_rows(lambda z, y: self.model_.decode(params, z, y=y), z, labels)
 
-    def _by_rows(self, function, X, labels, rows=ROWS, dtype=None):
+    def _by_rows(
+        self, function: Callable[..., Array], X: Array, labels: Labels | None, rows: int = ROWS, dtype: Any = None
+    ) -> Array:
         """A function of rows in the model's dtype and of their labels, some at a time; the result in the dtype of X."""
         with Crew(effective_n_jobs(self.n_jobs), desk.serve):
             slices = [slice(first, first + rows) for first in range(0, len(X), rows)]
@@ -327,14 +354,14 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             parts = [function(np.array(X[s], self.settings_.dtype, order="C"), take(labels, s)) for s in slices]
         return np.concatenate(parts).astype(dtype or X.dtype, copy=False)
 
-    def _checked(self, X):
+    def _checked(self, X: ArrayLike) -> Array:
         """X as an array, of as many and the same features as were fitted, which the likelihood describes."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=DTYPES, order="C", reset=False)
-        require_support(X, self.model_.likelihood)
-        return X
+        checked: Array = validate_data(self, X, dtype=DTYPES, order="C", reset=False)
+        require_support(checked, self.model_.likelihood)
+        return checked
 
-    def _labels(self, y, X):
+    def _labels(self, y: Any, X: Array) -> Labels | None:
         """The places of the labels in ``classes_``: (N,) int; None where the model is not conditional."""
         if not hasattr(self, "classes_"):
             return None
@@ -349,12 +376,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return np.searchsorted(self.classes_, y)
 
 
-def take(labels, rows):
+def take(labels: Labels | None, rows: slice) -> Labels | None:
     """Some of the labels, if there are any."""
     return None if labels is None else labels[rows]
 
 
-def draw_seed(random_state):
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     """A seed: the int itself, or a number drawn from a RandomState."""
     generator = check_random_state(random_state)
     return int(random_state if isinstance(random_state, numbers.Integral) else generator.randint(2**31 - 1))
@@ -365,13 +392,13 @@ def draw_seed(random_state):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def require_size(name, value):
+def require_size(name: str, value: Any) -> None:
     """ValueError for what is not a whole number above zero."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r}: a whole number above zero is needed")
 
 
-def require_sense(vae):
+def require_sense(vae: VAE) -> None:
     """ValueError for parameters that mean nothing, or nothing together."""
     for name in SIZES:
         require_size(name, getattr(vae, name))
@@ -379,7 +406,9 @@ def require_sense(vae):
         raise ValueError(f"hidden={vae.hidden!r}: a tuple is needed, as in hidden=(500,)")
     for units in vae.hidden:
         require_size("each of hidden", units)
-    choices = {name: CHOICES[name] for name in ("likelihood", "objective", "prior", "schedule")}
+    choices: dict[str, tuple[Any, ...]] = {
+        name: CHOICES[name] for name in ("likelihood", "objective", "prior", "schedule")
+    }
     choices |= {"likelihood": ("auto", *CHOICES["likelihood"]), "conditional": (False, True)}
     for name, allowed in choices.items():
         if getattr(vae, name) not in allowed:
@@ -391,7 +420,7 @@ def require_sense(vae):
         raise ValueError('prior="label" is learned for each label: it needs conditional=True')
 
 
-def require_support(X, likelihood):
+def require_support(X: Array, likelihood: str) -> None:
     """ValueError for values that the likelihood does not describe."""
     (lowest, highest), smallest, largest = LIKELIHOODS[likelihood].support, X.min(), X.max()
     if smallest < lowest or largest > highest:
@@ -401,7 +430,7 @@ def require_support(X, likelihood):
         )
 
 
-def require_labels(y):
+def require_labels(y: Any) -> None:
     """ValueError where a conditional model is asked without labels."""
     if y is None:
         raise ValueError(

@@ -1,0 +1,72 @@
+"""What features are worth to a linear classifier that has few labels: a VAE's posterior means beside PCA.
+
+Both are fitted on all training images without their labels. Then, for several draws of so many labelled images, a
+logistic regression on the standardised features is fitted on these (its C chosen by cross-validation among them) and
+scored on all test images. MNIST is found or downloaded as by ``python -m tinyvae.train mnist``.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from tinyvae import VAE, datasets
+from tinyvae.files import atomic_write
+
+RESULTS = Path(__file__).parents[1] / "results/few_labels.json"
+COMPONENTS, LABELS, DRAWS = (10, 20), (100, 1000), 20
+
+
+def accuracy(features, labels, test_features, test_labels):
+    """The share of right answers of a logistic regression, in per cent."""
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    search = GridSearchCV(classifier, {"logisticregression__C": [0.01, 0.1, 1, 10]}, cv=5)
+    return 100 * search.fit(features, labels).score(test_features, test_labels)
+
+
+def compare(mnist, components, epochs, draws):
+    """A row for each number of labels: the means of both kinds of features, and of their difference."""
+    X, X_test = (datasets.to_float(images) for images in (mnist.train, mnist.test))
+    kinds = {
+        "pca": PCA(components, random_state=0),
+        "vae": VAE(components, max_epochs=epochs, random_state=0, n_jobs=-1),
+    }
+    features = {name: (kind.fit_transform(X), kind.transform(X_test)) for name, kind in kinds.items()}
+    for n in LABELS:
+        scores = {name: [] for name in kinds}
+        for draw in range(draws):
+            rows, _ = train_test_split(np.arange(len(X)), train_size=n, random_state=draw, stratify=mnist.train_labels)
+            for name, (known, unknown) in features.items():
+                scores[name].append(accuracy(known[rows], mnist.train_labels[rows], unknown, mnist.test_labels))
+        scores["vae - pca"] = np.subtract(scores["vae"], scores["pca"])
+        row = {"components": components, "labels": n, "epochs": epochs, "draws": draws}
+        for name, values in scores.items():
+            row[name] = round(float(np.mean(values)), 2)
+            row[f"{name}, standard error"] = round(float(np.std(values, ddof=1) / np.sqrt(draws)), 2)
+        yield row
+
+
+def main():
+    """Measure, print, and write results/few_labels.json."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--epochs", type=int, default=20, help="of the VAE [20]")
+    parser.add_argument("--draws", type=int, default=DRAWS, help="of the labelled images [20]")
+    arguments = parser.parse_args()
+    mnist, rows = datasets.load("mnist"), []
+    for components in COMPONENTS:
+        for row in compare(mnist, components, arguments.epochs, arguments.draws):
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+    record = {"command": "python -m benchmarks.few_labels", "test_images": len(mnist.test), "seed": 0, "rows": rows}
+    with atomic_write(RESULTS) as file:
+        file.write((json.dumps(record, indent=2) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()
