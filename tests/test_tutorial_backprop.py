@@ -112,6 +112,12 @@ def test_network_is_accepted(capsys):
     assert capsys.readouterr().out == "Right: your network.\n"
 
 
+def test_lists_do_as_well_as_tuples():
+    right = Network()
+    tutorial.check_network(lambda x, layers: list(right.forward(x, layers)), lambda d, c: list(right.backward(d, c)))
+    tutorial.check_hard_inputs(lambda rng: list(random_inputs(rng)))
+
+
 @pytest.mark.parametrize(
     ("mistake", "words"),
     [

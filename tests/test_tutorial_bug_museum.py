@@ -343,6 +343,7 @@ def test_blind_spot(answer, words):
 
 COSTS = [
     (lambda R, I, J, size: (R * I * J, size * (R * I + I * J + R * J)), "the addition that goes with it is not"),
+    (lambda R, I, J, size: (R * J * (2 * I - 1), size * (R * I + I * J + R * J)), "lets the sum begin at 0"),
     (lambda R, I, J, size: (2 * R * I * J, size * (R * I + I * J)), "the result has to be written too"),
     (lambda R, I, J, size: (2 * R * I * J, size * (R * I + R * J)), "the factor (I, J) has to be read too"),
     (lambda R, I, J, size: (2 * R * I * J, size * (I * J + R * J)), "the factor (R, I) has to be read too"),

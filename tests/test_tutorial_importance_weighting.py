@@ -229,6 +229,7 @@ MISTAKES = [
     ("dreg", lambda v: (np.ones_like(v), np.zeros_like(v)), "sticking the landing"),
     ("dreg", lambda v: (1 - v, np.zeros_like(v)), "it is subtracted"),
     ("dreg", lambda v: (v, np.ones_like(v)), "the direct sum is still there"),
+    ("dreg", lambda v: (v, 0), "an array of the shape of v"),
     ("dreg", lambda v: (np.zeros_like(v), v), "changed places"),
 ]
 

@@ -146,11 +146,11 @@ def check_network(forward, backward_):
 
     def answer(x, layers, dout):
         result = forward(x, layers)
-        if not isinstance(result, tuple) or len(result) != 2:
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise Wrong("Your network: two things are expected of it, the output and the cache.")
         out, cache = result
         result = backward_(dout, cache)
-        if not isinstance(result, tuple) or len(result) != 2:
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise Wrong("Your network_backward: two things are expected of it, dx and the list dlayers.")
         return out, *flat(*result, x, layers)
 
@@ -388,7 +388,7 @@ def check_relative_errors(answer):
 def check_hard_inputs(answer):
     """Exercise 2.7: (rng) -> x, layers, u, on which no backward pass of ``BROKEN`` agrees with finite differences."""
     value = answer(np.random.default_rng(0))
-    if not isinstance(value, tuple) or len(value) != 3:
+    if not isinstance(value, (tuple, list)) or len(value) != 3:
         raise Wrong("Your inputs: three things are expected: x, the list of layers (W, b), and u.")
     x, layers, u = value
     arrays = [x, *(array for layer in layers for array in layer)]

@@ -324,6 +324,7 @@ def check_dreg(answer):
     still = "the direct sum is still there, although it has been turned into a part of the path's."
     mistakes = [(lambda v, f=f: (f(v), np.zeros_like(v)), diagnosis) for f, diagnosis in path]
     mistakes += [(lambda v: (v, np.ones_like(v)), still), (lambda v: (v, v), still)]
+    mistakes += [(lambda v: (v, 0), "0 it is, but for each sample: an array of the shape of v.")]
     v = softmax(2 * np.random.default_rng(0).standard_normal((4, 3)), axis=1)
     cases = {"K = 3": (v,), "K = 1": (np.ones((2, 1)),)}
     outputs = ("the path's factor", "the direct factor")

@@ -59,6 +59,10 @@ def check_log_mean_exp(answer):
     """Exercise 1.2: log (1/K) sum_k exp(l_k), (l (N, K),) -> (N,)."""
     mistakes = [
         (
+            lambda l: np.log(np.exp(l - l.max()).mean(axis=1)) + l.max(),
+            "one largest number is taken out of all rows: those far below it vanish. Take each row's own (axis=1).",
+        ),
+        (
             lambda l: np.log(np.exp(l).mean(axis=1)),
             "right where the exponentials are ordinary numbers, but these overflow or vanish. Take the largest out.",
         ),
@@ -77,6 +81,7 @@ def check_log_mean_exp(answer):
     rng = np.random.default_rng(0)
     l = rng.standard_normal((4, 3))
     cases = {"K = 3": (l,), "K = 1": (l[:, :1],), "logarithms near -1000": (l - 1000,), "near 1000": (l + 1000,)}
+    cases["rows far apart"] = (l + np.array([[0], [-2000], [900], [-40]]),)
     compare("your log mean exp", answer, lambda l: logsumexp(l, axis=1) - np.log(l.shape[1]), cases, mistakes)
 
 
