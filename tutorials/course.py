@@ -121,7 +121,8 @@ def run(path):
 
     notebook = read(path)
     mark(notebook)
-    NotebookClient(notebook, timeout=TIMEOUT, resources={"metadata": {"path": HERE}}, record_timing=False).execute()
+    options = {"timeout": TIMEOUT, "record_timing": False, "coalesce_streams": True}
+    NotebookClient(notebook, resources={"metadata": {"path": HERE}}, **options).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):

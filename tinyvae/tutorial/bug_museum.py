@@ -561,8 +561,8 @@ def check_cost_of_product(answer):
     mistakes = [
         (
             lambda R, I, J, itemsize: (R * J * (2 * I - 1), itemsize * (R * I + I * J + R * J)),
-            "I - 1 additions for a sum of I products is exact. The usual count lets the sum begin at 0, and has I: 2 I for"
-            " each entry.",
+            "I - 1 additions for a sum of I products is exact. The usual count lets the sum begin at 0, and has I"
+            " of them: 2 I operations for each entry.",
         ),
         (but(operations=1), "a multiplication is counted, and the addition that goes with it is not."),
         (but(arrays=(1, 1, 0)), "the result has to be written too."),
