@@ -186,7 +186,9 @@ def iwae_plan(base, model, layers, k, size, best=False):
     stages = size.stages_50 if k == 50 else size.stages
     epochs = base.epochs if best else iwae_epochs(stages)
     objective = {"objective": "elbo" if model == "vae" else "iwae"}
-    settings = replace(base, samples=k, epochs=4 if size.quick else epochs, seed=size.seed, **objective)
+    if size.quick:
+        epochs = 2 if k == 50 else 4
+    settings = replace(base, samples=k, epochs=epochs, seed=size.seed, **objective)
     name = f"{model}-{'best' if best else layers}-k{k}"
     evaluation = {"samples": 100, "images": 200} if size.quick else {"samples": SAMPLES}
     return Plan(name, MNIST, settings, limit(size), **evaluation)
