@@ -100,7 +100,7 @@ def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Fig
         path: of the PNG.
         curves: [(name, {"epoch": (E,), "test_bound": (E,)})], in nats per example.
     """
-    figure = Figure(figsize=(1.2 * WIDTH / DPI, 560 / DPI), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(1.2 * WIDTH / DPI, 640 / DPI), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     style(axes, "")
     late = []
@@ -112,11 +112,11 @@ def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Fig
         axes.set_ylim(min(late) - margin, max(late) + margin)
     axes.set_xscale("log")
     axes.set_xlabel("epochs", fontsize=TEXT + 1)
-    axes.set_ylabel("each model's own bound on the test set (nats per example)", fontsize=TEXT + 1)
+    axes.set_ylabel("each model's own bound\non the test set (nats per example)", fontsize=TEXT + 1)
     ticks = [n for n in (1, 3, 10, 30, 100, 300, 1000, 3000) if n <= max(max(c["epoch"]) for _, c in curves)]
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()
-    axes.legend(frameon=False, fontsize=TEXT - 0.5, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.legend(frameon=False, fontsize=TEXT - 0.5, loc="outside lower center", ncols=2)
     save(figure, path)
     return figure
 
