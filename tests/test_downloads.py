@@ -346,7 +346,8 @@ def test_first_runs_at_the_same_time_do_not_disturb_each_other(cache, server):
     assert files_in(cache) == ["images.gz", "labels.gz"]
 
 
-def test_threads_do_not_disturb_each_other(cache, mirrors):
+def test_threads_do_not_disturb_each_other(cache, mirrors, monkeypatch):
+    monkeypatch.setattr(downloads, "TIMEOUT", 30)  # eight at once may wait for a busy processor
     mirrors("good")
     results = []
     threads = [threading.Thread(target=lambda: results.append(downloads.obtain("set"))) for _ in range(8)]

@@ -122,9 +122,6 @@ def test_users_are_told_what_is_wrong_in_their_programs_and_nothing_else(tmp_pat
     wrong = {number for number, line in enumerate(WRONG.splitlines(), start=1) if line.endswith("# wrong")}
     assert lines_with_errors("wrong.py", result.stdout) == wrong, result.stdout + result.stderr
     assert "in 1 file (checked 1 source file)" in result.stdout, result.stdout
-    (site / "tinyvae/py.typed").unlink()
-    result = python("-m", "mypy", "wrong.py", cwd=tmp_path, env=environment)
-    assert "py.typed marker" in result.stdout, result.stdout
 
 
 def test_a_conditional_model_without_labels_is_refused_where_types_cannot_tell():
