@@ -72,7 +72,7 @@ class Model:
 
         Args:
             params: Parameters of ``shapes()``.
-            noise: function from a shape to standard normal numbers of this shape.
+            noise: function from a shape (rows, columns) to standard normal numbers of this shape.
             mean: (D,) of the data, where the pseudo-inputs of a VampPrior start.
         """
         inputs = np.zeros(self._top_inputs)
