@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from benchmarks import record
 from benchmarks.compare import add_common_options, check, spread
 from benchmarks.protocol import Remote
-from tinyvae import console, datasets
-from tinyvae.threads import available_cores
-from tinyvae.workloads import WORKLOADS
+from tinyvae.cli import console
+from tinyvae.data import datasets
+from tinyvae.machine.crew import available_cores
+from tinyvae.training.workloads import WORKLOADS
 
 WORKLOAD = "vae"
 BUSY = "print(flush=True)\nwhile True: pass"

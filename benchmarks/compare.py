@@ -15,11 +15,13 @@ import numpy as np
 
 from benchmarks import record
 from benchmarks.protocol import Remote
-from tinyvae import console, datasets, noise
+from tinyvae.cli import console
+from tinyvae.data import datasets
 from tinyvae.errors import UserError
-from tinyvae.noise import Stream
-from tinyvae.training import Training
-from tinyvae.workloads import WORKLOADS
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
+from tinyvae.training.loop import Training
+from tinyvae.training.workloads import WORKLOADS
 
 OTHERS = ("jax", "torch")
 # float32 sums in another order: the largest relative differences from tinyvae's that are let pass.

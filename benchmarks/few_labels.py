@@ -16,8 +16,9 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tinyvae import VAE, datasets
-from tinyvae.files import atomic_write
+from tinyvae import VAE
+from tinyvae.data import datasets
+from tinyvae.disk.files import atomic_write
 
 RESULTS = Path(__file__).parents[1] / "results/few_labels.json"
 COMPONENTS, LABELS, DRAWS = (10, 20), (100, 1000), 20

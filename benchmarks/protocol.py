@@ -9,7 +9,7 @@ A request and its answer are a line of JSON each; between them the worker waits,
 | `{"do": "window", "seconds": s}` | trains for about s seconds | `examples_per_second`, `bound` |
 | `{"do": "sgemm", "seconds": s}` | runs a step's matrix products (tinyvae's) | `examples_per_second`, `gflops` |
 
-F is an .npz file with the parameters under the names of ``tinyvae.parameters``, images ``x`` (N, D) and ``noise``
+F is an .npz file with the parameters under the names of ``tinyvae.derivation.parameters``, images ``x`` (N, D) and ``noise``
 (N, K, D_1), all float32. ``bound`` is asked for first. It answers with the bound of each example, in nats, and with the
 Euclidean norm of the gradient of their mean; ``window`` answers with the mean of the bounds over its steps.
 """
@@ -21,9 +21,10 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tinyvae import console, datasets
+from tinyvae.cli import console
+from tinyvae.data import datasets
 from tinyvae.errors import UserError
-from tinyvae.workloads import WORKLOADS
+from tinyvae.training.workloads import WORKLOADS
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,8 +12,8 @@ import numpy  # noqa: F401  (loads its BLAS, for ``machine`` to name)
 import scipy.linalg  # noqa: F401  (loads the BLAS of tinyvae's kernels)
 from threadpoolctl import threadpool_info
 
-from tinyvae.files import atomic_write
-from tinyvae.threads import available_cores
+from tinyvae.disk.files import atomic_write
+from tinyvae.machine.crew import available_cores
 
 PACKAGES = ("tinyvae", "numpy", "scipy", "numba", "jax", "torch")
 

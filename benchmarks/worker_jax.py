@@ -115,7 +115,7 @@ def bounds(settings, params, x, noise):
 
 
 def adagrad(settings, params, grads, moments, t):
-    """As tinyvae.optimisers.Adagrad."""
+    """As tinyvae.training.optimisers.Adagrad."""
     total = jax.tree.map(lambda total, g: total + g * g, moments[0], grads)
 
     def update(theta, total, g):
@@ -125,7 +125,7 @@ def adagrad(settings, params, grads, moments, t):
 
 
 def adam(settings, params, grads, moments, t):
-    """As tinyvae.optimisers.Adam."""
+    """As tinyvae.training.optimisers.Adam."""
     m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
     v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, moments[1], grads)
     rate, root = settings.learning_rate / (1 - 0.9**t), jnp.sqrt(1 - 0.999**t)

@@ -3,9 +3,9 @@
 import numpy as np
 
 from benchmarks import protocol
-from tinyvae import workloads
-from tinyvae.bounds import BOUNDS
-from tinyvae.training import Training
+from tinyvae.derivation.bounds import BOUNDS
+from tinyvae.training import workloads
+from tinyvae.training.loop import Training
 
 
 class Worker:

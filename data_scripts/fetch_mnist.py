@@ -8,7 +8,8 @@ Prints where the four files lie. On failure it says why and ends with status 2.
 
 from pathlib import Path
 
-from tinyvae import console, downloads
+from tinyvae.cli import console
+from tinyvae.data import downloads
 
 
 def main():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from tinyvae import console
+from tinyvae.cli import console
 from tinyvae.errors import UserError
 
 

@@ -7,14 +7,16 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
 
-from tinyvae import console, train
+from tinyvae import train
+from tinyvae.cli import console
 
 # The train command, in which a signal arrives before or after a certain call of a function. Arguments: its module, its
 # name there, the number of the call, a suffix that the last argument of a call must have to be counted, "before" or
 # "after", the signal; then the command's own.
 TRAIN_WITH_SIGNAL = """
 import importlib, os, signal, sys
-from tinyvae import console, train
+from tinyvae import train
+from tinyvae.cli import console
 
 (module, path, count, suffix, moment, number), arguments = sys.argv[1:7], sys.argv[7:]
 *owners, name = path.split(".")

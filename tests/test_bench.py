@@ -5,8 +5,10 @@ import json
 import pytest
 
 from tests.commands import assert_misuse, call
-from tinyvae import bench, datasets, workloads
-from tinyvae.training import Training
+from tinyvae import bench
+from tinyvae.data import datasets
+from tinyvae.training import workloads
+from tinyvae.training.loop import Training
 
 QUICK = ("--dataset", "digits", "--windows", 2, "--seconds", 0.02)
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from benchmarks import cliff, compare, protocol, record, worker_tinyvae
-from tinyvae import datasets, recipes, workloads
+from tinyvae.data import datasets
+from tinyvae.derivation.parameters import Parameters
 from tinyvae.errors import UserError
-from tinyvae.parameters import Parameters
-from tinyvae.training import Training
-from tinyvae.workloads import WORKLOADS
+from tinyvae.settings import RECIPES
+from tinyvae.training import workloads
+from tinyvae.training.loop import Training
+from tinyvae.training.workloads import WORKLOADS
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +50,9 @@ def answers(worker, *requests):
 
 
 def test_the_workloads_are_the_recipes():
-    assert WORKLOADS["vae"] == recipes.RECIPES["aevb"]
+    assert WORKLOADS["vae"] == RECIPES["aevb"]
     for K in (1, 5, 50):
-        assert replace(WORKLOADS[f"iwae-k{K}"], samples=1) == recipes.RECIPES["iwae-1"]
+        assert replace(WORKLOADS[f"iwae-k{K}"], samples=1) == RECIPES["iwae-1"]
         assert WORKLOADS[f"iwae-k{K}"].samples == K
     assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50"]
 

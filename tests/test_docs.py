@@ -17,7 +17,7 @@ from unittest import mock
 import pytest
 
 from tests.commands import python
-from tinyvae import console, options
+from tinyvae.cli import console, options
 from tinyvae.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -218,9 +218,9 @@ def false_arrows(text):
 PRELUDES = {
     "README.md": """
 import numpy as np
-from tinyvae import bounds
-from tinyvae.model import Model
-from tinyvae.parameters import Parameters
+from tinyvae.derivation import bounds
+from tinyvae.derivation.model import Model
+from tinyvae.derivation.parameters import Parameters
 
 model = Model(data_dim=6, latent=(2,), hidden=((3,),))
 params = Parameters(model.shapes())
@@ -352,9 +352,9 @@ def test_there_is_something_to_check():
 # A check, its document, what stands there, and what would be wrong in its place.
 PLANTED = [
     (unknown_functions, "derivations", "[`gaussian.kl`](", "[`gaussian.kl_divergence`]("),
-    (unknown_functions, "derivations", "[`gaussian.kl`](../tinyvae/gaussian.py)", "[`gaussian.kl`](../tinyvae/mlp.py)"),
+    (unknown_functions, "derivations", "[`gaussian.kl`](../tinyvae/derivation/gaussian.py)", "[`gaussian.kl`](../tinyvae/derivation/mlp.py)"),
     (missing_functions, "derivations", "[`bounds.dreg`]", "`dreg` "),
-    (unfinished_sections, "derivations", "In code: [`bounds.elbo`](../tinyvae/bounds.py).", ""),
+    (unfinished_sections, "derivations", "In code: [`bounds.elbo`](../tinyvae/derivation/bounds.py).", ""),
     (misnumbered, "derivations", "\\tag{12}", "\\tag{13}"),
     (misnumbered, "derivations", "by (47)", "by (470)"),
     (broken_formulas, "derivations", "\\bar b_j", "\\bar{b}_j"),

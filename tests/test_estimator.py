@@ -21,9 +21,9 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 import tinyvae
 from tinyvae import VAE
-from tinyvae.datasets import Dataset
-from tinyvae.recipes import Settings
-from tinyvae.training import Training
+from tinyvae.data.datasets import Dataset
+from tinyvae.settings import Settings
+from tinyvae.training.loop import Training
 
 SMALL = {"n_components": 3, "hidden": (16,), "max_epochs": 3, "random_state": 0}
 VARIANTS = (

@@ -9,9 +9,12 @@ import pytest
 from matplotlib.image import imread
 
 from tests.commands import command
-from tinyvae import bounds, likelihoods, options, pictures, recipes, records
+from tinyvae.cli import options
+from tinyvae.derivation import bounds, likelihoods
+from tinyvae.disk.run import Run
 from tinyvae.errors import UserError
-from tinyvae.runs import Run
+from tinyvae.settings import CHOICES, Settings
+from tinyvae.training import description, run_figures
 
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "2", "--batch-size", "50")
 
@@ -44,8 +47,8 @@ def test_a_run_on_digits_leaves_its_folder(digits_run):
 
 def test_the_config_says_everything(digits_run):
     config = Run.open(digits_run[0] / "runs/digits").config()
-    assert config["settings"]["latent"] == [2] and config["settings"]["learning_rate"] == recipes.Settings.learning_rate
-    assert set(config["settings"]) == set(recipes.Settings.__dataclass_fields__)
+    assert config["settings"]["latent"] == [2] and config["settings"]["learning_rate"] == Settings.learning_rate
+    assert set(config["settings"]) == set(Settings.__dataclass_fields__)
     assert config["dataset"]["name"] == "digits" and len(config["dataset"]["digest"]) == 64
     assert config["tinyvae"] and "2 epochs" in config["protocol"]
 
@@ -94,14 +97,14 @@ def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_
     arrays, _ = run.load_checkpoint()
     assert run.config()["settings"]["conditional"] and arrays["params"].size == run.config()["parameters"]
     assert imread(run.path / "figures/samples.png").std() > 0.05
-    state = records.load(run)
+    state = description.load(run)
     y = np.tile(np.arange(10), 3)
-    samples = pictures.prior_samples(state, 30, y, share=10)
+    samples = run_figures.prior_samples(state, 30, y, share=10)
     assert samples.shape == (30, 64) and not np.allclose(samples[0], samples[1])
     state.params["prior.mu"][:] = 0
     state.params["prior.logvar"][:] = 0
     state.params["decoder.0.W"][-10:] = 0  # nothing but the noise is left, which a row shares
-    samples = pictures.prior_samples(state, 30, y, share=10)
+    samples = run_figures.prior_samples(state, 30, y, share=10)
     np.testing.assert_array_equal(samples[:9], samples[1:10])
     assert not np.allclose(samples[0], samples[10])
 
@@ -167,8 +170,8 @@ def test_several_layers_and_iwae_are_sampled():
 
 
 def test_the_choices_are_what_the_modules_offer():
-    assert recipes.CHOICES["likelihood"] == tuple(likelihoods.LIKELIHOODS)
-    assert recipes.CHOICES["objective"] == tuple(bounds.BOUNDS)
+    assert CHOICES["likelihood"] == tuple(likelihoods.LIKELIHOODS)
+    assert CHOICES["objective"] == tuple(bounds.BOUNDS)
 
 
 if "TINYVAE_DATA" in os.environ:

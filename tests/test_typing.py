@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 
 from tests.commands import python
-from tinyvae.model import Model
-from tinyvae.parameters import Parameters
+from tinyvae.derivation.model import Model
+from tinyvae.derivation.parameters import Parameters
 
 ROOT = Path(__file__).parents[1]
 
 RIGHT = """\
 import numpy as np
 
-from tinyvae import VAE, bounds, datasets, gaussian
+from tinyvae import VAE
+from tinyvae.data import datasets
+from tinyvae.derivation import bounds, gaussian
 from tinyvae.gradcheck import Problem, check
-from tinyvae.mlp import mlp, mlp_backward
-from tinyvae.model import Model
-from tinyvae.parameters import Parameters, initialise
-from tinyvae.recipes import Settings
-from tinyvae.training import Training
+from tinyvae.derivation.mlp import mlp, mlp_backward
+from tinyvae.derivation.model import Model
+from tinyvae.derivation.parameters import Parameters, initialise
+from tinyvae.settings import Settings
+from tinyvae.training.loop import Training
 from tinyvae.types import Array
 
 model = Model(data_dim=6, latent=(2,), hidden=((3,),))
@@ -56,10 +58,11 @@ def components(vae: VAE) -> object:
 WRONG = """\
 import numpy as np
 import tinyvae
-from tinyvae import bounds, datasets, gaussian
-from tinyvae.likelihoods import LIKELIHOODS
-from tinyvae.model import Model
-from tinyvae.parameters import Parameters
+from tinyvae.data import datasets
+from tinyvae.derivation import bounds, gaussian
+from tinyvae.derivation.likelihoods import LIKELIHOODS
+from tinyvae.derivation.model import Model
+from tinyvae.derivation.parameters import Parameters
 
 mu, model = np.zeros((2, 3)), Model(data_dim=6)
 gaussian.kl("mu", mu)  # wrong
@@ -102,7 +105,7 @@ def test_mypy_accepts_the_package():
 def test_mypy_sees_wrong_types_and_missing_ones(tmp_path, cache):
     copy_of_the_package(tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    source = tmp_path / "tinyvae/gaussian.py"
+    source = tmp_path / "tinyvae/derivation/gaussian.py"
     lines = len(source.read_text(encoding="utf-8").splitlines())
     with source.open("a", encoding="utf-8") as file:
         file.write('def untyped(mu):\n    return mu\nwrong: Array = "mu"\n')

@@ -3,7 +3,8 @@
 import difflib
 import sys
 
-from tinyvae import __version__, console
+from tinyvae import __version__
+from tinyvae.cli import console
 
 COMMANDS = {
     "train": "train a model on MNIST, Frey faces, digits or images of your own",

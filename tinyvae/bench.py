@@ -10,7 +10,7 @@ import json
 import statistics
 from pathlib import Path
 
-from tinyvae import console
+from tinyvae.cli import console
 
 NAMES = ("vae", "iwae-k1", "iwae-k5", "iwae-k50", "evaluate")
 EVALUATED = 40  # images, again and again
@@ -20,7 +20,7 @@ AT_A_TIME = 50  # samples of an image
 def main(argv=None):
     """Measure the workloads that are named, and print the figures."""
     arguments = parse(argv)
-    from tinyvae import datasets
+    from tinyvae.data import datasets
 
     console.announce_compilation(arguments.json)
     dataset = datasets.load(arguments.dataset, arguments.data_dir)
@@ -62,14 +62,14 @@ def measure_training(name, dataset, windows, seconds, threads=None):
         name: in ``workloads.WORKLOADS``.
         dataset: datasets.Dataset.
         windows, seconds: how many of each, and their length.
-        threads: as for ``training.Training``.
+        threads: as for ``loop.Training``.
 
     Returns: dict of medians ``examples_per_second``, ``sgemm_examples_per_second``, ``sgemm_gflops`` and
     ``fraction_of_roofline`` (of the first two, window by window), the lowest and highest ``range`` of the first,
     ``threads``, and the ``profile`` (``workloads.profile``).
     """
-    from tinyvae import workloads
-    from tinyvae.training import Training
+    from tinyvae.training import workloads
+    from tinyvae.training.loop import Training
 
     training = Training(workloads.WORKLOADS[name], dataset, threads)
     workloads.window(training, seconds / 2)
@@ -82,8 +82,8 @@ def measure_evaluation(_, dataset, windows, seconds, threads=None):
 
     The products alone are measured for as many samples at a time as stay in the caches.
     """
-    from tinyvae import evaluation, workloads
-    from tinyvae.training import Training
+    from tinyvae.training import evaluation, workloads
+    from tinyvae.training.loop import Training
 
     training, K = Training(workloads.WORKLOADS["iwae-k1"], dataset, threads), workloads.EVALUATION_SAMPLES
     images, labels = dataset.test[:EVALUATED], dataset.test_labels

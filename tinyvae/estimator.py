@@ -21,16 +21,16 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tinyvae import desk, noise
-from tinyvae.datasets import Dataset
+from tinyvae.data.datasets import Dataset
+from tinyvae.derivation.likelihoods import LIKELIHOODS
+from tinyvae.derivation.parameters import Parameters
 from tinyvae.errors import DivergenceError
-from tinyvae.evaluation import log_likelihood
-from tinyvae.likelihoods import LIKELIHOODS
-from tinyvae.noise import Stream
-from tinyvae.parameters import Parameters
-from tinyvae.recipes import CHOICES, Settings
-from tinyvae.threads import Crew
-from tinyvae.training import Training
+from tinyvae.machine import noise, work_sharing
+from tinyvae.machine.crew import Crew
+from tinyvae.machine.noise import Stream
+from tinyvae.settings import CHOICES, Settings
+from tinyvae.training.evaluation import log_likelihood
+from tinyvae.training.loop import Training
 from tinyvae.types import Array, Labels
 
 DTYPES = [np.float64, np.float32]
@@ -77,7 +77,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         verbose: 1 prints a line an epoch.
 
     Attributes:
-        settings_: recipes.Settings of the last training: the likelihood, the dtype and the seed are among them.
+        settings_: settings.Settings of the last training: the likelihood, the dtype and the seed are among them.
         model_: model.Model, the shape of the model.
         params_: parameters.Parameters, its numbers.
         history_: a dict an epoch: "epoch", "samples_seen", and "train_bound", the mean of the bounds as they were at
@@ -348,7 +348,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self, function: Callable[..., Array], X: Array, labels: Labels | None, rows: int = ROWS, dtype: Any = None
     ) -> Array:
         """A function of rows in the model's dtype and of their labels, some at a time; the result in the dtype of X."""
-        with Crew(effective_n_jobs(self.n_jobs), desk.serve):
+        with Crew(effective_n_jobs(self.n_jobs), work_sharing.serve):
             slices = [slice(first, first + rows) for first in range(0, len(X), rows)]
             # copies, since X may be read-only
             parts = [function(np.array(X[s], self.settings_.dtype, order="C"), take(labels, s)) for s in slices]

@@ -9,7 +9,7 @@ examples:
 import json
 from pathlib import Path
 
-from tinyvae import console
+from tinyvae.cli import console
 
 
 def main(argv=None):
@@ -23,16 +23,16 @@ def main(argv=None):
     parser.add_argument("--json", action="store_true", help="print evaluation.json instead of words")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     arguments = parser.parse_args(argv)
-    from tinyvae import evaluation, records
-    from tinyvae.runs import Run
+    from tinyvae.disk.run import Run
+    from tinyvae.training import description, evaluation
 
     run = Run.open(arguments.run)
     console.announce_compilation(arguments.quiet)
-    state = records.load(run, arguments.data_dir)
+    state = description.load(run, arguments.data_dir)
     n_images = min(arguments.limit or len(state.dataset.test), len(state.dataset.test))
     with console.sample_bar(n_images * arguments.samples, arguments.quiet) as bar:
         results = evaluation.evaluate(state, arguments.samples, arguments.limit, bar.update)
-    results["protocol"] = records.protocol(state.settings)
+    results["protocol"] = description.protocol(state.settings)
     results["epochs"] = state.epoch
     run.write_json("evaluation.json", results)
     text = (run.path / "evaluation.json").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinyvae import console
+from tinyvae.cli import console
 from tinyvae.types import Array, Cache
 
 STEP = 1e-5
@@ -113,7 +113,7 @@ def check_all(seed: int = 0) -> list[tuple[Problem, float]]:
 
     Returns: a list of (Problem, its largest relative error).
     """
-    from tinyvae.problems import all_problems
+    from tinyvae.checks.random_problems import all_problems
 
     return [(problem, max(check(problem, seed).values())) for problem in all_problems(seed)]
 

@@ -12,8 +12,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from tinyvae import __version__, console
-from tinyvae.files import explained
+from tinyvae import __version__
+from tinyvae.cli import console
+from tinyvae.disk.files import explained
 
 NAMES = (
     "aevb-mnist", "aevb-frey", "latent-space", "manifold-mnist", "manifold-frey", "vae-vs-iwae", "one-vs-two-layers",
@@ -24,7 +25,7 @@ NAMES = (
 def main(argv=None):
     """Carry out the trainings of each name, then write its folder of results."""
     arguments = parse(argv)
-    from tinyvae import experiments, sweep
+    from tinyvae.papers import experiments, sweep
 
     size = experiments.Size(arguments.examples, arguments.stages, arguments.stages_50, arguments.quick, arguments.seed)
     runs = arguments.runs / "quick" if arguments.quick else arguments.runs
@@ -80,8 +81,8 @@ def parse(argv):
 
 def write(name, experiment, plans, runs, arguments):
     """The figures, the numbers, and the protocol of every run; returns the folder."""
-    from tinyvae.experiments import Report
-    from tinyvae.runs import Run
+    from tinyvae.disk.run import Run
+    from tinyvae.papers.experiments import Report
 
     folder = arguments.out / (f"{name}-quick" if arguments.quick else name)
     with explained(folder, "made"):
@@ -107,7 +108,7 @@ def command(name, arguments):
 
 
 def _size():
-    from tinyvae.experiments import Size
+    from tinyvae.papers.experiments import Size
 
     return Size
 

@@ -16,9 +16,9 @@ import math
 import sys
 from pathlib import Path
 
-from tinyvae import console, options
+from tinyvae.cli import console, options
 from tinyvae.errors import DivergenceError, UserError
-from tinyvae.recipes import LEAST_EXAMPLES
+from tinyvae.settings import LEAST_EXAMPLES
 
 
 def main(argv=None):
@@ -42,64 +42,65 @@ def main(argv=None):
 
 
 def start(arguments):
-    """A new run as the arguments describe it: (runs.Run, training.Training, no history yet)."""
+    """A new run as the arguments describe it: (run.Run, loop.Training, no history yet)."""
     if not arguments.dataset:
         raise UserError("name a data set, as in: python -m tinyvae.train digits (or --resume DIR; --help says more)")
     settings = options.resolve(arguments)
     console.announce_compilation(arguments.quiet)
-    from tinyvae import datasets, records, training  # slow to import: only once the arguments are known to be right
-    from tinyvae.runs import Run
+    from tinyvae.data import datasets
+    from tinyvae.disk.run import Run
+    from tinyvae.training import description, loop
 
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
     epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
     if options.uses_default_length(arguments):
         epochs = max(epochs, math.ceil(LEAST_EXAMPLES / len(dataset.train)))
-    state = training.Training(dataclasses.replace(settings, epochs=epochs), dataset, arguments.threads)
-    config = records.describe(state, dataset, arguments.dataset, arguments.limit)
+    state = loop.Training(dataclasses.replace(settings, epochs=epochs), dataset, arguments.threads)
+    config = description.describe(state, dataset, arguments.dataset, arguments.limit)
     run = Run.create(arguments.out or free_folder(dataset.name), config, arguments.overwrite)
     return run, state, []
 
 
 def resume(arguments):
-    """The run that --resume names, where it stopped: (runs.Run, training.Training, the rows of the history)."""
-    from tinyvae import records
-    from tinyvae.runs import Run
+    """The run that --resume names, where it stopped: (run.Run, loop.Training, the rows of the history)."""
+    from tinyvae.disk.run import Run
+    from tinyvae.training import description
 
     run = Run.open(arguments.resume)
     console.announce_compilation(arguments.quiet)
-    state, history = records.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
+    state, history = description.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
     options.require_same(state.settings, arguments)
     epochs = options.given_epochs(arguments, len(state.dataset.train)) or state.settings.epochs
     if epochs < state.settings.epochs:
         raise UserError(f"the run in {run.path} has {state.settings.epochs} epochs: --resume can only raise that")
     if epochs > state.settings.epochs:
-        records.make_longer(run, state, epochs)
+        description.make_longer(run, state, epochs)
     return run, state, history
 
 
 def fit(run, state, history, arguments):
     """Train to the end of the run; returns all rows of the history."""
-    from tinyvae import training
+    from tinyvae.training import loop
 
     total = state.settings.epochs * len(state.dataset.train)
     with (
         console.ProgressBar(total, arguments.quiet, state.samples_seen) as bar,
         console.DeferredInterrupt() as interrupt,
     ):
-        return training.train(state, run, bar, history, arguments.checkpoint_every, interrupt.check)
+        return loop.train(state, run, bar, history, arguments.checkpoint_every, interrupt.check)
 
 
 def finish(run, state, history):
     """Write the summary and, if that can be done, the figures; returns the names of these."""
-    from tinyvae import evaluation, records
+    from tinyvae.training import description, evaluation
 
-    summary = records.summarise(state, history)
+    summary = description.summarise(state, history)
     summary["variance_floor_share"] = evaluation.floor_share(state, state.dataset.test, state.dataset.test_labels)
     run.write_summary(summary)
     try:
-        from tinyvae import pictures
+        from tinyvae.training import run_figures
 
-        return pictures.draw(run, state, history)
+        return run_figures.draw(run, state, history)
     except Exception as error:  # whatever it is: all numbers are on disk, and a picture is not worth a run
         cause = f"{type(error).__name__}: {error}"
         print(f"warning: not all figures were drawn ({cause}); the run itself is complete", file=sys.stderr)

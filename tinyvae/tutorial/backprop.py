@@ -5,7 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from tinyvae import gradcheck, mlp
+from tinyvae import gradcheck
+from tinyvae.derivation import mlp
 from tinyvae.tutorial.answers import Wrong, compare, shape_slip
 
 

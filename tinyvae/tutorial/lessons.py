@@ -1,9 +1,9 @@
 """Data and training for the notebooks, within their time and without a network."""
 
-from tinyvae import datasets, downloads
-from tinyvae.datasets import Dataset
-from tinyvae.recipes import Settings
-from tinyvae.training import Training
+from tinyvae.data import datasets, downloads
+from tinyvae.data.datasets import Dataset
+from tinyvae.settings import Settings
+from tinyvae.training.loop import Training
 
 
 def load(source: str = "mnist", limit: int = 10_000) -> Dataset:
@@ -32,12 +32,12 @@ def trained(
     """Train a model to the end of its settings.
 
     Args:
-        settings: recipes.Settings.
+        settings: settings.Settings.
         dataset: datasets.Dataset.
         quiet: print nothing; otherwise the bounds, about five times.
 
     Returns:
-        training: training.Training, at its end.
+        training: loop.Training, at its end.
         history: [(samples_seen, train_bound, test_bound)] after each epoch, bounds in nats per example.
     """
     training, history = Training(settings, dataset), []
@@ -53,6 +53,6 @@ def style() -> None:
     """Set how pyplot draws in the notebooks."""
     import matplotlib
 
-    from tinyvae import figures
+    from tinyvae.drawing import figures
 
     matplotlib.rcParams.update(figures.NOTEBOOK)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from tinyvae.likelihoods import LOGVAR_FLOOR
+from tinyvae.derivation.likelihoods import LOGVAR_FLOOR
 from tinyvae.tutorial.answers import compare
 
 

@@ -1,0 +1,290 @@
+"""What load promises: the content unchanged, the same split for ever, a refusal with its reason for all else."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.datasets import load_digits
+
+from tinyvae.data import datasets, downloads
+from tinyvae.errors import DataError
+
+SCRIPTS = Path(__file__).parents[2] / "data_scripts"
+random = np.random.RandomState(4)
+GREY = random.randint(0, 256, (20, 6, 5), np.uint8)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Call it with an array, or with x= and y=, for the path of a file with them."""
+
+    def save(array=None, **arrays):
+        path = tmp_path / ("mine.npy" if array is not None else "mine.npz")
+        np.save(path, array) if array is not None else np.savez(path, **arrays)
+        return path
+
+    return save
+
+
+def refusal(source, **arguments):
+    with pytest.raises(DataError) as error:
+        datasets.load(source, **arguments)
+    return str(error.value)
+
+
+# The digits, and what all sets have in common
+
+
+def test_digits_are_scikit_learns():
+    digits, bundled = datasets.load("digits"), load_digits()
+    assert (digits.name, digits.image_shape, digits.n_labels) == ("digits", (8, 8), 10)
+    assert digits.train.shape == (1617, 64) and digits.test.shape == (180, 64)
+    assert digits.train.dtype == digits.test.dtype == np.float32
+    order = np.random.RandomState(0).permutation(1797)
+    np.testing.assert_array_equal(np.concatenate([digits.test, digits.train]) * 16, bundled.data[order])
+    np.testing.assert_array_equal(np.concatenate([digits.test_labels, digits.train_labels]), bundled.target[order])
+    assert digits.train_labels.dtype == digits.test_labels.dtype == np.int64
+
+
+def test_the_split_is_the_same_on_every_machine_for_ever():
+    """These numbers are in everybody's saved runs: they must not change."""
+    assert datasets.load("digits").digest == "d52561050c0c66fd906d48d00e6497e109ef2957ad89062c416b72a474e2d3f2"
+
+
+@pytest.mark.parametrize(("n", "n_test"), [(2, 1), (3, 1), (14, 1), (15, 2), (24, 2), (25, 3), (1000, 100)])
+def test_a_tenth_is_held_out(file, n, n_test):
+    """No example is lost, doubled, or parted from its label."""
+    x = np.arange(n * 4, dtype=np.float64).reshape(n, 4)
+    split = datasets.load(file(x=x, y=np.arange(n)))
+    assert len(split.test) == n_test and len(split.train) == n - n_test
+    np.testing.assert_array_equal(split.train, x[split.train_labels])
+    np.testing.assert_array_equal(split.test, x[split.test_labels])
+    assert sorted([*split.train_labels, *split.test_labels]) == list(range(n))
+
+
+def test_a_limit_keeps_the_first_training_examples():
+    whole, few = datasets.load("digits"), datasets.load("digits", limit=100)
+    np.testing.assert_array_equal(few.train, whole.train[:100])
+    np.testing.assert_array_equal(few.train_labels, whole.train_labels[:100])
+    np.testing.assert_array_equal(few.test, whole.test)
+    assert few.digest != whole.digest
+    assert datasets.load("digits", limit=10_000).digest == whole.digest
+    for limit in (0, -3):
+        assert f"a limit of {limit} training examples" in refusal("digits", limit=limit)
+
+
+def test_the_digest_is_of_the_content(file, tmp_path):
+    x, y = GREY, np.arange(20) % 3
+    digest = datasets.load(file(x=x, y=y)).digest
+    np.savez_compressed(tmp_path / "other-name.npz", x=np.asfortranarray(x), y=y.astype(np.uint8))
+    assert datasets.load(tmp_path / "other-name.npz").digest == digest
+    different = x.copy()
+    different[7, 1, 2] ^= 1
+    for arrays in (
+        {"x": different, "y": y},
+        {"x": x, "y": (y + 1) % 3},
+        {"x": x},
+        {"x": x.astype(np.float32), "y": y},
+    ):
+        assert datasets.load(file(**arrays)).digest != digest
+
+
+# Files of the user's
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.uint8, np.bool_, np.float16, np.float32, np.float64, ">f4"]),
+        hnp.array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=6),
+        elements={"allow_nan": False, "allow_infinity": False},
+    ),
+    st.booleans(),
+)
+def test_values_are_never_changed(tmp_path_factory, x, fortran):
+    if x.dtype == np.uint8:
+        x[0, 0] = 2  # at most 1 would be refused
+    path = tmp_path_factory.getbasetemp() / "any.npy"
+    np.save(path, np.asfortranarray(x) if fortran else x)
+    loaded = datasets.load(path)
+    assert (
+        loaded.train.dtype == loaded.test.dtype == (np.float32 if x.dtype == np.float16 else x.dtype.newbyteorder("="))
+    )
+    assert loaded.train.flags.c_contiguous and loaded.train.flags.writeable
+    order = np.random.RandomState(0).permutation(len(x))
+    np.testing.assert_array_equal(np.concatenate([loaded.test, loaded.train]), x.reshape(len(x), -1)[order])
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_shape"),
+    [((9, 6, 5), (6, 5)), ((9, 49), (7, 7)), ((9, 50), (1, 50)), ((9, 1), (1, 1)), ((9, 2), (1, 2))],
+)
+def test_the_image_shape_is_the_arrays_or_a_square_or_a_row(file, shape, image_shape):
+    loaded = datasets.load(file(np.zeros(shape)))
+    assert loaded.image_shape == image_shape
+    assert all(type(side) is int for side in loaded.image_shape)  # it is written to a JSON file
+    assert loaded.name == "mine"
+
+
+def test_labels_are_optional(file):
+    without = datasets.load(file(GREY))
+    assert without.train_labels is None and without.test_labels is None and without.n_labels == 0
+    assert datasets.load(str(file(pictures=GREY))).digest == without.digest
+    labels = np.zeros(20, np.uint8)
+    labels[int(np.random.RandomState(0).permutation(20)[0])] = 6  # only in the test set
+    assert datasets.load(file(x=GREY, y=labels)).n_labels == 7
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (GREY[:1], "the number of its examples is 1: at least 2 are needed"),
+        (GREY[:0], "the number of its examples is 0: at least 2 are needed"),
+        (GREY[:, :0], "its examples are empty (shape (20, 0, 5))"),
+        (GREY[0, 0], "its array has the shape (5,): expected are 2 or 3 dimensions"),
+        (GREY[..., None], "its array has the shape (20, 6, 5, 1)"),
+        (np.zeros((0, 0, 0)), "the number of its examples is 0"),
+        (GREY.astype(np.int64), "its array is of type int64: convert it to uint8 (grey levels 0 to 255), bool"),
+        (GREY.astype(np.int8), "its array is of type int8"),
+        (GREY.astype(np.uint16), "its array is of type uint16"),
+        (GREY.astype(np.complex64), "its array is of type complex64"),
+        (GREY.astype(np.longdouble), "its array is of type"),
+        (np.full((4, 4), "black"), "it holds <U5: objects (pickles), structures, text and dates"),
+        (np.zeros((4, 4), "datetime64[D]"), "it holds datetime64[D]"),
+        (np.zeros(4, [("a", "u1"), ("b", "f4")]), "structures"),
+        ((GREY > 99).astype(np.uint8), "uint8 with no value above 1, which would mean black and nearly black (1/255)"),
+    ],
+)
+def test_arrays_that_are_no_images_are_refused(file, array, reason):
+    path = file(array)
+    message = refusal(path)
+    assert message.startswith(f"{path}: ") and reason in message
+    assert message.endswith(datasets.ACCEPTED)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_counted_and_the_first_is_shown(file, dtype, value):
+    x = np.zeros((5, 3, 4), dtype)
+    x[2, 1, 3] = x[4, 0, 0] = value
+    assert "2 of its values are infinite or not a number, the first at [2, 1, 3]" in refusal(file(x))
+
+
+def test_float_values_are_not_held_to_the_unit_interval(file):
+    assert datasets.load(file(np.linspace(-5, 300, 40).reshape(10, 4))).train.max() > 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        (np.arange(19), "its labels y have the shape (19,): expected is (20,)"),
+        (np.zeros((20, 1), int), "its labels y have the shape (20, 1)"),
+        (np.array(3), "its labels y have the shape"),
+        (np.zeros(20), "its labels y are of type float64: expected are integers"),
+        (np.zeros(20, bool), "its labels y are of type bool"),
+        (np.arange(20) - 1, "its labels y go from -1 to 18: number the classes 0, 1, 2, ..."),
+        (np.arange(20) * 2**58, f"its labels y go from 0 to {19 * 2**58}"),
+        (np.full(20, 2**64 - 1, np.uint64), f"to {2**64 - 1}"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(file, labels, reason):
+    assert reason in refusal(file(x=GREY, y=labels))
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("mnsit", "mnist"), ("MNIST", "mnist"), ("Frey", "frey"), ("digit", "digits")]
+)
+def test_the_nearest_name_is_suggested(name, nearest):
+    message = refusal(name)
+    assert message.startswith(f"'{name}' is neither a data set's name nor a file. Did you mean {nearest}?\n")
+    assert message.endswith(datasets.ACCEPTED)
+
+
+def test_other_sources_are_refused(tmp_path):
+    for source in ("cifar10", "missing.npy", "", "a" * 5000, "a\0b.npy", tmp_path / "missing.npz"):
+        assert refusal(source).endswith(datasets.ACCEPTED)
+    (tmp_path / "folder.npy").mkdir()
+    assert "not a file" in refusal(tmp_path / "folder.npy")
+    (tmp_path / "image.png").touch()
+    assert "files with the suffix '.png' cannot be read" in refusal(tmp_path / "image.png")
+    (tmp_path / "none").touch()
+    assert "files with the suffix '' cannot be read" in refusal(tmp_path / "none")
+
+
+def test_the_suffix_may_be_in_capitals(tmp_path):
+    with open(tmp_path / "A.NPY", "wb") as file:
+        np.save(file, GREY)
+    assert datasets.load(tmp_path / "A.NPY").name == "A"
+
+
+# Intensities
+
+
+def test_intensities():
+    every_level = np.arange(256, dtype=np.uint8)
+    for dtype in (np.float32, np.float64):
+        intensities = datasets.to_float(every_level, dtype)
+        assert intensities.dtype == dtype
+        np.testing.assert_array_equal(intensities, np.arange(256).astype(dtype) / dtype(255))
+        assert intensities[0] == 0 and intensities[255] == 1
+        black_and_white = datasets.to_float(np.array([[False, True]]), dtype)
+        assert black_and_white.dtype == dtype and black_and_white.tolist() == [[0, 1]]
+        floats = datasets.to_float(np.array([-1.5, 300.25]), dtype)
+        assert floats.dtype == dtype and floats.tolist() == [-1.5, 300.25]
+    assert datasets.to_float(every_level).dtype == np.float32
+
+
+# The scripts
+
+
+def run_script(name, monkeypatch, *arguments):
+    """The exit status of a script of data_scripts."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+    return end.value.code or 0
+
+
+def test_make_digits_writes_what_load_takes(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "mine.npz"
+    assert run_script("make_digits.py", monkeypatch, path) == 0
+    assert capsys.readouterr().out == f"{path}\n"
+    assert datasets.load(path).digest == datasets.load("digits").digest
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine.npz"]
+
+
+def test_make_digits_says_why_it_cannot_write(tmp_path, monkeypatch, capsys):
+    assert run_script("make_digits.py", monkeypatch, tmp_path / "nowhere/mine.npz") == 2
+    assert f"{tmp_path}/nowhere/mine.npz: it cannot be written (No such file or directory)" in capsys.readouterr().err
+    assert run_script("make_digits.py", monkeypatch, tmp_path / "mine.npy") == 2
+    assert "must end in .npz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mnist", "frey"])
+def test_the_fetch_scripts_print_where_the_files_lie_or_what_is_wrong(tmp_path, monkeypatch, capsys, name):
+    asked = []
+
+    def fetch(*arguments):
+        asked.append(arguments)
+        return [tmp_path / "a", tmp_path / "b"]
+
+    monkeypatch.setattr(downloads, "fetch", fetch)
+    assert run_script(f"fetch_{name}.py", monkeypatch, "--data-dir", tmp_path) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/a\n{tmp_path}/b\n"
+    assert run_script(f"fetch_{name}.py", monkeypatch) == 0
+    assert asked == [(name, tmp_path), (name, None)]
+
+    monkeypatch.undo()
+    monkeypatch.setattr(downloads, "MIRRORS", {name: ("http://127.0.0.1:9/",)})
+    monkeypatch.setenv("NO_PROXY", "*")
+    capsys.readouterr()
+    assert run_script(f"fetch_{name}.py", monkeypatch, "--data-dir", tmp_path / "new") == 2
+    output, errors = capsys.readouterr()
+    assert output == "" and "could not be downloaded" in errors and "Traceback" not in errors

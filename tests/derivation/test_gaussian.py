@@ -1,0 +1,98 @@
+"""The Gaussian layer: gradients at any shape; densities, samples and divergences against SciPy and Monte Carlo."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from tinyvae import gradcheck
+from tinyvae.checks import random_problems
+from tinyvae.derivation import gaussian
+
+rows = samples = units = st.integers(1, 5)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        random_problems.sample,
+        random_problems.log_posterior,
+        random_problems.log_posterior_two_ways,
+        random_problems.layer,
+        random_problems.log_density,
+        random_problems.log_standard_normal,
+    ],
+)
+@given(rows, samples, units, seeds)
+def test_gradients(problem, R, S, D, seed):
+    errors = gradcheck.check(problem(np.random.default_rng(seed), R, S, D))
+    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+
+
+@pytest.mark.parametrize("problem", [random_problems.kl, random_problems.split])
+@given(rows, units, seeds)
+def test_gradients_without_samples(problem, R, D, seed):
+    errors = gradcheck.check(problem(np.random.default_rng(seed), R, D))
+    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+
+
+def test_samples_have_the_mean_and_the_variance_of_q():
+    """The oracle for sigma = exp(logvar / 2), which no gradient check can give."""
+    mu, logvar = np.array([[1.0, -2.0]]), np.log([[0.25, 9.0]])
+    n = 400_000
+    z, _ = gaussian.sample(mu, logvar, np.random.default_rng(0).standard_normal((1, n, 2)))
+    four_errors = 4 * np.sqrt(np.exp(logvar[0]) / n)
+    assert np.all(np.abs(z[0].mean(axis=0) - mu[0]) < four_errors)
+    assert np.all(np.abs(z[0].var(axis=0) / np.exp(logvar[0]) - 1) < 4 * np.sqrt(2 / n))
+
+
+@given(rows, samples, units, seeds)
+def test_log_posterior_is_scipy_s_density_of_the_sample(R, S, D, seed):
+    rng = np.random.default_rng(seed)
+    mu, logvar, eps = rng.standard_normal((R, D)), rng.standard_normal((R, D)), rng.standard_normal((R, S, D))
+    z, _ = gaussian.sample(mu, logvar, eps)
+    expected = stats.norm.logpdf(z, mu[:, None], np.exp(logvar / 2)[:, None]).sum(axis=2)
+    np.testing.assert_allclose(gaussian.log_posterior(logvar, eps), expected, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(gaussian.log_density(z, mu, logvar)[0], expected, rtol=1e-10, atol=1e-10)
+
+
+@given(rows, samples, units, seeds)
+def test_log_standard_normal_is_scipy_s(R, S, D, seed):
+    z = np.random.default_rng(seed).standard_normal((R, S, D))
+    np.testing.assert_allclose(gaussian.log_standard_normal(z)[0], stats.norm.logpdf(z).sum(axis=2), rtol=1e-12)
+
+
+def test_kl_of_known_gaussians():
+    assert gaussian.kl(np.array([[2.0]]), np.array([[0.0]]))[0].item() == pytest.approx(2)
+    assert gaussian.kl(np.array([[0.0]]), np.array([[0.0]]))[0].item() == 0
+    assert gaussian.kl(np.array([[0.0]]), np.log([[4.0]]))[0].item() == pytest.approx(1.5 - np.log(2))
+
+
+@given(units, seeds)
+def test_kl_is_the_mean_of_log_q_minus_log_p(D, seed):
+    rng = np.random.default_rng(seed)
+    mu, logvar = rng.standard_normal((1, D)), rng.standard_normal((1, D))
+    eps = rng.standard_normal((1, 20_000, D))
+    z, _ = gaussian.sample(mu, logvar, eps)
+    differences = gaussian.log_posterior(logvar, eps) - gaussian.log_standard_normal(z)[0]
+    error = differences.std() / np.sqrt(differences.size)
+    assert abs(gaussian.kl(mu, logvar)[0].sum() - differences.mean()) < 5 * error  # five standard errors
+
+
+def test_the_score_has_expectation_zero():
+    """Why an estimator may leave the direct way out: E[d log q / d(mu, logvar)] = 0 at fixed z."""
+    n = 200_000
+    eps = np.random.default_rng(0).standard_normal((1, n, 3))
+    _, cache = gaussian.sample(np.ones((1, 3)), np.zeros((1, 3)), eps)
+    weights = np.full((1, n), 1 / n)
+    dmu, dlogvar = gaussian.log_posterior_backward(np.zeros((1, n)), cache, ddirect=weights)
+    assert np.all(np.abs(dmu) < 4 / np.sqrt(n)) and np.all(np.abs(dlogvar) < 4 * np.sqrt(0.5 / n))
+
+
+def test_split_gives_contiguous_halves():
+    mu, logvar = gaussian.split(np.arange(8.0).reshape(2, 4))
+    np.testing.assert_array_equal(mu, [[0, 1], [4, 5]])
+    np.testing.assert_array_equal(logvar, [[2, 3], [6, 7]])
+    assert mu.flags.c_contiguous and logvar.flags.c_contiguous

@@ -1,0 +1,243 @@
+"""The whole model: gradients over its shapes, log weights by another way, and log p(x) by quadrature."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from tinyvae import gradcheck
+from tinyvae.checks import random_problems
+from tinyvae.derivation import bounds
+from tinyvae.derivation.likelihoods import LIKELIHOODS, LOGVAR_FLOOR
+from tinyvae.derivation.mlp import mlp
+from tinyvae.derivation.model import Model, network
+from tinyvae.derivation.parameters import Parameters
+
+seeds = st.integers(0, 2**32 - 1)
+LABELS_AND_PRIORS = [{"n_labels": n, "prior": "normal"} for n in (0, 3)] + [{"n_labels": 3, "prior": "label"}]
+LABELS_AND_PRIORS += [{"n_labels": n, "prior": p, "n_components": 2} for p in ("mixture", "vamp") for n in (0, 3)]
+
+
+@st.composite
+def shapes(draw):
+    """A model of one to three stochastic layers, of any likelihood and prior, with labels or none."""
+    layers = draw(st.integers(1, 3))
+    sizes = st.integers(1, 4)
+    return {
+        "data_dim": draw(st.integers(1, 5)),
+        "latent": tuple(draw(sizes) for _ in range(layers)),
+        "hidden": tuple(tuple(draw(st.lists(sizes, min_size=1, max_size=2))) for _ in range(layers)),
+        "likelihood": draw(st.sampled_from(list(LIKELIHOODS))),
+        **draw(st.sampled_from(LABELS_AND_PRIORS)),
+    }
+
+
+def random_model(seed, N=3, K=4, dtype=np.float64, scale=0.5, **shape):
+    """A model with random parameters, biases too, and random x, noise and labels to go with it."""
+    rng = np.random.default_rng(seed)
+    model = Model(**shape)
+    params = Parameters(model.shapes(), dtype=dtype)
+    params.flat[:] = scale * rng.standard_normal(params.flat.size)
+    x = rng.random((N, model.data_dim)).astype(dtype)
+    noise = [rng.standard_normal(s).astype(dtype) for s in model.noise_shapes(N, K)]
+    return model, params, x, noise, rng.integers(0, model.n_labels, N) if model.n_labels else None
+
+
+@pytest.mark.parametrize("objective", bounds.BOUNDS)
+@pytest.mark.parametrize("labels_and_prior", LABELS_AND_PRIORS, ids=str)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_gradients_of_the_whole_product(likelihood, layers, labels_and_prior, objective):
+    sizes = {"data_dim": 4, "latent": (3, 2, 1)[:layers], "hidden": ((3,), (2, 3), (2,))[:layers]}
+    for K in (1, 2, 5):
+        rng = np.random.default_rng(K)
+        problem = random_problems.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
+        assert max(gradcheck.check(problem).values()) < gradcheck.TOLERANCE, K
+
+
+@settings(max_examples=60)
+@given(shapes(), st.sampled_from([1, 2, 5]), st.sampled_from(list(bounds.BOUNDS)), seeds)
+def test_gradients_at_any_shape(shape, K, objective, seed):
+    errors = gradcheck.check(random_problems.model(np.random.default_rng(seed), 2, K, objective, **shape))
+    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+
+
+@given(st.sampled_from([1, 2, 5]), st.sampled_from(LABELS_AND_PRIORS[:3]), seeds)
+def test_gradients_with_the_closed_form(K, labels_and_prior, seed):
+    shape = {"data_dim": 4, "latent": (3,), "hidden": ((5,),), **labels_and_prior}
+    errors = gradcheck.check(random_problems.model(np.random.default_rng(seed), 2, K, closed_form_kl=True, **shape))
+    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+
+
+def test_the_closed_form_is_refused_for_several_layers():
+    model, params, x, noise, _ = random_model(0, data_dim=3, latent=(2, 2), hidden=((3,), (3,)))
+    with pytest.raises(ValueError, match="no closed form for 2 stochastic layers under the prior normal"):
+        model.log_weights(params, x, noise, closed_form_kl=True)
+
+
+def network_output(params, kind, l, row, y, n_labels):
+    """A network on one row, with its label."""
+    label = np.eye(n_labels)[y] if n_labels else []
+    return mlp(np.concatenate([row, label])[None], params.layers(network(kind, l)))[0][0]
+
+
+def log_likelihood(model, x, outputs):
+    """log p(x | z) of one example from the decoder's outputs, by SciPy."""
+    if model.likelihood == "bernoulli":
+        return (x * np.log(special.expit(outputs)) + (1 - x) * np.log(special.expit(-outputs))).sum()
+    mean, logvar = np.split(outputs, 2)
+    mean = special.expit(mean) if model.likelihood == "gaussian" else mean
+    return stats.norm.logpdf(x, mean, np.exp(np.maximum(logvar, LOGVAR_FLOOR) / 2)).sum()
+
+
+def log_prior(model, params, z, y):
+    """log p(z | y) of one z, by SciPy."""
+    if model.prior == "normal":
+        return stats.norm.logpdf(z).sum()
+    if model.prior == "label":
+        return stats.norm.logpdf(z, params["prior.mu"][y], np.exp(params["prior.logvar"][y] / 2)).sum()
+    if model.prior == "mixture":
+        weights = special.softmax(params["prior.logits"])
+        mu, logvar = params["prior.mu"], params["prior.logvar"]
+    else:
+        stats_of_inputs = mlp(params["prior.inputs"], params.layers(network("encoder", len(model.latent) - 1)))[0]
+        mu, logvar = np.split(stats_of_inputs, 2, axis=1)
+        weights = np.full(len(mu), 1 / len(mu))
+    return np.log(sum(w * np.exp(stats.norm.logpdf(z, m, np.exp(s / 2)).sum()) for w, m, s in zip(weights, mu, logvar)))
+
+
+@settings(max_examples=60)
+@given(shapes(), seeds)
+def test_log_weights_one_sample_at_a_time_by_scipy(shape, seed):
+    model, params, x, noise, y = random_model(seed, N=2, K=3, **shape)
+    logw, _ = model.log_weights(params, x, noise, y)
+    for n in range(2):
+        label = None if y is None else y[n]
+        for k in range(3):
+            below, z, log_q, log_p = x[n], [], 0, 0
+            for l, eps in enumerate(noise):
+                mu, logvar = np.split(network_output(params, "encoder", l, below, label, model.n_labels), 2)
+                below = mu + np.sqrt(np.exp(logvar)) * eps[n, k]
+                log_q += stats.norm.logpdf(below, mu, np.sqrt(np.exp(logvar))).sum()
+                z.append(below)
+            log_p += log_prior(model, params, z[-1], label)
+            for l in range(1, len(z)):
+                mu, logvar = np.split(network_output(params, "decoder", l, z[l], label, model.n_labels), 2)
+                log_p += stats.norm.logpdf(z[l - 1], mu, np.sqrt(np.exp(logvar))).sum()
+            log_p += log_likelihood(model, x[n], network_output(params, "decoder", 0, z[0], label, model.n_labels))
+            assert logw[n, k] == pytest.approx(log_p - log_q, rel=1e-9, abs=1e-9)
+
+
+ONE_LATENT = {"data_dim": 6, "latent": (1,), "hidden": ((5,),)}
+
+
+def exact_log_p(model, params, x):
+    """log p(x) = log of the integral of p(x | z) p(z) over a one-dimensional z, by quadrature on a fine grid."""
+    z = np.linspace(-12, 12, 20_001)[:, None]
+    p = model.decode(params, z)
+    log_joint = x @ np.log(p).T + (1 - x) @ np.log(1 - p).T + stats.norm.logpdf(z[:, 0])
+    return special.logsumexp(log_joint, axis=1) + np.log(z[1, 0] - z[0, 0])
+
+
+def test_bounds_rise_with_k_to_the_exact_log_likelihood():
+    N, K = 4, 20_000
+    model, params, x, noise, _ = random_model(1, N=N, K=K, **ONE_LATENT)
+    x = np.round(x)
+    exact = exact_log_p(model, params, x)
+    logw, _ = model.log_weights(params, x, noise)
+    estimates = []
+    for k in (1, 5, 50, K):
+        bound = bounds.iwae(logw.reshape(-1, k))[0].reshape(N, -1)
+        estimates.append(bound.mean(axis=1))
+        if k < K:
+            error = bound.std(axis=1) / np.sqrt(bound.shape[1])
+            assert np.all(estimates[-1] < exact + 4 * error)  # four standard errors
+    assert np.all(np.diff(estimates, axis=0) > 0)
+    w = np.exp(logw - exact[:, None])
+    assert np.all(np.abs(w.mean(axis=1) - 1) < 4 * w.std(axis=1) / np.sqrt(K))  # E[w] = p(x)
+
+
+def test_the_closed_form_has_the_same_mean_and_less_variance():
+    model, params, x, noise, _ = random_model(2, N=3, K=50_000, **ONE_LATENT)
+    sampled, _ = model.log_weights(params, x, noise)
+    closed, _ = model.log_weights(params, x, noise, closed_form_kl=True)
+    difference = sampled - closed
+    assert np.all(np.abs(difference.mean(axis=1)) < 4 * difference.std(axis=1) / np.sqrt(50_000))
+    zero_decoder = params.with_flat(params.flat.copy())
+    for name in zero_decoder:
+        if name.startswith("decoder"):
+            zero_decoder[name][:] = 0
+    closed, _ = model.log_weights(zero_decoder, x, noise, closed_form_kl=True)
+    assert closed.std(axis=1).max() < 1e-12  # nothing of the divergence is sampled
+
+
+@given(shapes(), seeds)
+def test_examples_and_samples_do_not_mix(shape, seed):
+    model, params, x, noise, y = random_model(seed, N=3, K=4, **shape)
+    logw, _ = model.log_weights(params, x, noise, y)
+    for n in range(3):
+        one = slice(n, n + 1)
+        alone, _ = model.log_weights(params, x[one], [eps[one, 1:3] for eps in noise], None if y is None else y[one])
+        np.testing.assert_allclose(alone, logw[one, 1:3], rtol=1e-9, atol=1e-9)
+
+
+def test_inputs_are_not_changed():
+    model, params, x, noise, y = random_model(3, data_dim=4, latent=(3, 2), hidden=((5,), (4,)), n_labels=3)
+    kept = [array.copy() for array in (params.flat, x, *noise, y)]
+    logw, cache = model.log_weights(params, x, noise, y)
+    dlogw = np.ones_like(logw)
+    model.backward(params, cache, dlogw)
+    for array, before in zip((params.flat, x, *noise, y), kept):
+        np.testing.assert_array_equal(array, before)
+    np.testing.assert_array_equal(dlogw, 1)
+
+
+def test_float32_agrees_with_float64():
+    shape = {"data_dim": 30, "latent": (6, 4), "hidden": ((20,), (10,)), "n_labels": 3}
+    model, params, x, noise, y = random_model(4, N=5, K=3, scale=0.2, **shape)
+    narrow = params.with_flat(params.flat.astype(np.float32))
+    logw, cache = model.log_weights(params, x, noise, y)
+    logw32, cache32 = model.log_weights(narrow, x.astype(np.float32), [eps.astype(np.float32) for eps in noise], y)
+    assert logw32.dtype == np.float32
+    np.testing.assert_allclose(logw32, logw, rtol=1e-5)
+    gradient = model.backward(params, cache, np.ones_like(logw)).flat
+    gradient32 = model.backward(narrow, cache32, np.ones_like(logw32)).flat
+    assert gradient32.dtype == np.float32
+    np.testing.assert_allclose(gradient32, gradient, atol=1e-5 * np.abs(gradient).max())
+
+
+def test_labels_and_their_lack():
+    conditional, params, x, noise, _ = random_model(5, data_dim=4, latent=(2,), hidden=((3,),), n_labels=3)
+    first, second = (conditional.log_weights(params, x, noise, np.full(3, y))[0] for y in (0, 2))
+    assert np.all(first != second)
+    assert conditional.shapes()["encoder.0.W"] == (4 + 3, 3) and conditional.shapes()["decoder.0.W"] == (2 + 3, 3)
+
+
+def test_decoding_draws_each_lower_layer_from_the_one_above():
+    model, params, *_ = random_model(6, data_dim=4, latent=(3, 2), hidden=((5,), (4,)))
+    rng = np.random.default_rng(0)
+    z2, eps1 = rng.standard_normal((2, 2)), rng.standard_normal((2, 1, 3))
+    mu, logvar = np.split(mlp(z2, params.layers("decoder2"))[0], 2, axis=1)
+    z1 = mu + np.exp(logvar / 2) * eps1[:, 0]
+    expected = special.expit(mlp(z1, params.layers("decoder"))[0])
+    np.testing.assert_allclose(model.decode(params, z2, [eps1]), expected)
+    np.testing.assert_allclose(model.decode(params, z1), expected)
+
+
+def test_encoding_gives_the_statistics_of_the_lowest_layer():
+    model, params, x, *_ = random_model(7, data_dim=4, latent=(3, 2), hidden=((5,), (4,)))
+    mu, logvar = model.encode(params, x)
+    np.testing.assert_allclose(np.hstack([mu, logvar]), mlp(x, params.layers("encoder"))[0])
+
+
+def test_the_names_of_the_parameters():
+    names = list(Model(784, (100, 50), ((200, 200), (100,))).shapes())
+    networks = dict.fromkeys(name.rsplit(".", 2)[0] for name in names)
+    assert list(networks) == ["encoder", "encoder2", "decoder", "decoder2"]
+    assert Model(784, (100, 50), ((200, 300), (100,))).shapes()["decoder.0.W"] == (100, 300)
+
+
+def test_as_many_hidden_lists_as_layers():
+    with pytest.raises(ValueError):
+        Model(3, (2, 2), ((4,),)).shapes()

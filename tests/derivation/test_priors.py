@@ -1,0 +1,105 @@
+"""Priors: gradients at any shape, samples with the density that is claimed, divergences against Monte Carlo."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from tinyvae import gradcheck
+from tinyvae.checks import random_problems
+from tinyvae.derivation import gaussian, priors
+from tinyvae.derivation.mlp import mlp_shapes
+from tinyvae.derivation.parameters import Parameters
+from tinyvae.derivation.priors import PRIORS
+from tinyvae.settings import CHOICES
+
+counts = st.integers(1, 4)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.mark.parametrize("name", PRIORS)
+@given(counts, counts, counts, seeds)
+def test_gradients(name, N, K, D, seed):
+    errors = gradcheck.check(random_problems.prior(np.random.default_rng(seed), N, K, D, name))
+    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+
+
+@pytest.mark.parametrize("name", [name for name in PRIORS if PRIORS[name].has_kl])
+@given(counts, counts, seeds)
+def test_gradients_of_the_divergence(name, N, D, seed):
+    errors = gradcheck.check(random_problems.prior(np.random.default_rng(seed), N, 1, D, name, "kl"))
+    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+
+
+@given(counts, counts, counts, counts, seeds)
+def test_gradients_of_the_mixture(N, K, D, M, seed):
+    errors = gradcheck.check(random_problems.log_mixture(np.random.default_rng(seed), N, K, D, M))
+    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+
+
+def random_prior(name, D=2, C=3, M=4, seed=0):
+    """A prior with random parameters, and those."""
+    prior = PRIORS[name](D, n_labels=C, n_components=M, encoder=("encoder", 5))
+    encoder = mlp_shapes("encoder", (5, 6, 2 * D)) if name == "vamp" else {}
+    params = Parameters(prior.shapes() | encoder, dtype=np.float64)
+    params.flat[:] = 0.8 * np.random.default_rng(seed).standard_normal(params.flat.size)
+    return prior, params
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_samples_have_the_density_that_is_claimed(name):
+    """E_p[f] by samples, and by importance weights on a wide normal, for some f: within five standard errors."""
+    n = 200_000
+    rng = np.random.default_rng(1)
+    prior, params = random_prior(name)
+    y = np.full(n, 2)
+    samples = prior.sample(params, rng.standard_normal((n, 2)), rng.random(n), y)
+    wide = 3 * rng.standard_normal((n, 2))
+    w = np.exp(prior.log_prob(params, wide[:, None], y)[0][:, 0] - stats.norm.logpdf(wide, 0, 3).sum(axis=1))
+    assert abs(w.mean() - 1) < 5 * w.std() / np.sqrt(n)  # the density integrates to 1
+    for f in (lambda z: z[:, 0], lambda z: z[:, 1] ** 2, lambda z: z[:, 0] * z[:, 1], lambda z: np.cos(2 * z[:, 0])):
+        by_samples, by_weights = f(samples), w * f(wide)
+        error = np.sqrt((by_samples.var() + by_weights.var()) / n)
+        assert abs(by_samples.mean() - by_weights.mean()) < 5 * error
+
+
+@pytest.mark.parametrize("name", [name for name in PRIORS if PRIORS[name].has_kl])
+def test_the_divergence_is_the_mean_of_log_q_minus_log_p(name):
+    rng = np.random.default_rng(2)
+    prior, params = random_prior(name)
+    mu, logvar, y = rng.standard_normal((3, 2)), rng.standard_normal((3, 2)), np.array([0, 2, 1])
+    eps = rng.standard_normal((3, 100_000, 2))
+    z, _ = gaussian.sample(mu, logvar, eps)
+    difference = gaussian.log_posterior(logvar, eps) - prior.log_prob(params, z, y)[0]
+    error = difference.std(axis=1) / np.sqrt(100_000)
+    assert np.all(np.abs(prior.kl(params, mu, logvar, y)[0].sum(axis=1) - difference.mean(axis=1)) < 5 * error)
+
+
+def test_a_mixture_of_one_is_its_component():
+    z, mu, logvar = np.random.default_rng(3).standard_normal((3, 2, 4))
+    logp, _ = priors.log_mixture(z[:, None], np.zeros(1), mu[:1], logvar[:1])
+    expected = stats.norm.logpdf(z, mu[0], np.exp(logvar[0] / 2)).sum(axis=1)
+    np.testing.assert_allclose(logp[:, 0], expected)
+
+
+def test_a_mixture_far_away_stays_finite():
+    logp, cache = priors.log_mixture(np.full((1, 1, 2), 1e3), np.array([0.0, -50]), np.zeros((2, 2)), np.zeros((2, 2)))
+    assert np.isfinite(logp).all()
+    assert all(np.isfinite(array).all() for array in priors.log_mixture_backward(np.ones((1, 1)), cache))
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_every_prior_starts_near_the_standard_normal_and_its_components_differ(name):
+    prior, params = random_prior(name)
+    noise = np.random.default_rng(4).standard_normal
+    prior.initialise(params, noise, np.full(5, 0.3))
+    if name in ("label", "mixture"):
+        assert len(np.unique(params["prior.mu"][:, 0])) == len(params["prior.mu"])
+        np.testing.assert_array_equal(params["prior.logvar"], 0)
+    if name == "vamp":
+        assert np.abs(params["prior.inputs"] - 0.3).max() < 0.5
+
+
+def test_the_recipes_know_the_names():
+    assert CHOICES["prior"] == tuple(PRIORS)

@@ -1,0 +1,170 @@
+"""Atomic writing on a real disk: whole files only, whatever happens on the way."""
+
+import errno
+import os
+import resource
+from pathlib import Path
+
+import pytest
+
+from tinyvae.disk.files import atomic_write, temporary_path
+from tinyvae.errors import RunError
+
+
+def write(path, content):
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def only_file(folder):
+    """The content of the one file that the folder holds."""
+    (path,) = folder.iterdir()
+    return path.read_bytes()
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    write(tmp_path / "a", b"old, and longer")
+    write(tmp_path / "a", b"new")
+    assert only_file(tmp_path) == b"new"
+
+
+def test_until_it_is_complete_the_old_file_stays(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    with atomic_write(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("exception", [ValueError, KeyboardInterrupt])
+def test_an_exception_passes_and_leaves_the_old_file_alone(tmp_path, exception):
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(exception, match=r"^from inside$"), atomic_write(tmp_path / "a") as file:
+        file.write(b"half of the n")
+        raise exception("from inside")
+    assert only_file(tmp_path) == b"old"
+
+
+def test_an_exception_is_not_hidden_by_a_temporary_file_that_cannot_be_removed(tmp_path):
+    with pytest.raises(ValueError, match="from inside"), atomic_write(tmp_path / "a"):
+        temporary_path(tmp_path / "a").unlink()
+        temporary_path(tmp_path / "a").mkdir()
+        raise ValueError("from inside")
+
+
+def test_what_a_killed_process_left_is_replaced(tmp_path):
+    temporary_path(tmp_path / "a").write_bytes(b"half of a file that is longer than the new one")
+    write(tmp_path / "a", b"new")
+    assert only_file(tmp_path) == b"new"
+
+
+def test_the_permissions_are_those_of_any_new_file(tmp_path):
+    write(tmp_path / "a", b"")
+    (tmp_path / "b").write_bytes(b"")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_the_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def recorded_fsync(descriptor):
+        target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        calls.append(("fsync", target.name, target.read_bytes() if target.is_file() else None))
+        fsync(descriptor)
+
+    def recorded_replace(source, target):
+        calls.append(("replace", source.name, target.name))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", recorded_fsync)
+    monkeypatch.setattr(os, "replace", recorded_replace)
+    write(tmp_path / "a", b"new")
+    assert calls == [("fsync", ".a.tmp", b"new"), ("replace", ".a.tmp", "a"), ("fsync", tmp_path.name, None)]
+
+
+def test_a_file_system_that_cannot_sync_folders_is_good_enough(tmp_path, monkeypatch):
+    fsync = os.fsync
+
+    def fsync_of_files_only(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync_of_files_only)
+    write(tmp_path / "a", b"new")
+    assert only_file(tmp_path) == b"new"
+
+
+# What the operating system refuses
+
+
+def test_a_full_disk(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    temporary_path(tmp_path / "a").symlink_to("/dev/full")  # the kernel's own: every write fails for want of room
+    with pytest.raises(RunError, match=r"a: it cannot be written \(No space left on device\)\nMake room on the disk"):
+        write(tmp_path / "a", b"new")
+    assert only_file(tmp_path) == b"old"
+
+
+def test_a_limit_reached_in_the_middle_of_a_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, limits[1]))
+    try:
+        with pytest.raises(RunError, match=r"a: it cannot be written \(File too large\)\nNo larger file is allowed"):
+            write(tmp_path / "a", bytes(2**17))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert only_file(tmp_path) == b"old"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [(errno.EDQUOT, "quota"), (errno.EROFS, "Nothing can be written"), (errno.EACCES, "permissions"), (errno.EIO, "")],
+)
+def test_an_error_at_the_end(tmp_path, monkeypatch, call, number, cure):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "a").write_bytes(b"old")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, refuse)
+        with pytest.raises(RunError) as refusal:
+            write(tmp_path / "a", b"new")
+    message = str(refusal.value)
+    assert f"{tmp_path / 'a'}: it cannot be written ({os.strerror(number)})\n" in message
+    assert cure in message and "choose another folder" in message.lower()
+    assert only_file(tmp_path) == b"old"
+
+
+def test_a_folder_in_the_way(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(RunError, match="A folder has the name that a file needs"):
+        write(tmp_path / "a", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_in_the_way_of_the_temporary_file(tmp_path):
+    temporary_path(tmp_path / "a").mkdir()
+    with pytest.raises(RunError, match="A folder has the name that a file needs"):
+        write(tmp_path / "a", b"new")
+
+
+def test_a_file_in_the_way_of_the_folder(tmp_path):
+    (tmp_path / "folder").write_bytes(b"")
+    with pytest.raises(RunError, match="A file has the name that a folder needs"):
+        write(tmp_path / "folder" / "a", b"new")
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    with pytest.raises(RunError, match="No such file or directory"):
+        write(tmp_path / "gone" / "a", b"new")
+
+
+def test_a_folder_where_nobody_may_write():
+    with pytest.raises(RunError, match="/proc/self/a: it cannot be written"):
+        write(Path("/proc/self/a"), b"new")

@@ -1,0 +1,148 @@
+"""The crew: every piece is done once, by whoever is free, and the result does not depend on how many there are."""
+
+import gc
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
+
+from tests import oracles
+from tinyvae.machine import jobs, work_sharing
+from tinyvae.machine.crew import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand
+
+CREWS = {size: Crew(size, work_sharing.serve) for size in (1, 2, 5)}
+sizes = st.sampled_from(sorted(CREWS))
+dtypes = st.sampled_from([np.float32, np.float64])
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def scale(weights, rows):
+    jobs.scale_rows(at_hand(), jobs.SCALE_ROWS.at(rows.dtype), weights, rows)
+
+
+@given(sizes, st.integers(0, 40), st.sampled_from([1, 100, 3000, 9000]), dtypes)
+def test_every_piece_is_done_once(size, R, D, dtype):
+    rng = np.random.default_rng(0)
+    weights, rows = rng.standard_normal(R).astype(dtype), rng.standard_normal((R, D)).astype(dtype)
+    expected = oracles.scale_rows(weights, rows)
+    with CREWS[size]:
+        for _ in range(5):
+            result = rows.copy()
+            scale(weights, result)
+            np.testing.assert_allclose(result, expected, rtol=1e-6)
+
+
+def test_a_helper_works_when_the_caller_does_not():
+    """What a helper finds on the desk, it does, though the caller never comes back to it."""
+    rows = np.ones((3, 5), np.float32)
+    weights = np.array([2, 3, 4], np.float32)
+    with Crew(2, work_sharing.serve) as crew:
+        work_sharing.put(crew.desk, weights, rows)
+        work_sharing.put(crew.desk, rows, rows)
+        crew.desk[[JOB, PIECES]] = jobs.SCALE_ROWS.at(rows.dtype), 1
+        crew.desk[DONE] = 0
+        crew.desk[TODO + APART] = 1
+        wait_for(lambda: crew.desk[DONE] == 1)
+    np.testing.assert_array_equal(rows, np.repeat(weights[:, None], 5, axis=1))
+
+
+def test_blas_has_one_thread_meanwhile_and_the_desk_is_at_hand():
+    before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    outside = at_hand()
+    with CREWS[2] as crew:
+        assert at_hand() is crew.desk is not outside
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+        others = []
+        thread = threading.Thread(target=lambda: others.append(at_hand()))
+        thread.start()
+        thread.join()
+        assert others[0] is not crew.desk  # another thread works alone
+    assert at_hand() is outside
+    assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
+
+
+def test_helpers_leave_with_their_crew():
+    before = threading.active_count()
+    crew = Crew(4, work_sharing.serve)
+    with crew:
+        assert threading.active_count() == before + 3
+    del crew
+    gc.collect()
+    wait_for(lambda: threading.active_count() == before)
+
+
+def test_helpers_rest_when_the_crew_has_left():
+    with Crew(2, work_sharing.serve) as crew:
+        scale(np.ones(50, np.float32), np.ones((50, 500), np.float32))
+    assert crew.desk[IS_OPEN] == 0
+    time.sleep(0.2)
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.2  # of half a second, if a helper were still looking
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_no_helpers_and_works_all_the_same():
+    rows = np.ones((50, 2000), np.float32)
+    with CREWS[5]:
+        child = os.fork()
+        if child == 0:
+            scale(np.full(50, 2, np.float32), rows)
+            os._exit(0 if (rows == 2).all() else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_what_is_computed_does_not_depend_on_the_number_of_threads():
+    rng = np.random.default_rng(1)
+    x, W, b = rng.standard_normal((70, 300)), rng.standard_normal((300, 90)), rng.standard_normal(90)
+    x, W, b = (a.astype(np.float32) for a in (x, W, b))
+    forward = tuple(job.at(x.dtype) for job in (jobs.AFFINE, jobs.HALF_PRODUCT, jobs.COMPLETE_AFFINE))
+    results = []
+    for crew in CREWS.values():
+        with crew:
+            out, dW, db, dx = np.empty((70, 90), "f4"), np.empty_like(W), np.empty_like(b), np.empty_like(x)
+            jobs.affine(at_hand(), forward, x, W, b, out, True)
+            jobs.affine_gradient(at_hand(), jobs.AFFINE_GRADIENT.at(x.dtype), out, x, dW, db)
+            job = jobs.AFFINE_INPUT_GRADIENT.at(x.dtype)
+            jobs.affine_input_gradient(at_hand(), job, out, W, x, dx, True)
+            results.append(b"".join(a.tobytes() for a in (out, dW, db, dx)))
+    assert len(set(results)) == 1
+
+
+def test_blocks_of_a_crew_may_stand_in_one_another():
+    outside, before = at_hand(), [pool["num_threads"] for pool in threadpool_info()]
+    with CREWS[2] as crew:
+        with CREWS[2]:
+            assert at_hand() is crew.desk
+        assert at_hand() is crew.desk and crew.desk[IS_OPEN] == 1
+        scale(np.ones(3, np.float32), np.ones((3, 5), np.float32))
+    assert at_hand() is outside and crew.desk[IS_OPEN] == 0
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_another_thread_waits_until_the_crew_is_free():
+    entered = []
+
+    def enter():
+        with CREWS[2] as crew:
+            entered.append(crew)
+
+    thread = threading.Thread(target=enter)
+    with CREWS[2]:
+        thread.start()
+        time.sleep(0.05)
+        assert not entered
+    thread.join(20)
+    assert entered == [CREWS[2]]

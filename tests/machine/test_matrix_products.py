@@ -1,0 +1,97 @@
+"""The products against NumPy's einsum, on both sides of every choice between a loop and BLAS."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import oracles
+from tinyvae.machine import matrix_products
+
+TOLERANCE = {np.float32: 1e-4, np.float64: 1e-11}  # sums of up to a hundred rounded terms of order one
+
+# around the sizes of the tiles and groups, and far from them
+rows = st.sampled_from([0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 63, 64, 65, 66, 101])
+sizes = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 33, 70])
+dtypes = st.sampled_from([np.float32, np.float64])
+densities = st.sampled_from([0, 0.05, 0.2, 0.3, 1])
+seeds = st.integers(0, 2**32 - 1)
+
+
+def sparse(rng, shape, density, dtype):
+    return (rng.standard_normal(shape) * (rng.random(shape) < density)).astype(dtype)
+
+
+def check(result, expected):
+    tolerance = TOLERANCE[result.dtype.type]
+    np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance)
+
+
+@given(rows, sizes, sizes, densities, dtypes, seeds)
+def test_products(N, I, J, density, dtype, seed):
+    rng = np.random.default_rng(seed)
+    x, W, da = sparse(rng, (N, I), density, dtype), sparse(rng, (I, J), 1, dtype), sparse(rng, (N, J), 1, dtype)
+    out, dW, dx = (np.full(shape, np.nan, dtype) for shape in ((N, J), (I, J), (N, I)))
+    for is_sparse in (False, True):
+        matrix_products.product(x, W, out, is_sparse, 0, I, 0, N, 0, J)
+        check(out, oracles.product(x.astype(float), W))
+        matrix_products.weight_gradient(x, da, dW, is_sparse, 0, I, 0, J)
+        check(dW, oracles.weight_gradient(x.astype(float), da))
+        out[:], dW[:] = np.nan, np.nan
+    matrix_products.input_gradient(da, W, dx, 0, N, 0, I)
+    check(dx, oracles.input_gradient(da.astype(float), W))
+
+
+@given(rows, sizes, sizes, st.booleans(), dtypes, seeds, st.data())
+def test_a_tile_is_that_part_of_the_whole_and_nothing_else_is_written(N, I, J, is_sparse, dtype, seed, data):
+    rng = np.random.default_rng(seed)
+    x, W, da = sparse(rng, (N, I), 0.2, dtype), sparse(rng, (I, J), 1, dtype), sparse(rng, (N, J), 1, dtype)
+
+    def part_of(length):
+        return sorted(data.draw(st.integers(0, length)) for _ in range(2))
+
+    first, last = part_of(I)
+    rows, columns = part_of(N), (0, J) if is_sparse else part_of(J)  # a sparse tile is as wide as the whole
+    out = np.full((N, J), np.nan, dtype)
+    matrix_products.product(x, W, out, is_sparse, first, last, *rows, *columns)
+    expected = np.full((N, J), np.nan)
+    where = slice(*rows), slice(*columns)
+    expected[where] = (x[:, first:last].astype(float) @ W[first:last])[where]
+    check(out, expected)
+
+    dW, expected = np.full((I, J), np.nan, dtype), np.full((I, J), np.nan)
+    matrix_products.weight_gradient(x, da, dW, is_sparse, first, last, *columns)
+    where = slice(first, last), slice(*columns)
+    expected[where] = oracles.weight_gradient(x.astype(float), da)[where]
+    check(dW, expected)
+
+    dx, expected = np.full((N, I), np.nan, dtype), np.full((N, I), np.nan)
+    matrix_products.input_gradient(da, W, dx, *rows, first, last)
+    where = slice(*rows), slice(first, last)
+    expected[where] = oracles.input_gradient(da.astype(float), W)[where]
+    check(dx, expected)
+
+
+@pytest.mark.parametrize("lit", range(20))
+def test_every_number_of_lit_pixels(lit):
+    """None, one, up to several groups of four and eight, and what is left over."""
+    rng = np.random.default_rng(lit)
+    x = np.zeros((30, 100))
+    for n in range(30):
+        x[n, rng.permutation(100)[:lit]] = rng.standard_normal(lit)
+    assert matrix_products.mostly_zero(x)
+    W, da = rng.standard_normal((100, 6)), rng.standard_normal((30, 6))
+    out, dW = np.empty((30, 6)), np.empty((100, 6))
+    matrix_products.product(x, W, out, True, 0, 100, 0, 30, 0, 6)
+    matrix_products.weight_gradient(x, da, dW, True, 0, 100, 0, 6)
+    check(out, x @ W)
+    check(dW, x.T @ da)
+
+
+def test_mostly_zero_means_three_quarters():
+    x = np.zeros((4, 10))
+    x[0] = 1
+    assert matrix_products.mostly_zero(x)
+    x[3, 9] = 1
+    assert not matrix_products.mostly_zero(x)
+    assert not matrix_products.mostly_zero(x[:0])

@@ -1,0 +1,111 @@
+"""The generator against its published vectors, and the numbers against their distributions."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests import oracles
+from tinyvae.machine import noise, philox
+from tinyvae.machine.noise import Stream
+
+# The known answers that the authors of Philox publish with their library Random123: counter, key, result.
+KNOWN = [
+    ([0, 0, 0, 0], [0, 0], [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+    ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+    (
+        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+        [0xA4093822, 0x299F31D0],
+        [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
+def test_philox_gives_the_published_words(counter, key, expected):
+    counters = np.array([counter] * 3, np.uint32).T.copy()
+    philox.philox(counters, *map(np.uint32, key))
+    assert counters.T.tolist() == [expected] * 3
+    assert oracles.philox(counter, key) == expected
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_normal_numbers_are_the_twin_s(dtype):
+    seed, stream, step = 2**40 + 12345, Stream.TRAINING + 1, 77
+    drawn = noise.normal((3, 2, 7), seed, stream, step, first_example=5, dtype=dtype)
+    for n in range(3):
+        words = [oracles.philox([b, 5 + n, step, stream], [seed % 2**32, seed >> 32]) for b in range(4)]
+        expected = [z for w in words for pair in (w[:2], w[2:]) for z in oracles.standard_normal_pair(*pair)]
+        np.testing.assert_allclose(drawn[n].ravel(), expected[:14], rtol=2e-5, atol=2e-6)
+
+
+def test_uniform_numbers_are_the_twin_s():
+    drawn = noise.uniform((2, 1, 6), 9, Stream.BINARISATION, 3)
+    for n in range(2):
+        words = [w for b in range(2) for w in oracles.philox([b, n, 3, Stream.BINARISATION], [9, 0])]
+        np.testing.assert_array_equal(drawn[n, 0], np.array([w >> 8 for w in words[:6]]) / 2**24)
+
+
+def test_zeros_and_ones_are_where_the_uniform_numbers_are_below_the_probability():
+    p = np.random.default_rng(0).random((5, 11)).astype(np.float32)
+    place = {"seed": 2**33 + 1, "stream": Stream.BINARISATION, "step": 4, "first_example": 3}
+    drawn = noise.bernoulli(p, **place)
+    np.testing.assert_array_equal(drawn, noise.uniform((5, 1, 11), **place)[:, 0] < p)
+    assert drawn.dtype == np.float32 and 0 < drawn.mean() < 1
+
+
+def test_numbers_do_not_depend_on_how_the_work_is_cut():
+    whole = noise.normal((6, 8, 5), 1, Stream.EVALUATION)
+    for first in range(6):
+        piece = noise.normal((1, 8, 5), 1, Stream.EVALUATION, first_example=first)
+        np.testing.assert_array_equal(piece, whole[first : first + 1])
+    np.testing.assert_array_equal(noise.normal((6, 4, 5), 1, Stream.EVALUATION, first_sample=4), whole[:, 4:])
+    np.testing.assert_array_equal(noise.normal((6, 3, 5), 1, Stream.EVALUATION), whole[:, :3])
+
+
+def test_a_cut_that_would_not_fit_the_blocks_is_refused():
+    with pytest.raises(ValueError, match="multiple of 4, not 3 \\* 5"):
+        noise.normal((1, 1, 5), 0, Stream.EVALUATION, first_sample=3)
+
+
+def test_every_coordinate_of_the_counter_gives_other_numbers():
+    base = {"seed": 0, "stream": 256, "step": 0, "first_example": 0, "first_sample": 0}
+    others = [{}, {"seed": 1}, {"seed": 2**32}, {"stream": 257}, {"step": 1}, {"first_example": 4}, {"first_sample": 4}]
+    drawn = [noise.normal((4, 4, 5), **(base | other)).ravel() for other in others]
+    correlation = np.corrcoef(drawn)
+    assert np.max(np.abs(correlation - np.eye(len(others)))) < 5 / np.sqrt(80)  # five standard errors
+    assert len({tuple(d) for d in drawn}) == len(others)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_normal_numbers_are_normal(dtype):
+    z = noise.normal((50, 100, 201), 3, Stream.TRAINING, dtype=dtype).astype(np.float64)
+    n = z.size
+    assert stats.kstest(z.ravel()[:200_000], "norm").pvalue > 1e-3
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs(np.mean(z**power) - moment) < 4 * np.sqrt(variance / n)  # four standard errors
+    neighbours = np.corrcoef(z[..., :-1].ravel(), z[..., 1:].ravel())[0, 1]
+    assert abs(neighbours) < 4 / np.sqrt(n)
+    tail = np.mean(np.abs(z) > 4)
+    expected = 2 * stats.norm.sf(4)
+    assert abs(tail - expected) < 4 * np.sqrt(expected / n)
+    assert np.isfinite(z).all()
+
+
+def test_uniform_numbers_are_uniform():
+    u = noise.uniform((10, 100, 200), 3, Stream.BINARISATION).ravel()
+    assert u.min() >= 0 and u.max() < 1
+    assert stats.kstest(u, "uniform").pvalue > 1e-3
+
+
+def test_the_largest_and_the_smallest_word_give_finite_numbers():
+    for word in (0, 2**32 - 1):
+        for number in (np.float32, np.float64):
+            pair = philox.box_muller(np.uint32(word), np.uint32(word), number)
+            assert np.isfinite(pair).all() and np.max(np.abs(pair)) < 7
+
+
+def test_a_permutation_has_every_index_once_and_no_fixed_order():
+    order = noise.permutation(10_001, 5, Stream.ORDER, 2)
+    np.testing.assert_array_equal(np.sort(order), np.arange(10_001))
+    assert abs(np.corrcoef(order, np.arange(10_001))[0, 1]) < 4 / np.sqrt(10_001)
+    assert not np.array_equal(order, noise.permutation(10_001, 5, Stream.ORDER, 3))

@@ -1,0 +1,134 @@
+"""The plans are the papers', and what is written of the runs is what the runs say."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from tests.commands import assert_misuse, call
+from tinyvae import reproduce
+from tinyvae.papers import experiments
+from tinyvae.papers.experiments import EXPERIMENTS, Size
+
+
+def plans(name, **size):
+    return {plan.name: plan for plan in EXPERIMENTS[name].plans(Size(**size))}
+
+
+def test_the_curves_of_figure_2_are_of_aevb_s_recipe_to_ten_million_examples():
+    mnist = plans("aevb-mnist")
+    assert [p.settings.latent for p in mnist.values()] == [(3,), (5,), (10,), (20,), (200,), (20,)]
+    for plan in list(mnist.values())[:5]:
+        settings = plan.settings
+        assert (settings.hidden, settings.optimiser, settings.batch_size) == (((500,),), "adagrad", 100)
+        assert settings.learning_rate in (0.01, 0.02, 0.1) and settings.kl == "closed"
+        assert settings.epochs == 167 and plan.source == "mnist"
+    assert plans("aevb-mnist", examples=10**8)["aevb-mnist-3"].settings.epochs == 1667
+    frey = plans("aevb-frey")
+    assert [p.settings.latent[0] for p in frey.values()] == [2, 5, 10, 20]
+    assert {(p.settings.hidden, p.settings.likelihood) for p in frey.values()} == {(((200,),), "gaussian")}
+
+
+def test_our_recipe_has_the_same_network_and_sees_no_more_examples():
+    best, theirs = plans("aevb-mnist")["best-20"].settings, plans("aevb-mnist")["aevb-mnist-20"].settings
+    assert (best.hidden, best.latent, best.likelihood) == (theirs.hidden, theirs.latent, theirs.likelihood)
+    assert 60_000 * best.epochs <= 10**7
+
+
+def test_the_trainings_of_table_1():
+    one = plans("vae-vs-iwae")
+    assert {(p.settings.objective, p.settings.samples) for p in one.values()} == {
+        ("iwae", 1), ("elbo", 5), ("iwae", 5), ("elbo", 50), ("iwae", 50)
+    }  # fmt: skip
+    for plan in one.values():
+        assert plan.settings.latent == (50,) and plan.settings.hidden == ((200, 200),)
+        assert plan.settings.batch_size == 20 and plan.settings.binarise == "dynamic" and plan.samples == 5000
+    assert [one[name].settings.epochs for name in ("iwae-1-k5", "iwae-1-k50")] == [121, 13]
+    assert one["iwae-best-k1"].settings.epochs <= 328
+    both = plans("one-vs-two-layers", stages=6)
+    assert [p.settings.latent for p in both.values()] == [(50,), (50,), (100, 50), (100, 50)]
+    assert {p.settings.epochs for p in both.values()} == {364}
+
+
+def test_what_several_figures_need_is_trained_once():
+    everything = {}
+    for name in EXPERIMENTS:
+        for plan in EXPERIMENTS[name].plans(Size()):
+            assert everything.setdefault(plan.name, plan) == plan
+    assert tuple(EXPERIMENTS) == reproduce.NAMES
+
+
+def test_curves_are_thinned_evenly_along_the_logarithm_with_both_ends():
+    seen = 1768 * np.arange(1, 5658)
+    curves = {"samples_seen": seen, "train_bound": seen * 1.0, "test_bound": seen * 2.0}
+    rows = experiments.thinned(curves)
+    assert (rows[0]["samples_seen"], rows[-1]["samples_seen"]) == (seen[0], seen[-1])
+    assert len(rows) <= experiments.MOST_POINTS and all(row["test_bound"] == 2 * row["samples_seen"] for row in rows)
+    gaps = np.diff(np.log([row["samples_seen"] for row in rows]))
+    assert (gaps > 0).all() and gaps[20:].max() < 0.2
+
+
+def test_the_end_of_a_curve_names_the_published_bound_there_and_where_ours_was_highest():
+    curves = {"samples_seen": np.array([10, 100, 1000]), "test_bound": np.array([-9.0, -5.0, -6.0])}
+    curves["train_bound"] = np.array([-9.0, -5.0, -4.0])
+    end = experiments.end_of(curves, ([100, 10_000], [-8.0, -4.0]))
+    assert (end["test_bound"], end["train_bound"], end["published_test_bound"]) == (-6, -4, -6)
+    assert (end["highest_test_bound"], end["highest_at"], end["turned_down_at"]) == (-5, 100, "")
+    curves["test_bound"][2] = -7.0
+    assert experiments.end_of(curves, ([100], [-8.0]))["turned_down_at"] == 100
+    assert np.isnan(experiments.end_of(curves, ([2000, 3000], [-8.0, -4.0]))["published_test_bound"])
+
+
+# -- the command, on small trainings of digits in the place of MNIST ---------------------------------------------------
+
+
+@pytest.fixture
+def digits(monkeypatch):
+    monkeypatch.setattr(experiments, "MNIST", "digits")
+
+
+def quick(tmp_path, *names):
+    return call(*names, "--quick", "--runs", tmp_path / "runs", "--out", tmp_path / "results", main=reproduce.main)
+
+
+def test_the_table_says_what_the_evaluations_said_beside_the_published(digits, tmp_path):
+    result = quick(tmp_path, "one-vs-two-layers")
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "results/one-vs-two-layers-quick"
+    assert sorted(path.name for path in folder.iterdir()) == ["bounds.png", "protocol.json", "table.csv"]
+    rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
+    assert [(row["stochastic_layers"], row["k"], row["published_nll"]) for row in rows] == [
+        ("1", "1", "86.76"), ("1", "5", "85.54"), ("2", "1", "85.33"), ("2", "5", "83.89")
+    ]  # fmt: skip
+    for row, name in zip(rows, ("iwae-1-k1", "iwae-1-k5", "iwae-2-k1", "iwae-2-k5")):
+        evaluation = json.loads((tmp_path / "runs/quick" / name / "evaluation.json").read_text())
+        assert float(row["nll"]) == pytest.approx(-evaluation["log_likelihood"], abs=0.005)
+        assert (int(row["epochs"]), int(row["samples"]), int(row["published_epochs"])) == (4, 100, 3280)
+    protocol = json.loads((folder / "protocol.json").read_text())
+    assert protocol["command"] == "python -m tinyvae.reproduce one-vs-two-layers --quick"
+    assert protocol["runs"]["iwae-2-k5"]["dataset"]["digest"]
+
+
+def test_what_is_done_is_not_done_again_and_gives_the_same_files(digits, tmp_path):
+    assert quick(tmp_path, "cvae").returncode == 0
+    folders = [tmp_path / "runs/quick/cvae", tmp_path / "results/cvae-quick"]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for f in folders for path in f.iterdir()}
+    assert {path.name for path in before} >= {"analogies.png", "samples.png", "protocol.json", "checkpoint.npz"}
+    assert quick(tmp_path, "cvae").returncode == 0
+    for path, (content, when) in before.items():
+        assert path.read_bytes() == content and (path.parent == folders[1] or path.stat().st_mtime_ns == when)
+
+
+def test_the_pictures_are_drawn(digits, tmp_path):
+    result = quick(tmp_path, "manifold-mnist", "samples", "latent-space")
+    assert result.returncode == 0, result.stderr
+    names = ("manifold-mnist-quick/manifold.png", "samples-quick/samples.png", "latent-space-quick/latent_space.png")
+    for name in names:
+        assert (tmp_path / "results" / name).stat().st_size > 5000
+    rows = list(csv.DictReader((tmp_path / "results/latent-space-quick/separation.csv").read_text().splitlines()))
+    assert len(rows) == 3 and all(0.1 < float(row["knn_accuracy"]) < 1 for row in rows)
+
+
+def test_a_name_that_does_not_exist_is_misuse():
+    assert_misuse(call("aevb-mnits", main=reproduce.main), "aevb-mnist")

@@ -1,0 +1,125 @@
+"""Sweeps: each training goes on where it stopped, another one's folder is refused, progress is honest."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.training.test_resume import content
+from tinyvae.disk.run import Run
+from tinyvae.errors import Interrupted, RunError
+from tinyvae.papers import sweep
+from tinyvae.papers.sweep import Plan, Progress, carry_out, carry_out_all
+from tinyvae.settings import Settings
+from tinyvae.training.loop import Training
+
+SETTINGS = Settings(latent=(2,), hidden=((8,),), epochs=4, schedule="constant", batch_size=50)
+PLAN = Plan("one", "digits", SETTINGS, limit=200, samples=20, images=30)
+
+
+def longer(plan, epochs, **changes):
+    return replace(plan, settings=replace(plan.settings, epochs=epochs, **changes))
+
+
+def test_a_plan_is_trained_and_evaluated_and_then_left_alone(tmp_path):
+    carry_out(PLAN, tmp_path)
+    run = Run.open(tmp_path / "one")
+    assert len(run.history()) == 4 and run.read_json("summary.json")["epochs"] == 4
+    evaluation = run.read_json("evaluation.json")
+    assert (evaluation["samples"], evaluation["n_images"], evaluation["epochs"]) == (20, 30, 4)
+    before = {path: path.stat().st_mtime_ns for path in run.path.iterdir()}
+    carry_out(PLAN, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in run.path.iterdir()} == before
+
+
+def test_a_plan_that_was_interrupted_goes_on(tmp_path, monkeypatch):
+    carry_out(PLAN, tmp_path / "whole")
+    step, steps = Training._step, iter(range(100))
+
+    def interrupted(*arguments):
+        if next(steps) == 9:
+            raise Interrupted
+        return step(*arguments)
+
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        context.setattr(Training, "_step", interrupted)
+        carry_out(PLAN, tmp_path / "parts")
+    carry_out(PLAN, tmp_path / "parts")
+    assert content(tmp_path / "parts/one") == content(tmp_path / "whole/one")
+
+
+def test_a_longer_plan_goes_on_with_the_shorter_one_s_run_and_is_evaluated_anew(tmp_path):
+    carry_out(PLAN, tmp_path / "raised")
+    for folder in ("raised", "whole"):
+        carry_out(longer(PLAN, 6), tmp_path / folder)
+        assert Run.open(tmp_path / folder / "one").read_json("evaluation.json")["epochs"] == 6
+    assert content(tmp_path / "raised/one") == content(tmp_path / "whole/one")
+    carry_out(PLAN, tmp_path / "whole")  # a shorter one takes what is there
+    assert len(Run.open(tmp_path / "whole/one").history()) == 6
+
+
+def test_what_is_written_about_a_run_is_enough_where_the_model_is_not_wanted(tmp_path, monkeypatch):
+    carry_out(PLAN, tmp_path)
+    (tmp_path / "one/checkpoint.npz").unlink()
+    assert sweep.is_done(PLAN, tmp_path, with_model=False) and not sweep.is_done(PLAN, tmp_path)
+    assert not sweep.is_done(longer(PLAN, 6), tmp_path, with_model=False)
+    assert not sweep.is_done(replace(PLAN, samples=30), tmp_path, with_model=False)
+    assert not sweep.is_done(replace(PLAN, images=31), tmp_path, with_model=False)
+    assert not sweep.is_done(replace(PLAN, images=None), tmp_path, with_model=False)
+    with monkeypatch.context() as context:
+        context.setattr(Training, "_step", lambda *_: pytest.fail("there is nothing to train"))
+        carry_out(PLAN, tmp_path, with_model=False)
+    with pytest.raises(RunError, match="seed"):
+        carry_out(replace(PLAN, settings=replace(SETTINGS, seed=5)), tmp_path)
+    before = (tmp_path / "one/history.csv").read_bytes()
+    carry_out(PLAN, tmp_path)  # trained anew, to the same end but for the time it took
+    rows, again = (text.decode().splitlines() for text in (before, (tmp_path / "one/history.csv").read_bytes()))
+    assert [row.rsplit(",", 1)[0] for row in rows] == [row.rsplit(",", 1)[0] for row in again]
+    assert sweep.is_done(PLAN, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        (longer(PLAN, 4, latent=(3,)), "latent"),
+        (longer(PLAN, 4, seed=1), "seed"),
+        (replace(PLAN, limit=100), "limit"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_with_what_differs(other, name, tmp_path):
+    carry_out(PLAN, tmp_path)
+    with pytest.raises(RunError, match=f"one holds a run that differs in {name}\n.*--runs"):
+        carry_out(other, tmp_path)
+
+
+def test_a_cosine_of_another_length_is_another_run(tmp_path):
+    cosine = longer(PLAN, 4, schedule="cosine")
+    carry_out(cosine, tmp_path)
+    with pytest.raises(RunError, match="differs in epochs"):
+        carry_out(longer(cosine, 5), tmp_path)
+
+
+def test_two_side_by_side_are_the_same_as_one_after_the_other(tmp_path):
+    plans = [longer(replace(PLAN, name=f"seed-{seed}", samples=0), 3, seed=seed) for seed in (1, 2)]
+    carry_out_all(plans, tmp_path / "two", jobs=2, quiet=True)
+    for plan in plans:
+        carry_out(plan, tmp_path / "one", threads=1)
+        assert content(tmp_path / "two" / plan.name) == content(tmp_path / "one" / plan.name)
+
+
+def test_progress_counts_what_it_costs(tmp_path, monkeypatch):
+    plans = [replace(PLAN, name="a", samples=0), longer(replace(PLAN, name="b", samples=0), 8)]
+    progress = Progress(plans, tmp_path, quiet=True)
+    with progress:
+        assert progress.state() == (0, 0)
+        carry_out(plans[0], tmp_path)
+        share, finished = progress.state()
+        assert share == pytest.approx(1 / 3) and finished == 1
+        monkeypatch.setattr(sweep.time, "perf_counter", lambda: progress.started + 59.9)
+        assert progress.line() == "1 of 2 trainings done, 33 %, about 2 min left"
+
+
+def test_the_cost_grows_with_samples_and_size():
+    cost = PLAN.training_cost(1000)
+    assert longer(PLAN, 4, samples=5).training_cost(1000) > cost > 0
+    assert longer(PLAN, 4, hidden=((100,),)).training_cost(1000) > cost
+    assert replace(PLAN, samples=0).evaluation_cost() == 0 < PLAN.evaluation_cost()

@@ -1,0 +1,168 @@
+"""The evaluation: log p(x) against quadrature and against the whole set of weights at once, the use of latent units."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import special
+
+from tests.commands import command
+from tinyvae import train
+from tinyvae.data import datasets
+from tinyvae.disk.run import Run
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
+from tinyvae.settings import RECIPES, Settings
+from tinyvae.training import evaluation
+from tinyvae.training.loop import Training
+
+SMALL = Settings(latent=(2,), hidden=((16,),), batch_size=50, epochs=3, learning_rate=0.01, binarise="static")
+
+
+def trained(**changes):
+    state = Training(replace(SMALL, **changes), datasets.load("digits"))
+    for _ in range(state.settings.epochs):
+        state.run_epoch()
+    return state
+
+
+@pytest.fixture(scope="module")
+def two_layers():
+    return trained(latent=(4, 2), hidden=((16,), (8,)), kl="sampled", dtype="float64")
+
+
+def test_streaming_in_blocks_is_the_same_as_all_weights_at_once(two_layers, monkeypatch):
+    monkeypatch.setattr(evaluation, "BLOCK", 100)
+    monkeypatch.setattr(evaluation, "GROUPS", (1, 5, 50))
+    images, K = two_layers.dataset.test[:7], 260
+    streamed = evaluation.log_likelihood(two_layers, images, None, K)
+    eps = [
+        noise.normal((7, K, units), 0, Stream.EVALUATION + l, 1, dtype=np.float64)
+        for l, units in enumerate(two_layers.model.latent)
+    ]
+    logw, _ = two_layers.model.log_weights(two_layers.params, images.astype(float), eps)
+    np.testing.assert_allclose(streamed["log_likelihood"], special.logsumexp(logw, axis=1) - np.log(K), rtol=1e-12)
+    np.testing.assert_allclose(streamed["bound 1"], logw.mean(axis=1), rtol=1e-12)
+    blocks = np.concatenate([logw[:, :250].reshape(7, 5, 50)], axis=1)  # whole groups of 50 in each block
+    np.testing.assert_allclose(
+        streamed["bound 50"], (special.logsumexp(blocks, axis=2) - np.log(50)).mean(axis=1), rtol=1e-12
+    )
+    v = special.softmax(blocks, axis=2)
+    np.testing.assert_allclose(streamed["ess 50"], (1 / (v**2).sum(axis=2)).mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(streamed["largest 50"], v.max(axis=2).mean(axis=1), rtol=1e-12)
+
+
+def test_log_p_is_the_integral_over_the_latent_space():
+    """Quadrature over a two-dimensional z, which importance sampling must meet within five standard errors."""
+    state = trained()
+    x = state.dataset.test[:5].astype(np.float32)
+    side = np.linspace(-6, 6, 241)
+    z = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    p = state.model.decode(state.params, z.astype(np.float32)).astype(np.float64)
+    log_joint = x @ np.log(p).T + (1 - x) @ np.log1p(-p).T - 0.5 * (z**2).sum(axis=1) - np.log(2 * np.pi)
+    exact = special.logsumexp(log_joint, axis=1) + 2 * np.log(side[1] - side[0])
+    K = 20_000
+    result = evaluation.log_likelihood(state, state.dataset.test[:5], None, K)
+    error = np.sqrt(500 / np.maximum(result["ess 500"], 1) / K)
+    assert np.all(np.abs(result["log_likelihood"] - exact) < 5 * error + 1e-3)  # float32 beside it
+    assert np.all(result["bound 1"] < result["bound 5"]) and np.all(result["bound 50"] < exact + 0.05)
+
+
+def test_units_that_the_decoder_ignores_are_not_active():
+    state = trained(latent=(5,), epochs=40)
+    state.params["encoder.1.W"][:, [1, 3]] = 0  # their mean no longer depends on x
+    (layer,) = evaluation.latent_diagnostics(state, state.dataset.test, None)
+    np.testing.assert_allclose(layer["variance"][[1, 3]], 0, atol=1e-10)
+    assert layer["variance"].shape == layer["kl"].shape == (5,)
+    mu, logvar = state.model.encode(state.params, state.dataset.test.astype(np.float32))
+    np.testing.assert_allclose(layer["variance"], mu.var(axis=0), rtol=1e-4, atol=1e-10)
+    np.testing.assert_allclose(layer["kl"], 0.5 * (mu**2 + np.exp(logvar) - 1 - logvar).mean(axis=0), rtol=1e-4)
+
+
+def test_the_divergences_of_all_layers_add_up_to_the_gap_between_reconstruction_and_bound(two_layers):
+    images = two_layers.dataset.test
+    layers = evaluation.latent_diagnostics(two_layers, images, None)
+    total = sum(layer["kl"].sum() for layer in layers)
+    eps = [
+        noise.normal((len(images), evaluation.DIAGNOSTIC_SAMPLES, units), 0, Stream.EVALUATION + l, 2, dtype=np.float64)
+        for l, units in enumerate(two_layers.model.latent)
+    ]
+    x = images.astype(float)
+    z, log_q, _ = two_layers.model.posterior(two_layers.params, x, eps)
+    _, log_prior, _ = two_layers.model.joint(two_layers.params, x, z)
+    differences = log_q - log_prior
+    error = differences.std() / np.sqrt(differences.size)
+    assert abs(total - differences.mean()) < 5 * error
+
+
+def test_a_mixture_has_no_share_for_each_unit_and_labels_are_used():
+    state = trained(prior="mixture", components=3, kl="sampled", conditional=True)
+    result = evaluation.evaluate(state, 10, limit=30)
+    assert result["kl"] == [None] and result["n_images"] == 30
+    images, labels = state.dataset.test, state.dataset.test_labels
+    others = evaluation.log_likelihood(state, images, (labels + 1) % 10, 10)
+    right = evaluation.log_likelihood(state, images, labels, 10)
+    assert not np.allclose(others["log_likelihood"], right["log_likelihood"])
+
+
+def test_the_floor_of_the_variance_is_reported():
+    state = trained(likelihood="gaussian", binarise="none", kl="closed")
+    assert evaluation.floor_share(state, state.dataset.test, None) < 0.5
+    state.params["decoder.1.b"][64:] = -100
+    assert evaluation.floor_share(state, state.dataset.test, None) == 1
+    assert evaluation.floor_share(trained(), state.dataset.test, None) is None
+
+
+def test_the_end_of_a_training_says_where_the_floor_binds():
+    summary = {"dataset": "x", "epochs": 1, "samples_seen": 1, "seconds": 1, "test_bound": 0, "train_bound": 0}
+    summary |= {"protocol": "", "variance_floor_share": 0.125}
+    assert "12.5 % of the decoder's variances are at their floor" in train.report(summary, "run", [])
+    assert "floor" not in train.report(summary | {"variance_floor_share": None}, "run", [])
+
+
+def test_the_command_says_it_in_words_and_in_numbers(tmp_path):
+    arguments = ("--hidden", "16", "--latent", "3", "--epochs", "3", "--quiet", "--out", "run")
+    assert command("digits", *arguments, cwd=tmp_path).returncode == 0
+    words = command("run", "--samples", "100", cwd=tmp_path, module="tinyvae.evaluate")
+    assert words.returncode == 0, words.stderr
+    assert "of 3 latent dimensions are used" in words.stdout and "k = 50 is effectively" in words.stdout
+    numbers = command("run", "--samples", "100", "--limit", "50", "--json", cwd=tmp_path, module="tinyvae.evaluate")
+    result = json.loads(numbers.stdout)
+    assert result == Run.open(tmp_path / "run").read_json("evaluation.json")
+    assert (result["samples"], result["n_images"], result["epochs"]) == (100, 50, 3)
+    assert result["bounds"]["1"] == result["elbo"] <= result["bounds"]["5"] <= result["log_likelihood"]
+    assert 0 < result["standard_error"] < 2 and len(result["kl"][0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["nowhere"], "nowhere"), (["run", "--samples", "0"], "above zero is needed, not 0"), (["run"], "holds no run")],
+)
+def test_misuse(arguments, message, tmp_path):
+    (tmp_path / "run").mkdir()
+    result = command(*arguments, cwd=tmp_path, module="tinyvae.evaluate")
+    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_data_that_have_changed_are_refused(tmp_path):
+    images = np.random.default_rng(0).random((100, 6))
+    np.save(tmp_path / "mine.npy", images)
+    quick = ("--epochs", "1", "--hidden", "4", "--batch-size", "30", "--quiet", "--out", "run")
+    assert command("mine.npy", *quick, cwd=tmp_path).returncode == 0
+    np.save(tmp_path / "mine.npy", images[::-1])
+    result = command("run", cwd=tmp_path, module="tinyvae.evaluate")
+    assert result.returncode == 2 and "mine.npy holds other data than the run" in result.stderr
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+    for name, hidden in (("one", "4"), ("two", "5")):
+        command("digits", "--epochs", "1", "--hidden", hidden, "--quiet", "--out", name, cwd=tmp_path)
+    (tmp_path / "one/checkpoint.npz").write_bytes((tmp_path / "two/checkpoint.npz").read_bytes())
+    result = command("one", cwd=tmp_path, module="tinyvae.evaluate")
+    assert result.returncode == 2 and "the checkpoint is of another model: optimiser.m is" in result.stderr
+
+
+def test_recipes_can_be_read_back():
+    for settings in RECIPES.values():
+        assert Settings.from_dict(json.loads(json.dumps(settings.__dict__))) == settings

@@ -1,0 +1,128 @@
+"""The loop: it learns, loses no example, does not depend on the threads, and stops where numbers end."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tinyvae.data import datasets
+from tinyvae.errors import DataError, DivergenceError, UserError
+from tinyvae.settings import AEVB, Settings
+from tinyvae.training import description
+from tinyvae.training.loop import Training
+
+SMALL = Settings(latent=(3,), hidden=((16,),), batch_size=50, epochs=2, learning_rate=0.01)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return datasets.load("digits")
+
+
+def bounds_of(settings, dataset, threads=None):
+    state = Training(settings, dataset, threads)
+    return [(state.run_epoch(), state.test_bound()) for _ in range(settings.epochs)], state
+
+
+def test_the_bound_rises_to_what_the_data_allow(digits):
+    """A model of digits must beat the best model of independent pixels."""
+    settings = replace(SMALL, latent=(8,), hidden=((64,),), epochs=30)
+    history, _ = bounds_of(settings, digits)
+    p = np.clip(digits.train.mean(axis=0, dtype=np.float64), 1e-3, 1 - 1e-3)
+    independent = np.mean(digits.test @ np.log(p) + (1 - digits.test) @ np.log(1 - p))
+    assert history[-1][1] > independent + 2
+
+
+@pytest.mark.parametrize("settings", [
+    SMALL,
+    replace(SMALL, kl="sampled", samples=3),
+    replace(SMALL, objective="iwae", kl="sampled", samples=3, binarise="dynamic"),
+    replace(SMALL, latent=(4, 2), hidden=((10,), (6,)), kl="sampled", binarise="static"),
+])  # fmt: skip
+def test_the_same_run_whatever_the_threads(digits, settings):
+    one, first = bounds_of(settings, digits, threads=1)
+    three, second = bounds_of(settings, digits, threads=3)
+    assert three == one
+    np.testing.assert_array_equal(second.params.flat, first.params.flat)
+
+
+def test_the_seed_decides(digits):
+    assert bounds_of(SMALL, digits)[0] == bounds_of(SMALL, digits)[0]
+    assert bounds_of(SMALL, digits)[0] != bounds_of(replace(SMALL, seed=1), digits)[0]
+
+
+def test_no_example_is_lost_when_the_minibatch_does_not_divide_the_data(digits):
+    state = Training(replace(SMALL, batch_size=400), digits)
+    sizes = []
+    state.run_epoch(lambda examples, bound: sizes.append(examples))
+    N = len(digits.train)
+    assert N % 400 and sum(sizes) == N == state.samples_seen
+    assert sizes == [400] * (N // 400) + [N % 400]
+
+
+def test_one_step_is_the_gradient_of_the_mean_bound(digits):
+    """Against finite differences of the bound that the loop itself reports, in float64, with plain gradient ascent."""
+    settings = replace(SMALL, dtype="float64", optimiser="sgd", learning_rate=1e-4, epochs=1, schedule="constant")
+    dataset = replace(digits, train=digits.train[:50], train_labels=None, test_labels=None)
+    state = Training(settings, dataset, threads=2)
+    before = state.params.flat.copy()
+    value = state.run_epoch()
+    gradient = (state.params.flat - before) / 1e-4
+    direction = np.random.default_rng(0).standard_normal(before.size)
+    values = []
+    for sign in (1, -1):
+        moved = Training(settings, dataset, threads=1)
+        moved.params.flat[:] = before + sign * 1e-5 * direction
+        values.append(moved.run_epoch())
+    assert np.mean(values) == pytest.approx(value, rel=1e-6)
+    assert (values[0] - values[1]) / 2e-5 == pytest.approx(gradient @ direction, rel=1e-6)
+
+
+def test_the_output_starts_at_the_mean_of_the_data(digits):
+    state = Training(SMALL, digits)
+    mean = digits.train.mean(axis=0, dtype=np.float64)
+    seen = (mean > 0.001) & (mean < 0.999)
+    start = 1 / (1 + np.exp(-state.params["decoder.1.b"]))
+    np.testing.assert_allclose(start[seen], mean[seen], rtol=1e-4)
+    np.testing.assert_array_equal(Training(replace(SMALL, mean_bias=False), digits).params["decoder.1.b"], 0)
+
+
+def test_grey_levels_are_a_255th(digits):
+    as_bytes = replace(digits, train=np.uint8(digits.train * 255), test=np.uint8(digits.test * 255))
+    as_floats = replace(digits, train=np.float32(as_bytes.train / 255), test=np.float32(as_bytes.test / 255))
+    np.testing.assert_allclose(bounds_of(SMALL, as_bytes)[0], bounds_of(SMALL, as_floats)[0], rtol=1e-6)
+
+
+def test_divergence_names_epoch_step_and_quantity(digits):
+    state = Training(replace(SMALL, optimiser="sgd", learning_rate=1e30), digits)
+    with pytest.raises(
+        DivergenceError, match=r"(?s)is (nan|inf|-inf) in epoch 1, step \d+.*smaller step than --lr 1e\+30"
+    ):
+        state.run_epoch()
+
+
+def test_parameters_that_are_not_finite_stop_the_run_even_where_tanh_hides_them(digits):
+    state = Training(SMALL, digits)
+    state.run_epoch()
+    state.optimiser.state["m"][0] = np.nan
+    with pytest.raises(DivergenceError, match="sum of the parameters is nan in epoch 2, step"):
+        state.run_epoch()
+
+
+def test_data_outside_the_likelihood_s_support_are_refused(digits):
+    for scale, ends in ((255, "from 0 to 255"), (-1, "from -1 to -?0")):
+        scaled = replace(digits, train=digits.train * np.float32(scale))
+        with pytest.raises(DataError, match=f"{ends}.*bernoulli likelihood describes values from 0 to 1"):
+            Training(SMALL, scaled)
+
+
+def test_a_minibatch_larger_than_the_data_is_refused(digits):
+    N = len(digits.train)
+    with pytest.raises(UserError, match=f"--batch-size 5000 is more than the {N} training examples"):
+        Training(replace(SMALL, batch_size=5000), digits)
+
+
+def test_every_number_has_its_protocol():
+    words = description.protocol(replace(SMALL, objective="iwae", kl="sampled", samples=5, binarise="dynamic", seed=3))
+    assert words == "IWAE, K = 5, dynamic binarisation, 2 epochs, minibatch 50, adam at 0.01 (cosine), seed 3"
+    assert description.protocol(AEVB).startswith("ELBO (closed-form KL), K = 1, grey levels, 18 epochs")

@@ -1,0 +1,365 @@
+"""A run that was stopped, however it was stopped, goes on to the very end that it would have had."""
+
+import itertools
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.commands import assert_misuse, call, command, python, train_with_signal
+from tinyvae.data import datasets
+from tinyvae.disk.run import Run
+from tinyvae.errors import Interrupted
+from tinyvae.settings import Settings
+from tinyvae.training import description, loop, run_figures
+from tinyvae.training.loop import Training
+
+# What draws on every stream of random numbers: the order, the pixels, two layers of noise, the evaluation.
+WORDS = ("--epochs", 3, "--latent", 3, 2, "--hidden", "16", "8", "--samples", 2, "--objective", "iwae", "--binarise",
+         "dynamic", "--batch-size", 300, "--threads", 2)  # fmt: skip
+
+
+def content(path):
+    """All that a run is: parameters, the optimiser's state, how far it came, and the history, but for the seconds."""
+    run = Run.open(path)
+    arrays, state = run.load_checkpoint()
+    rows = [row | {"seconds": 0} for row in run.history()]
+    return {name: array.tobytes() for name, array in arrays.items()}, state | {"seconds": 0}, rows
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The uninterrupted run."""
+    folder = tmp_path_factory.mktemp("whole")
+    result = command("digits", *WORDS, "--out", "run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return content(folder / "run")
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """They take longer than the runs of these tests."""
+    monkeypatch.setattr(run_figures, "draw", lambda *_: [])
+
+
+# Where the process is killed: the function, the count of its call, the file concerned, before or after it. An epoch has
+# six steps, and each process begins where the last checkpoint is.
+KILLS = [
+    ("tinyvae.cli.console:ProgressBar.step", 4, "", "after"),  # before there is a checkpoint: the run begins anew
+    ("os:replace", 1, "history.csv", "before"),
+    ("os:replace", 1, "history.csv", "after"),
+    ("tinyvae.disk.checkpoint:_digest_before_seal", 1, "", "before"),  # with half of the first checkpoint written
+    ("os:replace", 1, "checkpoint.npz", "before"),
+    ("os:replace", 1, "checkpoint.npz", "after"),
+    ("tinyvae.cli.console:ProgressBar.step", 2, "", "after"),
+    ("tinyvae.disk.checkpoint:_digest_before_seal", 1, "", "after"),
+    ("tinyvae.cli.console:ProgressBar.step", 8, "", "before"),
+    ("os:replace", 1, "checkpoint.npz", "after"),  # at the end, but for the summary and the figures
+    ("os:replace", 1, "summary.json", "before"),
+]
+
+
+def test_a_process_that_is_killed_again_and_again_ends_where_the_uninterrupted_one_ends(whole, tmp_path):
+    reached = []
+    for i, (place, count, suffix, moment) in enumerate(KILLS):
+        words = ("--resume", "run") if i else ("digits", *WORDS, "--out", "run")
+        result = train_with_signal(place, *words, cwd=tmp_path, count=count, suffix=suffix, moment=moment)
+        assert result.returncode == -9, result.stderr
+        run = Run.open(tmp_path / "run")
+        reached.append(run.load_checkpoint()[1]["epoch"] if run.has_checkpoint() else 0)
+    assert reached == [0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 3]
+    result = command("--resume", "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert content(tmp_path / "run") == whole
+    assert (tmp_path / "run/summary.json").exists() and len(list((tmp_path / "run/figures").iterdir())) == 3
+    assert not list((tmp_path / "run").glob(".*"))  # no temporary file is left
+
+
+def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_with_130(whole, tmp_path):
+    words = ("digits", *WORDS, "--out", "run")
+    result = train_with_signal("tinyvae.training.loop:Training._step", *words, cwd=tmp_path, number="SIGINT", count=9)
+    assert result.returncode == 130 and "Traceback" not in result.stderr
+    assert result.stderr.endswith("interrupted; go on with: python -m tinyvae.train --resume run\n")
+    _, state = Run.open(tmp_path / "run").load_checkpoint()
+    assert (state["epoch"], state["step"], state["position"]) == (1, 9, 900)
+    result = train_with_signal("tinyvae.train:finish", "--resume", "run", cwd=tmp_path, number="SIGINT")
+    assert result.returncode == 130 and "--resume run" in result.stderr and "Traceback" not in result.stderr
+    assert content(tmp_path / "run") == whole
+
+
+INTERRUPTED_TWICE = """
+import os, signal
+from tinyvae.cli import console
+
+def work():
+    with console.DeferredInterrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        print("goes on", flush=True)
+        os.kill(os.getpid(), signal.SIGINT)
+        print("never reached", flush=True)
+
+console.run(work)
+"""
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path):
+    result = python("-c", INTERRUPTED_TWICE, cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "goes on\n", "interrupted\n")
+
+
+SMALL = Settings(latent=(3,), hidden=((8,),), batch_size=40, epochs=2, learning_rate=0.01)
+VARIETY = {
+    "adam, dynamic binarisation": replace(SMALL, binarise="dynamic", kl="sampled", samples=2),
+    "adagrad, static binarisation": replace(SMALL, optimiser="adagrad", binarise="static"),
+    "sgd, float64": replace(SMALL, optimiser="sgd", dtype="float64", schedule="constant"),
+    "conditional, vamp": replace(SMALL, conditional=True, prior="vamp", components=4, kl="sampled"),
+    "gaussian, iwae, dreg": replace(
+        SMALL, likelihood="gaussian", objective="iwae", samples=3, kl="sampled", estimator="dreg"
+    ),
+}
+
+
+class Silent:
+    """A progress bar that shows nothing."""
+
+    def start_epoch(self, *_):
+        pass
+
+    step = end_epoch = start_epoch
+
+
+@pytest.mark.parametrize("settings", VARIETY.values(), ids=VARIETY)
+def test_a_run_that_is_interrupted_after_every_step_ends_where_the_uninterrupted_one_ends(settings, tmp_path):
+    dataset = datasets.load("digits", limit=130)  # four steps an epoch, the last of ten examples
+    runs = []
+    for name in ("whole", "parts"):
+        state = Training(settings, dataset, threads=2)
+        runs.append(Run.create(tmp_path / name, description.describe(state, dataset, "digits", 130)))
+        if name == "whole":
+            loop.train(state, runs[0], Silent())
+    history, interruptions = [], 0
+    while state.epoch < 2:
+        with suppress(Interrupted):
+            loop.train(state, runs[1], Silent(), history, check_interrupt=interrupt)
+        state, interruptions = description.load(runs[1]), interruptions + 1
+        history = runs[1].history() if state.epoch else []
+        assert state.step == min(interruptions, 8)
+    assert content(runs[0].path) == content(runs[1].path)
+
+
+def interrupt():
+    raise Interrupted
+
+
+def trained(path, *words, source="digits"):
+    result = call(source, *words, "--limit", 200, "--hidden", 8, "--batch-size", 64, "--out", path, "--quiet")
+    assert result.returncode == 0, result.stderr
+    return path
+
+
+@pytest.mark.parametrize("words", [("--schedule", "constant"), ("--schedule", "iwae", "--optimiser", "adagrad")])
+def test_raising_the_epochs_gives_the_longer_run(words, no_pictures, tmp_path):
+    longer, raised = tmp_path / "longer", tmp_path / "raised"
+    trained(longer, *words, "--epochs", 5)
+    trained(raised, *words, "--epochs", 2)
+    assert call("--resume", raised, "--epochs", 4, "--quiet").returncode == 0
+    assert call("--resume", raised, "--epochs", 5, "--quiet").returncode == 0
+    assert content(raised) == content(longer)
+    config = Run.open(raised).config()
+    assert config["settings"]["raised_from"] == [2, 4] and "5 epochs (raised from 2, 4)" in config["protocol"]
+    assert Run.open(raised).read_json("summary.json")["protocol"] == config["protocol"]
+    expected = Run.open(longer).config()
+    assert config["settings"] | {"raised_from": []} == expected["settings"]
+    assert {**config, "settings": 0, "protocol": 0} == {**expected, "settings": 0, "protocol": 0}
+
+
+def test_a_checkpoint_every_other_epoch(no_pictures, tmp_path, monkeypatch):
+    saved, save = [], Run.save_checkpoint
+    monkeypatch.setattr(
+        Run, "save_checkpoint", lambda run, arrays, state: (saved.append(state["epoch"]), save(run, arrays, state))
+    )
+    trained(tmp_path / "run", "--epochs", 5, "--checkpoint-every", 2)
+    assert saved == [2, 4, 5]  # and always one at the end
+    assert len(Run.open(tmp_path / "run").history()) == 5
+
+
+def test_history_rows_beyond_the_checkpoint_are_those_of_the_second_attempt(no_pictures, tmp_path, monkeypatch):
+    """Between two checkpoints the history runs ahead; what is lost is trained again, and its rows come once."""
+    words = ("--epochs", 5, "--checkpoint-every", 2)
+    expected = content(trained(tmp_path / "whole", *words))
+    with monkeypatch.context() as context:
+        context.setattr(Training, "_step", failing_at(15, Training._step))
+        with pytest.raises(ZeroDivisionError):
+            trained(tmp_path / "run", *words)
+    run = Run.open(tmp_path / "run")
+    assert len(run.history()) == 3 and run.load_checkpoint()[1]["epoch"] == 2
+    assert call("--resume", tmp_path / "run", "--quiet").returncode == 0
+    assert content(tmp_path / "run") == expected
+
+
+def failing_at(number, function):
+    calls = itertools.count(1)
+
+    def failing(*args):
+        if next(calls) == number:
+            raise ZeroDivisionError
+        return function(*args)
+
+    return failing
+
+
+def test_a_finished_run_is_left_as_it_is(no_pictures, tmp_path):
+    path = trained(tmp_path / "run", "--epochs", 2)
+    names = ("config.json", "history.csv", "checkpoint.npz", "summary.json")
+    before = [(path / name).read_bytes() for name in names]
+    result = call("--resume", path)
+    assert result.returncode == 0 and "2 epochs, 400 examples seen" in result.stdout
+    assert [(path / name).read_bytes() for name in names] == before
+
+
+def test_another_number_of_threads_may_go_on_with_it(no_pictures, tmp_path):
+    words = ("--epochs", 2, "--threads", 2, "--schedule", "constant")
+    two = trained(tmp_path / "two", *words)
+    one = trained(tmp_path / "one", *words)
+    for path, threads in ((two, ()), (one, ("--threads", 1))):
+        assert call("--resume", path, "--epochs", 4, *threads, "--quiet").returncode == 0
+    expected = trained(tmp_path / "whole", "--epochs", 4, *words[2:])
+    assert content(two) == content(expected) == content(one)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_figures, "draw", lambda *_: [])
+        return trained(tmp_path_factory.mktemp("finished") / "run", "--epochs", 2, "--latent", 3, "--threads", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--latent", 4), "--latent 4 would make it another run: the one in {} has 3"),
+        (("--latent", 3, 2, "--hidden", 8, 8), "--latent 3 2 would make it another run"),
+        (("--hidden", "8,8"), "--hidden 8,8 would make it another run: the one in {} has 8"),
+        (("--likelihood", "gaussian"), "--likelihood gaussian would make it another run: the one in {} has bernoulli"),
+        (("--conditional",), "--conditional would make it another run: the one in {} was begun without it"),
+        (("--prior", "vamp"), "--prior vamp would make it another run"),
+        (("--objective", "iwae"), "--objective iwae would"),
+        (("--samples", 5), "--samples 5 would make it another run: the one in {} has 1"),
+        (("--estimator", "stl"), "--estimator stl would"),
+        (("--kl", "sampled"), "--kl sampled would"),
+        (("--binarise", "dynamic"), "--binarise dynamic would"),
+        (("--batch-size", 10), "--batch-size 10 would make it another run: the one in {} has 64"),
+        (("--optimiser", "sgd"), "--optimiser sgd would"),
+        (("--lr", 0.5), "--lr 0.5 would make it another run: the one in {} has 0.003"),
+        (("--schedule", "iwae"), "--schedule iwae would"),
+        (("--initialisation", "aevb"), "--initialisation aevb would"),
+        (("--dtype", "float64"), "--dtype float64 would"),
+        (("--seed", 1), "--seed 1 would make it another run: the one in {} has 0"),
+        (("--epochs", 1), "the run in {} has 2 epochs: --resume can only raise that"),
+        (("--samples-seen", 10), "the run in {} has 2 epochs"),
+        (("--recipe", "aevb"), "--recipe does not go with --resume"),
+        (("--limit", 10), "--limit does not go with --resume"),
+        (("--out", "elsewhere"), "--out does not go with --resume"),
+        (("--overwrite",), "--overwrite does not go with --resume"),
+    ],
+)
+def test_what_would_make_it_another_run_is_refused_by_name(finished, words, message):
+    before = {path: path.read_bytes() for path in finished.iterdir()}
+    assert_misuse(call("--resume", finished, *words), message.format(finished))
+    assert {path: path.read_bytes() for path in finished.iterdir()} == before
+
+
+def test_settings_that_are_as_they_were_may_be_named_again(no_pictures, finished):
+    words = ("--latent", 3, "--hidden", 8, "--lr", 0.003, "--epochs", 2, "--seed", 0, "--batch-size", 64)
+    assert call("--resume", finished, *words, "--quiet").returncode == 0
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished run, to be spoilt."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for path in finished.iterdir():
+        shutil.copy(path, folder)
+    return folder
+
+
+def changed(part, **values):
+    return lambda config: (config[part] if part else config).update(values)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        changed("settings", seed=-1), changed("settings", learning_rate=-1.0), changed("settings", epsilon="x"),
+        changed("settings", epochs=0), changed("settings", unknown=3), changed("settings", latent=3),
+        changed("settings", hidden=[["a"]]), changed("settings", prior="label"), changed("settings", raised_from=None),
+        changed("settings", objective="elb"), changed("settings", kl="closed", objective="iwae"),
+        changed("settings", dtype="float16"), changed("settings", batch_size=10**6), changed("settings", seed=True),
+        changed("dataset", limit="abc"), changed("dataset", limit=0), changed("dataset", source=5),
+        changed("dataset", digest=5), changed("dataset", source="nowhere.npy"), changed(None, threads=-1),
+        changed(None, threads=None), changed(None, dataset=[]), changed(None, settings=None),
+        lambda config: config.pop("dataset"), lambda config: config["settings"].pop("seed"),
+    ],
+)  # fmt: skip
+def test_a_config_that_was_tampered_with_is_an_error_in_words(copy, spoil):
+    config = json.loads((copy / "config.json").read_text())
+    spoil(config)
+    (copy / "config.json").write_text(json.dumps(config))
+    result = call("--resume", copy)
+    assert_misuse(result)
+    assert result.stderr.startswith("error: ") and len(result.stderr) < 600
+
+
+def test_another_architecture_in_the_config_does_not_go_with_the_checkpoint(copy):
+    config = json.loads((copy / "config.json").read_text())
+    config["settings"]["latent"] = [4]
+    (copy / "config.json").write_text(json.dumps(config))
+    assert_misuse(call("--resume", copy), "the checkpoint is of another model")
+
+
+@pytest.mark.parametrize("name", ["config.json", "history.csv", "checkpoint.npz"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "foreign", "removed"])
+def test_a_damaged_file_is_named(copy, name, damage):
+    path = copy / name
+    content = path.read_bytes()
+    if damage == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(
+            {"cut": content[: len(content) * 2 // 3], "empty": b"", "foreign": b"\xff\xfe\x00 hello"}[damage]
+        )
+    result = call("--resume", copy, "--quiet")
+    if (name, damage) == ("checkpoint.npz", "removed"):  # as a run that was killed before its first one
+        assert result.returncode == 0 and (copy / "checkpoint.npz").read_bytes()
+    else:
+        assert_misuse(result, name)
+
+
+def test_a_history_with_a_row_too_few_or_out_of_order_is_refused(copy):
+    header, first, second, _ = (copy / "history.csv").read_text().split("\n")
+    for rows in ([first], [second, first], [first, first]):
+        (copy / "history.csv").write_text("\n".join([header, *rows, ""]))
+        assert_misuse(call("--resume", copy), "history.csv does not have a row for each of the 2 epochs")
+
+
+def test_a_folder_that_is_no_run_is_an_error(tmp_path):
+    assert_misuse(call("--resume", tmp_path / "nowhere"), "nowhere: there is no such folder")
+    assert_misuse(call("--resume", tmp_path), "holds no run: config.json is missing")
+
+
+def test_the_data_may_move_but_not_change(no_pictures, tmp_path):
+    images = np.random.default_rng(0).random((240, 6))
+    np.save(tmp_path / "mine.npy", images)
+    run = trained(tmp_path / "run", "--epochs", 1, source=tmp_path / "mine.npy")
+    (tmp_path / "mine.npy").rename(tmp_path / "moved.npy")
+    assert_misuse(call("--resume", run, "--epochs", 2), "mine.npy")
+    images[3, 4] = 0.5
+    np.save(tmp_path / "changed.npy", images)
+    result = call(tmp_path / "changed.npy", "--resume", run, "--epochs", 2)
+    assert_misuse(result, "changed.npy holds other data than the run in")
+    assert call(tmp_path / "moved.npy", "--resume", run, "--epochs", 2, "--quiet").returncode == 0
+    assert len(Run.open(run).history()) == 2

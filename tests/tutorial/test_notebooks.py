@@ -1,0 +1,153 @@
+"""The notebooks as a course: they run from top to bottom, and the students' versions stop where they should."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).parents[2]
+TUTORIALS = ROOT / "tutorials"
+NOTEBOOKS = sorted(TUTORIALS.glob("[0-9]*.ipynb"))
+MOST_OUTPUT = 200_000  # bytes, of all that a notebook shows
+
+
+@pytest.fixture(scope="module")
+def course():
+    """The script tutorials/course.py as a module."""
+    spec = importlib.util.spec_from_file_location("course", TUTORIALS / "course.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def execute(notebook):
+    """Run a notebook in the folder of the tutorials."""
+    resources = {"metadata": {"path": str(TUTORIALS)}}
+    NotebookClient(notebook, timeout=600, resources=resources, record_timing=False).execute()
+    return notebook
+
+
+def outputs(notebook):
+    """All outputs of a notebook, cell by cell."""
+    return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+
+
+def names(paths):
+    """For pytest: the beginning of the files' names."""
+    return [path.name[:2] for path in paths]
+
+
+def test_there_are_eight():
+    assert names(NOTEBOOKS) == [f"0{i}" for i in range(1, 9)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_notebook_runs_from_top_to_bottom_and_shows_no_debris(path):
+    fresh = execute(nbformat.read(path, as_version=4))
+    for output in outputs(fresh):
+        assert output.output_type != "stream" or output.name == "stdout", output.text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_notebook_is_committed_with_what_it_shows(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    shown = outputs(notebook)
+    assert any("image/png" in output.get("data", {}) for output in shown)
+    assert not [output for output in shown if output.output_type == "error" or output.get("name") == "stderr"]
+    assert len(json.dumps(shown)) < MOST_OUTPUT
+    assert 4 <= len(exercises(notebook)) <= 8
+
+
+def exercises(notebook):
+    """The numbers of the exercises in the headings of a notebook."""
+    return re.findall(r"^### Exercise (\d+\.\d+) ★", "\n".join(cell.source for cell in notebook.cells), re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_the_exercises_are_numbered_in_order(path):
+    numbers = exercises(nbformat.read(path, as_version=4))
+    assert numbers == [f"{int(path.name[:2])}.{i + 1}" for i in range(len(numbers))]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_student_s_version_stops_at_its_first_exercise_and_says_which(path, course):
+    student = nbformat.read(course.EXERCISES / path.name, as_version=4)
+    assert not outputs(student)
+    assert "SOLUTION" not in course.text(student)
+    with pytest.raises(CellExecutionError) as error:
+        execute(student)
+    first = exercises(student)[0]
+    assert error.value.ename == "NotImplementedError"
+    assert error.value.evalue == f"Exercise {first} is still to be solved: replace this line"
+
+
+def test_the_students_versions_are_those_of_the_notebooks():
+    command = [sys.executable, TUTORIALS / "course.py", "exercises", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_nbgrader_finds_its_metadata(path, course):
+    """A solution and a check for each exercise, with names of their own and the points of its stars."""
+    notebook = nbformat.read(path, as_version=4)
+    marked = course.text(notebook)
+    course.mark(notebook)
+    assert course.text(notebook) == marked
+    cells = [cell.metadata["nbgrader"] for cell in notebook.cells if "nbgrader" in cell.metadata]
+    found = [cell["grade_id"] for cell in cells]
+    assert len(set(found)) == len(found)
+    for number in exercises(notebook):
+        assert {f"exercise-{number.replace('.', '-')}", f"check-{number.replace('.', '-')}"} <= set(found)
+    assert all(cell["solution"] != cell["grade"] and ("points" in cell) == cell["grade"] for cell in cells)
+
+
+def test_a_solution_is_taken_out_and_nothing_else(course):
+    source = "def f(x):\n    '''Doc.'''\n    a = 1\n    ### BEGIN SOLUTION\n    return x + a\n    ### END SOLUTION"
+    line = 'raise NotImplementedError("Exercise 1.2 is still to be solved: replace this line")'
+    expected = f"def f(x):\n    '''Doc.'''\n    a = 1\n    # YOUR CODE HERE\n    {line}"
+    assert course.without_solution(source, "exercise-1-2") == expected
+
+
+def test_an_exercise_without_a_check_is_refused(course):
+    cells = [
+        nbformat.v4.new_markdown_cell("### Exercise 1.1 ★"),
+        nbformat.v4.new_code_cell("### BEGIN SOLUTION\nx = 1\n### END SOLUTION"),
+    ]
+    with pytest.raises(ValueError, match="no check follows the exercise 1-1"):
+        course.mark(nbformat.v4.new_notebook(cells=cells))
+    with pytest.raises(ValueError, match="before the first heading"):
+        course.mark(nbformat.v4.new_notebook(cells=cells[1:]))
+
+
+@pytest.mark.parametrize("source", ["mnist", "frey"])
+def test_where_the_data_are_not_at_hand_it_is_the_digits_and_says_so(source, tmp_path):
+    """In a process of its own, with empty data folders: nothing is downloaded."""
+    environment = {**os.environ, "TINYVAE_DATA": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    code = f"from tinyvae import tutorial; d = tutorial.load({source!r}); print(d.name, d.train.shape)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{source} is not on this machine, so: digits, 1,617 training and 180 test images")
+    assert "digits (1617, 64)" in done.stdout
+
+
+WITH_DATA = [path for path in NOTEBOOKS if "tutorial.load(" in path.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("path", WITH_DATA, ids=names(WITH_DATA))
+def test_a_notebook_runs_on_the_digits_too(path, tmp_path, monkeypatch):
+    for name in ("TINYVAE_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    fresh = execute(nbformat.read(path, as_version=4))
+    assert any("is not on this machine, so: digits" in output.get("text", "") for output in outputs(fresh))

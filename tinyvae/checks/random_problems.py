@@ -1,0 +1,256 @@
+"""Small random problems for the gradient checker: one for each pair of functions of the derivation, and whole models.
+
+Each function takes a ``numpy.random.Generator`` and the shapes, so that property tests can choose them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from tinyvae.derivation import bounds, gaussian, likelihoods, priors
+from tinyvae.derivation import mlp as networks
+from tinyvae.derivation.model import Model
+from tinyvae.derivation.parameters import Parameters
+from tinyvae.gradcheck import Problem
+from tinyvae.types import Array, Cache
+
+
+def mlp(rng: Generator, N: int, sizes: Sequence[int]) -> Problem:
+    """A network of the given sizes on N rows; biases and weights of order one."""
+    inputs = {"x": rng.standard_normal((N, sizes[0]))}
+    inputs |= {name: 0.7 * rng.standard_normal(shape) for name, shape in networks.mlp_shapes("net", sizes).items()}
+
+    def forward(x: Array, **layers: Array) -> tuple[Array, Cache]:
+        return networks.mlp(x, list(zip(*[iter(layers.values())] * 2)))
+
+    def backward(dout: Array, cache: Cache) -> dict[str, Array]:
+        dx, dlayers = networks.mlp_backward(dout, cache)
+        return dict(zip(inputs, [dx, *(array for layer in dlayers for array in layer)]))
+
+    return Problem(f"mlp {'-'.join(map(str, sizes))}", inputs, forward, backward)
+
+
+def split(rng: Generator, R: int, D: int) -> Problem:
+    """The two halves of a network's output."""
+    return Problem(
+        "gaussian.split",
+        {"stats": rng.standard_normal((R, 2 * D))},
+        lambda stats: (gaussian.split(stats), None),
+        lambda dmu, dlogvar, _: {"stats": gaussian.split_backward(dmu, dlogvar)},
+    )
+
+
+def statistics(rng: Generator, R: int, D: int) -> dict[str, Array]:
+    """Random mu and logvar, (R, D) each."""
+    return {"mu": rng.standard_normal((R, D)), "logvar": rng.standard_normal((R, D))}
+
+
+def sample(rng: Generator, R: int, S: int, D: int) -> Problem:
+    """z = mu + sigma eps."""
+    eps = rng.standard_normal((R, S, D))
+    return Problem(
+        "gaussian.sample",
+        statistics(rng, R, D),
+        lambda mu, logvar: gaussian.sample(mu, logvar, eps),
+        lambda dz, cache: dict(zip(("mu", "logvar"), gaussian.sample_backward(dz, cache))),
+    )
+
+
+def log_posterior(rng: Generator, R: int, S: int, D: int) -> Problem:
+    """log q(z), in which z moves with mu and logvar: the two ways together."""
+    eps = rng.standard_normal((R, S, D))
+
+    def forward(mu: Array, logvar: Array) -> tuple[Array, Cache]:
+        return gaussian.log_posterior(logvar, eps), gaussian.sample(mu, logvar, eps)[1]
+
+    def backward(dlogq: Array, cache: Cache) -> dict[str, Array]:
+        return dict(zip(("mu", "logvar"), gaussian.log_posterior_backward(dlogq, cache)))
+
+    return Problem("gaussian.log_posterior", statistics(rng, R, D), forward, backward)
+
+
+def log_posterior_two_ways(rng: Generator, R: int, S: int, D: int) -> Problem:
+    """The same in two copies of mu and logvar: one that z is made from, one that it is judged by."""
+    eps = rng.standard_normal((R, S, D))
+    path = statistics(rng, R, D)
+    direct = {f"direct_{name}": array.copy() for name, array in path.items()}
+
+    def forward(mu: Array, logvar: Array, direct_mu: Array, direct_logvar: Array) -> tuple[Array, Cache]:
+        z, cache = gaussian.sample(mu, logvar, eps)
+        return gaussian.log_density(z, direct_mu, direct_logvar)[0], cache
+
+    def backward(dlogq: Array, cache: Cache) -> dict[str, Array]:
+        by_path = gaussian.log_posterior_backward(dlogq, cache, ddirect=np.zeros_like(dlogq))
+        directly = gaussian.log_posterior_backward(np.zeros_like(dlogq), cache, ddirect=dlogq)
+        return dict(zip((*path, *direct), (*by_path, *directly)))
+
+    return Problem("gaussian.log_posterior, path and direct", path | direct, forward, backward)
+
+
+def layer(rng: Generator, R: int, S: int, D: int) -> Problem:
+    """The whole reparameterised layer: samples and their log density."""
+    eps = rng.standard_normal((R, S, D))
+
+    def forward(stats: Array) -> tuple[tuple[Array, Array], Cache]:
+        z, log_q, cache = gaussian.layer(stats, eps)
+        return (z, log_q), cache
+
+    def backward(dz: Array, dlogq: Array, cache: Cache) -> dict[str, Array]:
+        return {"stats": gaussian.layer_backward(dz, dlogq, cache)}
+
+    return Problem("gaussian.layer", {"stats": rng.standard_normal((R, 2 * D))}, forward, backward)
+
+
+def log_density(rng: Generator, R: int, S: int, D: int) -> Problem:
+    """log N(z; mu, exp(logvar))."""
+    inputs = {"z": rng.standard_normal((R, S, D))} | statistics(rng, R, D)
+    return Problem(
+        "gaussian.log_density",
+        inputs,
+        lambda z, mu, logvar: gaussian.log_density(z, mu, logvar),
+        lambda dlogp, cache: dict(zip(inputs, gaussian.log_density_backward(dlogp, cache))),
+    )
+
+
+def log_standard_normal(rng: Generator, R: int, S: int, D: int) -> Problem:
+    """log N(z; 0, 1)."""
+    return Problem(
+        "gaussian.log_standard_normal",
+        {"z": rng.standard_normal((R, S, D))},
+        lambda z: gaussian.log_standard_normal(z),
+        lambda dlogp, cache: {"z": gaussian.log_standard_normal_backward(dlogp, cache)},
+    )
+
+
+def kl(rng: Generator, R: int, D: int) -> Problem:
+    """The closed-form KL divergence from the standard normal."""
+    return Problem(
+        "gaussian.kl",
+        statistics(rng, R, D),
+        lambda mu, logvar: gaussian.kl(mu, logvar),
+        lambda dkl, cache: dict(zip(("mu", "logvar"), gaussian.kl_backward(dkl, cache))),
+    )
+
+
+def bernoulli(rng: Generator, N: int, K: int, D: int) -> Problem:
+    """The Bernoulli likelihood of grey levels, by the logits."""
+    x = rng.random((N, D))
+    return Problem(
+        "likelihoods.bernoulli",
+        {"logits": 3 * rng.standard_normal((N * K, D))},
+        lambda logits: likelihoods.bernoulli(x, logits),
+        lambda dlogp, cache: {"logits": likelihoods.bernoulli_backward(dlogp, cache)},
+    )
+
+
+def gaussian_likelihood(rng: Generator, N: int, K: int, D: int, squash: bool = True) -> Problem:
+    """The Gaussian likelihood by the decoder's outputs; some log variances are below the floor."""
+    x = rng.random((N, D))
+    outputs = rng.standard_normal((N * K, 2 * D))
+    outputs[:, D:] += likelihoods.LOGVAR_FLOOR * (rng.random((N * K, D)) < 0.2)  # its derivative is 0 or of order 1e5
+    outputs[:, D:][np.abs(outputs[:, D:] - likelihoods.LOGVAR_FLOOR) < 0.01] = 0  # no difference across the kink
+    return Problem(
+        "likelihoods.gaussian" + ", mean = sigmoid" * squash,
+        {"outputs": outputs},
+        lambda outputs: likelihoods.gaussian(x, outputs, squash=squash),
+        lambda dlogp, cache: {"outputs": likelihoods.gaussian_backward(dlogp, cache)},
+    )
+
+
+def log_mixture(rng: Generator, N: int, K: int, D: int, M: int) -> Problem:
+    """The density of a mixture of M Gaussians, by z and by everything that defines the mixture."""
+    inputs = {"z": rng.standard_normal((N, K, D)), "logits": rng.standard_normal(M)} | statistics(rng, M, D)
+    return Problem(
+        "priors.log_mixture",
+        inputs,
+        lambda z, logits, mu, logvar: priors.log_mixture(z, logits, mu, logvar),
+        lambda dlogp, cache: dict(zip(inputs, priors.log_mixture_backward(dlogp, cache))),
+    )
+
+
+def prior(rng: Generator, N: int, K: int, D: int, name: str, part: str = "log_prob") -> Problem:
+    """A prior's density, or its divergence from a Gaussian, by the latent and by all of the prior's parameters."""
+    encoder = networks.mlp_shapes("encoder", (4, 3, 2 * D)) if name == "vamp" else {}
+    p = priors.PRIORS[name](D, n_labels=3, n_components=4, encoder=("encoder", 4))
+    params = Parameters(p.shapes() | encoder, dtype=np.float64)
+    params.flat[:] = rng.standard_normal(params.flat.size)
+    y = rng.integers(0, 3, N)
+    latent = {"z": rng.standard_normal((N, K, D))} if part == "log_prob" else statistics(rng, N, D)
+
+    def forward(params_flat: Array | None = None, **latent: Array) -> tuple[Array, Cache]:
+        return getattr(p, part)(params, *latent.values(), y)
+
+    def backward(d: Array, cache: Cache) -> dict[str, Array]:
+        grads = params.with_flat(np.zeros_like(params.flat))
+        if part == "kl":
+            return dict(zip(latent, p.kl_backward(d, cache, grads))) | {"params_flat": grads.flat}
+        dz, dencoder = p.log_prob_backward(d, cache, grads)
+        for gradients, more in zip(grads.layers("encoder") if dencoder else (), dencoder or ()):
+            for gradient, addition in zip(gradients, more):
+                gradient += addition
+        return {"z": dz, "params_flat": grads.flat}
+
+    own = {"params_flat": params.flat} if params.flat.size else {}
+    return Problem(f"priors.{name}, {part}", latent | own, forward, backward)
+
+
+def bound(rng: Generator, N: int, K: int, name: str) -> Problem:
+    """A bound by its log weights."""
+    return Problem(
+        f"bounds.{name}",
+        {"logw": 3 * rng.standard_normal((N, K))},
+        lambda logw: getattr(bounds, name)(logw),
+        lambda dbound, dlogw: {"logw": dbound[:, None] * dlogw},
+    )
+
+
+def model(
+    rng: Generator, N: int, K: int, objective: str = "elbo", closed_form_kl: bool = False, **shape: Any
+) -> Problem:
+    """A bound of a whole model by all its parameters; ``shape`` is that of ``Model``."""
+    vae = Model(**shape)
+    params = Parameters(vae.shapes(), dtype=np.float64)
+    params.flat[:] = 0.3 * rng.standard_normal(params.flat.size)
+    x = rng.random((N, vae.data_dim))
+    y = rng.integers(0, vae.n_labels, N) if vae.n_labels else None
+    noise = [rng.standard_normal(s) for s in vae.noise_shapes(N, K)]
+
+    def forward(params_flat: Array) -> tuple[Array, Cache]:
+        logw, cache = vae.log_weights(params, x, noise, y, closed_form_kl)
+        value, dlogw = getattr(bounds, objective)(logw)
+        return value, (dlogw, cache)
+
+    def backward(dvalue: Array, cache: Cache) -> dict[str, Array]:
+        dlogw, cache = cache
+        return {"params_flat": vae.backward(params, cache, dvalue[:, None] * dlogw).flat}
+
+    kinds = [kind for kind in (vae.likelihood, vae.prior) if kind not in ("bernoulli", "normal")]
+    words = [f"model {'-'.join(map(str, (vae.data_dim, *vae.latent)))}", objective, f"K={K}"]
+    words += ["closed-form KL"] * closed_form_kl + [f"{vae.n_labels} labels"] * bool(vae.n_labels) + kinds
+    return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward)
+
+
+def all_problems(seed: int = 0) -> list[Problem]:
+    """One problem for each pair, and models of one to three layers with every likelihood and prior."""
+    rng = np.random.default_rng(seed)
+    N, R, S, K, D = 2, 3, 4, 3, 5
+    problems = [mlp(rng, 3, (4, 6, 5, 2)), split(rng, R, D), sample(rng, R, S, D), log_posterior(rng, R, S, D)]
+    problems += [log_posterior_two_ways(rng, R, S, D), layer(rng, R, S, D), log_density(rng, R, S, D)]
+    problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, N, K, D)]
+    problems += [gaussian_likelihood(rng, N, K, D, squash) for squash in (True, False)]
+    problems += [log_mixture(rng, N, K, D, 4)]
+    problems += [prior(rng, N, K, 2, name) for name in priors.PRIORS]
+    problems += [prior(rng, N, K, 2, name, "kl") for name in priors.PRIORS if priors.PRIORS[name].has_kl]
+    problems += [bound(rng, 3, 4, name) for name in bounds.BOUNDS]
+    one: dict[str, Any] = {"data_dim": 5, "latent": (3,), "hidden": ((4,),)}
+    two: dict[str, Any] = {"data_dim": 5, "latent": (4, 3), "hidden": ((4,), (3, 2)), "n_labels": 3, "n_components": 2}
+    problems.append(model(rng, N, K, closed_form_kl=True, **one))
+    problems.append(model(rng, N, K, closed_form_kl=True, n_labels=3, prior="label", **one))
+    for objective in bounds.BOUNDS:
+        problems += [model(rng, N, k, objective, **one) for k in (1, K)]
+        problems += [model(rng, N, K, objective, likelihood=name, **one) for name in likelihoods.LIKELIHOODS]
+        problems += [model(rng, N, K, objective, prior=name, **two) for name in priors.PRIORS]
+        problems.append(model(rng, N, K, objective, data_dim=5, latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
+    return problems

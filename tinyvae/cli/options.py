@@ -1,0 +1,168 @@
+"""The options of the train command: what may be asked for, and what goes together."""
+
+import argparse
+import dataclasses
+import math
+from pathlib import Path
+
+from tinyvae.cli import console
+from tinyvae.errors import UserError
+from tinyvae.settings import CHOICES, RECIPES, iwae_epochs, require_sense
+
+# The option of a setting where it is not --NAME-OF-THE-SETTING.
+OPTIONS = {"learning_rate": "--lr"}
+
+
+def build_parser(description, examples):
+    """All arguments; those of the settings default to None, so that a recipe's value shows where none was given."""
+    parser = console.Parser(prog="python -m tinyvae.train", description=description, epilog=examples)
+    parser.add_argument(
+        "dataset", nargs="?", help="mnist, frey, digits, or a file: .npy with (N, D) or (N, H, W), .npz with x and y"
+    )
+    default = RECIPES["default"]
+
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(default.latent)}"
+    )
+    model.add_argument(
+        "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the tanh layers {show(default.hidden[0])}"
+    )
+
+    add_choice(model, "likelihood", "of the data")
+    add_choice(model, "prior", "of the uppermost layer")
+    model.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
+    model.add_argument("--conditional", action="store_true", help="condition all networks on the labels")
+
+    objective = parser.add_argument_group("objective")
+    add_choice(objective, "objective", "the bound to maximise")
+    add_choice(objective, "kl", "take the KL divergence in closed form, or sampled")
+    objective.add_argument("--samples", type=console.positive, metavar="K", help=f"samples of z an example {show(1)}")
+    add_choice(objective, "estimator", "of the encoder's gradient")
+    add_choice(objective, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
+
+    fitting = parser.add_argument_group("fitting")
+    fitting.add_argument("--recipe", choices=RECIPES, help="named settings; other options override it [default]")
+    length = fitting.add_mutually_exclusive_group()
+    length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
+    length.add_argument(
+        "--epochs", type=console.positive, help=f"visits to every example {show(default.epochs)}, more on small data"
+    )
+    length.add_argument(
+        "--samples-seen", type=console.positive, metavar="N", help="or: examples to see, in whole epochs"
+    )
+    fitting.add_argument(
+        "--batch-size", type=console.positive, metavar="B", help=f"minibatch {show(default.batch_size)}"
+    )
+    add_choice(fitting, "optimiser", "the step's rule")
+    fitting.add_argument("--lr", type=console.rate, help=f"the largest step {show(default.learning_rate)}")
+    add_choice(fitting, "schedule", "how the step changes over the run")
+    add_choice(fitting, "initialisation", "of the weights")
+    fitting.add_argument("--seed", type=console.seed, metavar="S", help=f"of everything random {show(default.seed)}")
+    add_choice(fitting, "dtype", "of all numbers")
+
+    files = parser.add_argument_group("files")
+    files.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free]")
+    files.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
+    files.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
+    )
+    files.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on with the run in DIR; --epochs may raise its length"
+    )
+    files.add_argument(
+        "--checkpoint-every", type=console.positive, default=1, metavar="E", help="epochs between checkpoints [1]"
+    )
+    files.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
+    files.add_argument("--quiet", action="store_true", help="print errors only")
+    files.add_argument("--json", action="store_true", help="print summary.json instead of words at the end")
+    files.add_argument("--threads", type=console.positive, metavar="T", help="[the cores this process may use]")
+    return parser
+
+
+def stages(text):
+    """A number of stages."""
+    if text not in tuple("12345678"):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to 8 is needed, not {text}")
+    return int(text)
+
+
+def add_choice(group, name, text):
+    """An option that takes one of a setting's ``CHOICES``."""
+    group.add_argument(f"--{name}", choices=CHOICES[name], help=f"{text} {show(getattr(RECIPES['default'], name))}")
+
+
+def show(default):
+    """A default as the help shows it."""
+    return f"[{','.join(map(str, default)) if isinstance(default, tuple) else default}]"
+
+
+def units(text):
+    """Layer sizes, separated by commas."""
+    return tuple(console.positive(part) for part in text.split(","))
+
+
+def given_settings(arguments):
+    """The settings that the arguments name, all but the length of the run: {attribute of Settings: value}."""
+    given = {
+        "latent": arguments.latent and tuple(arguments.latent),
+        "hidden": arguments.hidden and tuple(arguments.hidden),
+        "learning_rate": arguments.lr,
+        "conditional": arguments.conditional or None,
+    }
+    for name in ("samples", "components", "batch_size", "seed", *CHOICES):
+        given[name] = getattr(arguments, name)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def given_epochs(arguments, n_examples):
+    """The length of the run that the arguments name, in epochs of ``n_examples``; None if they name none."""
+    if arguments.stages:
+        return iwae_epochs(arguments.stages)
+    return math.ceil(arguments.samples_seen / n_examples) if arguments.samples_seen else arguments.epochs
+
+
+def resolve(arguments):
+    """The recipe's settings with what the arguments override.
+
+    Raises: UserError for options that do not go together.
+    """
+    recipe = RECIPES[arguments.recipe or "default"]
+    settings = dataclasses.replace(recipe, **given_settings(arguments))
+    if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
+        hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)
+        settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
+    if not settings.has_closed_kl or settings.estimator != "standard":
+        settings = dataclasses.replace(settings, kl=arguments.kl or "sampled")
+    require_sense(settings)
+    return settings
+
+
+def require_same(settings, arguments):
+    """Raise a UserError, on resuming, for an argument that asks for another run than that of the settings."""
+    for name, value in given_settings(arguments).items():
+        old = getattr(settings, name)
+        if value != old:
+            option = OPTIONS.get(name, "--" + name.replace("_", "-"))
+            given = option if value is True else f"{option} {as_given(value)}"
+            was = "was begun without it" if old is False else f"has {as_given(old)}"
+            raise UserError(
+                f"{given} would make it another run: the one in {arguments.resume} {was}\n"
+                "Leave it out, or train anew without --resume."
+            )
+    for option in ("recipe", "out", "overwrite", "limit"):
+        if getattr(arguments, option):
+            raise UserError(f"--{option} does not go with --resume, which goes on in the run's own folder, as it began")
+
+
+def as_given(value):
+    """The value of a setting as its option takes it."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return " ".join(",".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
+
+
+def uses_default_length(arguments):
+    """Whether nothing was said about the length of the run."""
+    length = arguments.epochs or arguments.stages or arguments.samples_seen
+    return not length and arguments.recipe in (None, "default")

@@ -1,0 +1,215 @@
+"""Data sets: MNIST, the Frey faces, scikit-learn's digits, and a user's own NumPy files.
+
+``load`` gives every one of them in the same form: flattened images, split into a training and a test set, in the type
+in which they are stored. Nothing is rescaled or clipped on the way; ``to_float`` makes pixel intensities of the values.
+"""
+
+import difflib
+import operator
+import os
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinyvae.data import downloads, formats
+from tinyvae.errors import DataError
+from tinyvae.settings import DATASETS
+from tinyvae.types import AnyPath, Array
+
+READERS = {".npy": lambda path: (formats.read_npy(path), None), ".npz": formats.read_npz}
+ACCEPTED = (
+    f"Accepted are: {', '.join(DATASETS)}, an .npy file with an array (N, D), (N, height, width) or (N, height, width, 3), "
+    "or an .npz file with such an array x and, if you like, its labels y (N,)."
+)
+DTYPES = "uint8 (grey levels 0 to 255), bool (black and white), float32 or float64"
+Pieces = tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]  # as ``split`` makes them
+MOST_CLASSES = 10_000  # labels beyond are a mistake, and would ask for a table of that many rows
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set in memory.
+
+    Attributes:
+        name: "mnist", "frey", "digits" or, of a file, its name without the suffix.
+        train: (N, D) uint8 (grey levels 0 to 255), bool, float32 or float64.
+        test: (M, D), of the same type.
+        train_labels: (N,) int64 from 0 to n_labels - 1, or None.
+        test_labels: (M,) int64, or None.
+        data_shape: of an example: (height, width), or (height, width, 3) in colour, D numbers in all. For a file's (N, D):
+            a square if D is one, else (1, D).
+        digest: SHA-256 over types, shapes and values of all of these arrays, in hexadecimal.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+    train_labels: np.ndarray | None
+    test_labels: np.ndarray | None
+    data_shape: tuple[int, ...]
+    digest: str
+
+    @property
+    def n_labels(self) -> int:
+        """The number of classes: the largest label of both sets, plus one; 0 without labels."""
+        if self.train_labels is None or self.test_labels is None:
+            return 0
+        return 1 + int(max(self.train_labels.max(), self.test_labels.max()))
+
+
+def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = None) -> Dataset:
+    """Load a data set by its name, or a user's file.
+
+    - ``mnist``: uint8, (60,000, 784) and (10,000, 784), with its labels and its own split.
+    - ``frey``: uint8, 1,965 faces of 28 x 20 pixels.
+    - ``digits``: float32, 1,797 digits of 8 x 8 pixels with labels; scikit-learn's grey levels 0 to 16, divided by 16.
+    - a file: ``.npy`` with an array (N, D) or (N, height, width), or ``.npz`` with such an array ``x`` and, possibly,
+      integer labels ``y`` (N,); an ``.npz`` with one array alone may call it anything. The array is uint8, bool,
+      float32 or float64; float16 becomes float32. Other types are refused: their scale is anyone's guess.
+
+    All but MNIST are split by one rule: the examples in the order of ``RandomState(0).permutation(N)`` (whose numbers
+    NumPy has promised never to change), of which the first tenth, rounded half up and at least one, is the test set.
+
+    MNIST and Frey are looked for in ``data_dir``, in the folder that $TINYVAE_DATA names and in the user's cache
+    folder, else downloaded into the last (see ``tinyvae.data.downloads``).
+
+    Args:
+        source: str, a name or a file's path.
+        data_dir: str or Path of a data folder, or None.
+        limit: keep the first so many training examples, or None for all.
+
+    Returns: Dataset.
+
+    Raises: DataError if the source is unknown, damaged, or cannot be downloaded; if it has no two examples, values that
+        are not finite, another type or rank; or if the labels do not fit.
+    """
+    source = str(source)
+    if source in DATASETS:
+        return _dataset(source, DATASETS[source](data_dir), limit)
+    path = _existing(source)
+    with formats.explained(path, ACCEPTED):
+        x, y = READERS[path.suffix.lower()](path)
+        pieces = split(_checked_images(x), _checked_labels(y, x))
+    return _dataset(path.stem, pieces, limit)
+
+
+def to_float(images: np.ndarray, dtype: DTypeLike = np.float32) -> Array:
+    """Pixel intensities.
+
+    Args:
+        images: array of any shape: uint8 (divided by 255), bool (0 and 1) or floats (as they are).
+        dtype: float32 or float64.
+
+    Returns: array of the same shape, of type ``dtype``; ``images`` itself if nothing is to be done.
+    """
+    images = np.asarray(images)
+    if images.dtype == np.uint8:
+        return np.divide(images, 255, dtype=dtype)
+    return images.astype(dtype, copy=False)
+
+
+def mnist(data_dir: AnyPath | None) -> Pieces:
+    """MNIST, with its own split."""
+    x_train, y_train, x_test, y_test = downloads.obtain("mnist", data_dir)
+    return x_train, y_train, x_test, y_test
+
+
+def frey(data_dir: AnyPath | None) -> Pieces:
+    """The Frey faces."""
+    (faces,) = downloads.obtain("frey", data_dir)
+    return split(faces, None)
+
+
+def digits(data_dir: AnyPath | None) -> Pieces:
+    """scikit-learn's digits, which are at hand wherever it is installed."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return split((bunch.images / 16).astype(np.float32), bunch.target)
+
+
+def _existing(source: str) -> Path:
+    """The path of a user's file, which exists and has a suffix that can be read."""
+    path = Path(source)
+    if not os.path.exists(path):
+        nearest = difflib.get_close_matches(source.lower(), DATASETS, n=1)
+        hint = f" Did you mean {nearest[0]}?" if nearest else ""
+        raise DataError(f"{source[:200]!r} is neither a data set's name nor a file.{hint}\n{ACCEPTED}")
+    if not os.path.isfile(path):
+        raise DataError(f"{path}: it is a folder or a device, not a file.\n{ACCEPTED}")
+    if path.suffix.lower() not in READERS:
+        raise DataError(f"{path}: files with the suffix {path.suffix!r} cannot be read.\n{ACCEPTED}")
+    return path
+
+
+def _checked_images(x: np.ndarray) -> np.ndarray:
+    """A user's array as (N, H, W) or (N, H, W, 3) in one of DTYPES, or DataError (the reason alone)."""
+    if x.ndim not in (2, 3) and not (x.ndim == 4 and x.shape[3] in (1, 3)):
+        raise DataError(
+            f"its array has the shape {x.shape}: expected is (N, D), (N, height, width) or, in colour, "
+            "(N, height, width, 3)"
+        )
+    if x.ndim == 4 and x.shape[3] == 1:
+        x = x[..., 0]
+    if x.dtype == np.float16:
+        x = x.astype(np.float32)
+    if x.dtype not in (np.uint8, np.bool_, np.float32, np.float64):
+        raise DataError(f"its array is of type {x.dtype}: convert it to {DTYPES}")
+    if len(x) < 2:
+        raise DataError(
+            f"the number of its examples is {len(x)}: at least 2 are needed, one to train on and one to test on"
+        )
+    if x.size == 0:
+        raise DataError(f"its examples are empty (shape {x.shape})")
+    if x.dtype == np.uint8 and x.max() == 1:
+        raise DataError(
+            "its array is uint8 with no value above 1, which would mean black and nearly black (1/255). "
+            "Save it as bool: x.astype(bool)"
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        bad = ~np.isfinite(x)
+        where = ", ".join(map(str, np.unravel_index(bad.argmax(), bad.shape)))
+        raise DataError(f"{bad.sum()} of its values are infinite or not a number, the first at [{where}]")
+    if x.ndim > 2:
+        return x
+    side = isqrt(x.shape[1])
+    return x.reshape(len(x), *((side, side) if side**2 == x.shape[1] else (1, -1)))
+
+
+def _checked_labels(y: np.ndarray | None, x: np.ndarray) -> np.ndarray | None:
+    """A user's labels as int64, or DataError (the reason alone)."""
+    if y is None:
+        return None
+    if y.shape != (len(x),):
+        raise DataError(f"its labels y have the shape {y.shape}: expected is ({len(x)},), one for each example in x")
+    if y.dtype.kind not in "iu":
+        raise DataError(f"its labels y are of type {y.dtype}: expected are integers")
+    if y.min() < 0 or y.max() >= MOST_CLASSES:
+        raise DataError(
+            f"its labels y go from {y.min()} to {y.max()}: number the classes 0, 1, 2, ... (at most {MOST_CLASSES:,})"
+        )
+    return y.astype(np.int64)
+
+
+def split(x: np.ndarray, y: np.ndarray | None) -> Pieces:
+    """(x_train, y_train, x_test, y_test) by the rule in ``load``."""
+    order = np.random.RandomState(0).permutation(len(x))
+    n_test = max(1, (len(x) + 5) // 10)
+    test, train = order[:n_test], order[n_test:]
+    return x[train], None if y is None else y[train], x[test], None if y is None else y[test]
+
+
+def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
+    x_train, y_train, x_test, y_test = pieces
+    if limit is not None:
+        if operator.index(limit) < 1:
+            raise DataError(f"a limit of {limit} training examples leaves nothing to train on: it must be 1 or more")
+        x_train, y_train = x_train[:limit], None if y_train is None else y_train[:limit]
+    train, test = (np.ascontiguousarray(x.reshape(len(x), -1)) for x in (x_train, x_test))
+    train_labels, test_labels = (None if y is None else y.astype(np.int64) for y in (y_train, y_test))
+    arrays = [a for a in (train, test, train_labels, test_labels) if a is not None]
+    digest = formats.sha256(*(part for a in arrays for part in (f"{a.dtype.str} {a.shape} ".encode(), a)))
+    return Dataset(name, train, test, train_labels, test_labels, x_train.shape[1:], digest)

@@ -1,0 +1,116 @@
+"""Lower bounds on log p(x) from the log weights, and their derivatives.
+
+With K samples z_nk ~ q(z | x_n) and
+
+    log w_nk = log p(x_n | z_nk) + log p(z_nk) - log q(z_nk | x_n)
+
+the mean of w_nk over k is an unbiased estimate of p(x_n). The logarithm is concave, so by Jensen's inequality both
+
+    ELBO  L_n = (1/K) sum_k log w_nk    (AEVB, Eq. 2 and 6)    and    IWAE  L_n = log (1/K) sum_k w_nk    (IWAE, Eq. 8)
+
+are at most log p(x_n) in expectation. They are equal for K = 1, and the second tightens as K grows (IWAE, Theorem 1).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyvae.types import Array, Pair
+
+
+def elbo(logw: Array) -> Pair:
+    """The evidence lower bound: L = (1/K) sum_k log w_k, so dL / dlog w_k = 1/K (AEVB, Eq. 6).
+
+    Args:
+        logw: (N, K).
+
+    Returns:
+        bound: (N,), in nats per example.
+        dlogw: (N, K) derivative of each bound by its log weights.
+    """
+    return logw.mean(axis=1), np.full_like(logw, 1 / logw.shape[1])
+
+
+def iwae(logw: Array) -> Pair:
+    """The importance-weighted bound: L = log (1/K) sum_k w_k (IWAE, Eq. 8).
+
+    The derivative is the normalised weight (IWAE, Eq. 14):
+
+        dL / dlog w_k = w_k / sum_j w_j
+
+    The largest log weight m is taken out, log sum_k w_k = m + log sum_k exp(log w_k - m): nothing overflows, and the
+    sum is at least 1.
+
+    Args:
+        logw: (N, K).
+
+    Returns:
+        bound: (N,), in nats per example.
+        dlogw: (N, K), rows that sum to 1.
+    """
+    largest = logw.max(axis=1, keepdims=True)
+    w = np.exp(logw - largest)
+    total = w.sum(axis=1, keepdims=True)
+    return (largest + np.log(total / logw.shape[1]))[:, 0], w / total
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Gradient estimators
+# ---------------------------------------------------------------------------------------------------------------------
+#
+# On the encoders' parameters phi, log w depends in two ways: by the path of the samples z(eps, phi), and directly,
+# through -log q(z | x). With v_k = dL / dlog w_k the gradient of a bound is
+#
+#     sum_k v_k (d log w_k / dz_k) (dz_k / dphi)  -  sum_k v_k d log q(z_k | x) / dphi   at z_k held fixed
+#
+# and an estimator is the two weights (N, K) of the path and of the direct way, ``path`` and ``direct`` of
+# ``Model.backward``. The decoders' gradient is the same in all of them.
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A way to estimate the gradient of a bound.
+
+    Attributes:
+        weights: v (N, K), the derivative of the bound by its log weights -> (path, direct), (N, K) each; zero where v
+            is zero.
+        objectives: the bounds (names in ``settings.BOUNDS``) under which it is unbiased.
+    """
+
+    weights: Callable[[Array], Pair]
+    objectives: tuple[str, ...]
+
+
+def standard(v: Array) -> Pair:
+    """(v, v): both sums as they stand, the derivative of the bound (AEVB, section 2.3; IWAE, Eq. 14)."""
+    return v, v
+
+
+def stl(v: Array) -> Pair:
+    """(v, 0): sticking the landing, without the direct sum (Roeder, Wu and Duvenaud 2017, section 4).
+
+    For v_k = 1/K its expectation is zero, E_q[d log q / dphi] = 0, so the gradient of the ELBO stays unbiased; and the
+    variance goes to zero as q comes near to the posterior, where log w no longer depends on z. (With the weights of the
+    IWAE the expectation of the direct sum is not zero and the estimator is biased: ``dreg`` is the mended one.)
+    """
+    return v, np.zeros_like(v)
+
+
+def dreg(v: Array) -> Pair:
+    """(v², 0): doubly reparameterised, squared weights on the path, no direct sum (Tucker et al. 2019, Eq. 7).
+
+    With v_k the normalised weights of the IWAE, depending on z_k themselves, reparameterising the direct sum a second
+    time gives
+
+        E[sum_k v_k d log q(z_k | x) / dphi] = E[sum_k (v_k - v_k²) (d log w_k / dz_k) (dz_k / dphi)]
+
+    and the two sums together are E[sum_k v_k² (d log w_k / dz_k) (dz_k / dphi)]: unbiased, and its signal-to-noise
+    ratio grows with K where that of ``standard`` falls (Rainforth et al. 2018).
+    """
+    return v * v, np.zeros_like(v)
+
+
+STANDARD = Estimator(standard, ("elbo", "iwae"))
+STL = Estimator(stl, ("elbo",))
+DREG = Estimator(dreg, ("iwae",))

@@ -1,0 +1,99 @@
+"""The multilayer perceptron: the network of the papers (AEVB, appendix C; IWAE, section 5).
+
+A network with the layers (W_0, b_0), ..., (W_M, b_M) maps each row of its input x through M hidden layers of tanh units
+and one affine output layer:
+
+    h_0 = x,    h_{i+1} = tanh(a_i)  with  a_i = h_i W_i + b_i   for i < M,    out = h_M W_M + b_M
+
+**Backward.** Given the derivative of some scalar f by the output, dout = df / dout, walk the layers in reverse. Through
+one affine map a = h W + b, written with indices a_nj = sum_i h_ni W_ij + b_j, the chain rule gives
+
+    dW_ij = sum_n h_ni da_nj    so    dW = hᵀ da
+    db_j  = sum_n da_nj         so    db = the sum of the rows of da
+    dh_ni = sum_j da_nj W_ij    so    dh = da Wᵀ
+
+and through h = tanh(a), whose derivative is 1 - tanh(a)²:
+
+    da = dh (1 - h²)
+
+The derivative of tanh needs only its output: the forward pass keeps the h_i and nothing else.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import machine
+from tinyvae.types import Array, Layers, Maybe, Shapes
+
+
+class MLPCache(NamedTuple):
+    """What ``mlp`` leaves to ``mlp_backward``: its input, the output of each layer, and the layers."""
+
+    x: Array
+    outputs: tuple[Array, ...]
+    layers: Layers
+
+
+def mlp_shapes(sizes: Sequence[int]) -> Shapes:
+    """Names and shapes of the parameters of a network.
+
+    Args:
+        sizes: (inputs, hidden units of each layer ..., outputs).
+
+    Returns: {"0.W": (I, J), "0.b": (J,), "1.W": ...}.
+    """
+    shapes: Shapes = {}
+    for i, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        shapes[f"{i}.W"] = (inputs, outputs)
+        shapes[f"{i}.b"] = (outputs,)
+    return shapes
+
+
+def mlp(x: Array, layers: Layers) -> tuple[Array, MLPCache]:
+    """h_{i+1} = tanh(h_i W_i + b_i), and an affine output layer (AEVB, appendix C).
+
+    Args:
+        x: (N, I) float32 or float64, the input h_0.
+        layers: [(W_i, b_i), ...] of shapes (I_i, I_{i+1}) and (I_{i+1},), in the dtype of x.
+
+    Returns:
+        out: (N, J) the output of the last layer.
+        cache: for ``mlp_backward``.
+    """
+    x = np.ascontiguousarray(x)
+    Ws, bs = zip(*layers)
+    outputs = tuple([np.empty((len(x), len(b)), x.dtype) for b in bs])
+    machine.layers(x, Ws, bs, outputs)  # the loop over the equation above, compiled as a whole
+    return outputs[-1], MLPCache(x, outputs, layers)
+
+
+def mlp_backward(
+    dout: Array, cache: MLPCache, out: Layers | None = None, need_dx: bool = True, add: bool = False
+) -> tuple[Maybe, Layers]:
+    """dW = hᵀ da, db = sum_n da_n, dh = da Wᵀ, and da = dh (1 - h²) through each tanh, from the last layer down.
+
+    Args:
+        dout: (N, J) derivative of a scalar by the network's output.
+        cache: from ``mlp``.
+        out: [(dW_i, db_i), ...] arrays to write the gradients into; new ones by default.
+        need_dx: False where the input is data: saves a product as large as the first layer's own.
+        add: whether the gradients are added to what stands in ``out``: the weights are used a second time.
+
+    Returns:
+        dx: (N, I) derivative by the input, or None.
+        dlayers: [(dW_i, db_i), ...] derivatives by the layers.
+    """
+    x, outputs, layers = cache
+    dout = np.ascontiguousarray(dout)
+    dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None or add else out
+    dinputs = tuple([np.empty_like(h) for h in ((x if need_dx else x[:0]), *outputs[:-1])])
+    machine.layers_gradient(dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs)
+    if add and out is not None:
+        for (dW, db), (more_dW, more_db) in zip(out, dlayers):
+            dW += more_dW
+            db += more_db
+        dlayers = out
+    return (dinputs[0] if need_dx else None), dlayers

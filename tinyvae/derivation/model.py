@@ -1,0 +1,472 @@
+"""The variational autoencoder: one forward pass to the log weights, one backward pass from them.
+
+L stochastic layers z_1 ... z_L stand above the data x; y is a label, or nothing at all:
+
+    q(z | x, y) = q(z_1 | x, y) q(z_2 | z_1, y) ... q(z_L | z_{L-1}, y)                    encoder, encoder2, ...
+    p(x, z | y) = p(z_L | y) p(z_{L-1} | z_L, y) ... p(z_1 | z_2, y) p(x | z_1, y)         decoder, decoder2, ...
+
+p(z_L | y) is the prior (priors.py). Each other factor is a network (networks.py) whose outputs are read as the
+statistics of a distribution (gaussian.py, likelihoods.py); a label enters every network as a one-hot vector. AEVB's
+model has L = 1, and IWAE's have L = 1 and 2 (IWAE, Eq. 1 and 2).
+
+**Forward.** For K samples of each example, drawn through the noise eps,
+
+    log w_nk = log p(x_n | z_1) + sum_l log p(z_l | z_{l+1}) - sum_l log q(z_l | z_{l-1})        with z_0 = x
+
+where z is z_nk and the uppermost p(z_L | z_{L+1}) is the prior; every bound is a function of log w (bounds.py).
+
+**Backward.** Given d bound / d log w_nk, a weight for each sample, the chain rule is walked in reverse: through the
+likelihood and the decoders down to the derivative by every z_l, then through z_l = mu_l + sigma_l eps_l into the
+encoders, from the top one to the one that reads x, each adding its input's derivative to that of the z below.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae.derivation import gaussian
+from tinyvae.derivation.gaussian import DensityCache, SampleCache
+from tinyvae.derivation.likelihoods import Likelihood
+from tinyvae.derivation.networks import Network
+from tinyvae.derivation.parameters import Parameters
+from tinyvae.derivation.priors import StandardNormal
+from tinyvae.derivation.shapes import require, require_labels
+from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS
+from tinyvae.types import Array, Arrays, Cache, Labels, Pair, Shapes
+
+
+class EncoderCache(NamedTuple):
+    """What ``Model.posterior`` leaves of one layer: its statistics (R, 2 D_l), and the caches of its two parts."""
+
+    stats: Array
+    layer: SampleCache
+    network: Cache
+
+
+class DecoderCache(NamedTuple):
+    """What ``Model.joint`` leaves of one layer above the first."""
+
+    density: DensityCache
+    network: Cache
+
+
+class JointCache(NamedTuple):
+    """What ``Model.joint`` leaves to ``joint_backward``.
+
+    The likelihood's cache stands in ``outputs``. A backward pass that was allowed to ``consume`` it says so in
+    ``consumed``: this cache has had its use.
+    """
+
+    prior: Cache
+    above: list[DecoderCache]
+    likelihood: Cache
+    outputs: Array
+    network: Cache
+    consumed: list[bool]
+
+
+class ModelCache(NamedTuple):
+    """What ``Model.log_weights`` leaves to ``backward``; ``kl`` is None where the divergence is sampled."""
+
+    posterior: list[EncoderCache]
+    joint: JointCache
+    kl: Cache
+
+
+@dataclass(frozen=True)
+class Model:
+    """The shape of a variational autoencoder; its numbers are in ``Parameters``.
+
+    Attributes:
+        data_shape: of x: (H, W), (H, W, C), (T, V) or (D,); its rows are flat, with D numbers each.
+        latent: (D_1, ..., D_L) dimensions of z_1 ... z_L, the layer next to the data first.
+        hidden: for each z_l a tuple with the hidden units of its encoder, from z_{l-1} up; the decoder from z_l to
+            z_{l-1} has them in reverse.
+        likelihood: name in ``settings.LIKELIHOODS``.
+        n_labels: C, the number of labels of a conditional model; 0 for one without.
+        prior: name in ``settings.PRIORS``, of z_L.
+        n_components: of a prior that is a mixture.
+        network: name in ``settings.NETWORKS``, of the encoder and the decoder next to the data.
+    """
+
+    data_shape: tuple[int, ...]
+    latent: tuple[int, ...] = (20,)
+    hidden: tuple[tuple[int, ...], ...] = ((500,),)
+    likelihood: str = "bernoulli"
+    n_labels: int = 0
+    prior: str = "normal"
+    n_components: int = 0
+    network: str = "mlp"
+
+    @property
+    def data_dim(self) -> int:
+        """D, the numbers of a row of data."""
+        return math.prod(self.data_shape)
+
+    def shapes(self) -> Shapes:
+        """Names and shapes of all parameters: {"encoder.0.W": (I, J), "encoder.0.b": (J,), ...}."""
+        shapes: Shapes = {}
+        for kind, networks in (("encoder", self._encoders), ("decoder", self._decoders)):
+            for l, network in enumerate(networks):
+                shapes |= {f"{name_of(kind, l)}.{name}": shape for name, shape in network.shapes().items()}
+        return shapes | self._prior.shapes()
+
+    def initialise_prior(self, params: Parameters, noise: Callable[[tuple[int, int]], Array], mean: Array) -> None:
+        """Start the prior's parameters, in place.
+
+        Args:
+            params: Parameters of ``shapes()``.
+            noise: function from a shape (rows, columns) to standard normal numbers of this shape.
+            mean: (D,) of the data, where the pseudo-inputs of a VampPrior start.
+        """
+        inputs = np.zeros(math.prod(self._encoders[-1].inputs) + self.n_labels)
+        if len(self.latent) == 1:
+            inputs[: self.data_dim] = mean
+        self._prior.initialise(params, noise, inputs)
+
+    def output_bias(self, params: Parameters) -> Array:
+        """The view (M D,) of the parameters that is added to the decoder's outputs: where they start from."""
+        return self._decoders[0].output_bias(params.part("decoder"))
+
+    def noise_shapes(self, N: int, K: int) -> list[tuple[int, int, int]]:
+        """The shapes (N, K, D_l) of the noise that ``log_weights`` takes, a layer each."""
+        return [(N, K, units) for units in self.latent]
+
+    @property
+    def has_closed_form_kl(self) -> bool:
+        """Whether KL(q(z | x) || p(z)) has a closed form: one stochastic layer and a Gaussian prior."""
+        return len(self.latent) == 1 and self._prior.has_kl
+
+    # -- the two passes ------------------------------------------------------------------------------------------------
+
+    def log_weights(
+        self, params: Parameters, x: Array, noise: Arrays, y: Labels | None = None, closed_form_kl: bool = False
+    ) -> tuple[Array, Cache]:
+        """log w_nk = log p(x_n, z_nk) - log q(z_nk | x_n).
+
+        With ``closed_form_kl`` the sampled log p(z) - log q(z | x) is exchanged for minus the divergence itself, which
+        gives AEVB's own estimator of the ELBO (Eq. 10):
+
+            log w_nk = log p(x_n | z_nk) - KL(q(z | x_n) || p(z))
+
+        Args:
+            params: Parameters of ``shapes()``.
+            x: (N, D) in the dtype of the parameters.
+            noise: [eps_l (N, K, D_l) for each layer], standard normal.
+            y: (N,) integer labels of a conditional model.
+            closed_form_kl: for models that have one, and only under the ELBO.
+
+        Returns:
+            logw: (N, K), in nats.
+            cache: for ``backward``.
+
+        Raises: ValueError for a closed form where there is none, and for shapes or labels that do not fit.
+        """
+        if closed_form_kl and not self.has_closed_form_kl:
+            raise ValueError(f"no closed form for {len(self.latent)} stochastic layers under the prior {self.prior}")
+        z, log_q, posterior_cache = self.posterior(params, x, noise, y)
+        log_likelihood, log_prior, joint_cache = self.joint(params, x, z, y)
+        if not closed_form_kl:
+            return log_likelihood + log_prior - log_q, ModelCache(posterior_cache, joint_cache, None)
+        divergence, kl_cache = self._prior.kl(params, *gaussian.split(posterior_cache[0].stats), y)
+        logw = log_likelihood - divergence.sum(axis=1, keepdims=True)
+        return logw, ModelCache(posterior_cache, joint_cache, kl_cache)
+
+    def backward(
+        self,
+        params: Parameters,
+        cache: ModelCache,
+        dlogw: Array,
+        path: Array | None = None,
+        direct: Array | None = None,
+        out: Parameters | None = None,
+        consume: bool = False,
+    ) -> Parameters:
+        """The gradient of sum_nk dlogw_nk log w_nk, by all parameters.
+
+        The decoders' parameters enter log w once and always have the weights ``dlogw``. The encoders' enter by the path
+        of the samples and directly, in log q; an estimator (bounds.py) may weight the two in its own way. What comes
+        down the path has the weight ``dlogw`` from the decoders, so it is multiplied by path / dlogw.
+
+        Args:
+            params: as given to ``log_weights``.
+            cache: from ``log_weights``.
+            dlogw: (N, K).
+            path: (N, K) weights of the encoders' path derivatives, 0 where dlogw is; by default dlogw.
+            direct: (N, K) weights of the direct derivative of log q, 0 where dlogw is; by default the path's.
+            out: Parameters to write the gradient into; new ones by default.
+            consume: whether the cache may be used up, which saves a copy of the decoder's outputs; a second use is then
+                an error. Otherwise it serves as often as one likes.
+
+        Returns: the gradient, as Parameters.
+
+        Raises: ValueError for a cache that was used up.
+        """
+        grads = params.with_flat(np.empty_like(params.flat)) if out is None else out
+        path_factor = _ratio(dlogw if path is None else path, dlogw, params.flat.dtype)
+        direct_factor = path_factor if direct is None else _ratio(direct, dlogw, params.flat.dtype)
+        dlogw = dlogw.astype(params.flat.dtype, copy=False)
+        closed = cache.kl is not None  # the divergence in the place of the sampled log p(z) - log q(z | x)
+        dsampled = np.zeros_like(dlogw) if closed else dlogw
+        dz = self.joint_backward(dlogw, dsampled, cache.joint, grads, consume)
+        dkl = self._prior.kl_backward(-dlogw.sum(axis=1, keepdims=True), cache.kl, grads) if closed else None
+        dlogq = ddirect = -dsampled
+        if path_factor is not None:
+            dz = [path_factor.reshape(-1, 1) * dz_l for dz_l in dz]
+            dlogq = dlogq * path_factor
+        if direct_factor is not None:
+            ddirect = ddirect * direct_factor
+        one_weight = direct_factor is path_factor or np.array_equal(dlogq, ddirect)
+        self.posterior_backward(dz, dlogq, cache.posterior, grads, None if one_weight else ddirect, dkl)
+        return grads
+
+    # -- q(z | x, y) ---------------------------------------------------------------------------------------------------
+
+    def posterior(
+        self, params: Parameters, x: Array, noise: Arrays, y: Labels | None = None
+    ) -> tuple[Arrays, Array, list[EncoderCache]]:
+        """Samples z_l = mu_l + sigma_l eps_l, from the data upwards, and their log density.
+
+        Args: as for ``log_weights``.
+
+        Returns:
+            z: [(N K, D_l) for each layer], row n K + k for example n and sample k.
+            log_q: (N, K) log q(z_nk | x_n), the sum over the layers, in nats.
+            cache: for ``posterior_backward``.
+        """
+        N, K = noise[0].shape[:2]
+        require(x.ndim == 2 and x.shape == (N, self.data_dim), f"x (N, {self.data_dim}) for N = {N}", x)
+        require([eps.shape for eps in noise] == self.noise_shapes(N, K), f"noise {self.noise_shapes(N, K)}", *noise)
+        labels = self._one_hot(y, x)
+        below, z, log_q, cache = x, [], np.zeros((N, K), x.dtype), []
+        for l, (encoder, eps) in enumerate(zip(self._encoders, noise)):
+            stats, network_cache = encoder.forward(params.part(name_of("encoder", l)), below, _for_rows(labels, below))
+            # x has K samples a row; each of these is a row of its own for the layer above
+            z_l, log_q_l, layer_cache = gaussian.layer(stats, eps.reshape(len(stats), -1, self.latent[l]))
+            log_q += log_q_l.reshape(N, K)
+            below = z_l.reshape(N * K, self.latent[l])
+            z.append(below)
+            cache.append(EncoderCache(stats, layer_cache, network_cache))
+        return z, log_q, cache
+
+    def posterior_backward(
+        self,
+        dz: Arrays,
+        dlogq: Array,
+        cache: list[EncoderCache],
+        grads: Parameters,
+        ddirect: Array | None = None,
+        dkl: Pair | None = None,
+    ) -> None:
+        """From the top layer down: through z_l into the network, and through its input into the z_{l-1} below.
+
+        Args:
+            dz: [(N K, D_l) for each layer] derivatives by the samples, by all but log q.
+            dlogq: (N, K) derivative by log q.
+            cache: from ``posterior``.
+            grads: Parameters to write the encoders' gradients into. That of the uppermost encoder is added, if the
+                prior uses it too: ``joint_backward`` has left the prior's share there.
+            ddirect: (N, K) another weight for the direct derivative of log q (``gaussian.log_posterior_backward``).
+            dkl: (dmu, dlogvar), (N, D_1) each, of the closed-form divergence of a single layer.
+        """
+        from_above: Array | int = 0
+        for l in reversed(range(len(dz))):
+            encoder, (stats, layer_cache, network_cache) = self._encoders[l], cache[l]
+            rows = (len(stats), -1)
+            dz_l = (dz[l] + from_above).reshape(*rows, self.latent[l])
+            direct = None if ddirect is None else ddirect.reshape(rows)
+            dstats = gaussian.layer_backward(dz_l, dlogq.reshape(rows), layer_cache, direct)
+            if dkl is not None:
+                dstats += gaussian.split_backward(*dkl)
+            own, is_shared = grads.part(name_of("encoder", l)), l == len(dz) - 1 and self._prior.uses_encoder
+            from_above, _ = encoder.backward(dstats, network_cache, own, need_dx=l > 0, add=is_shared)
+            if l > 0 and direct is not None:
+                # in log q(z_l | z_{l-1}) only the parameters act directly: z_{l-1} is a sample and acts along the path
+                dstats = gaussian.layer_backward(dz_l, dlogq.reshape(rows), layer_cache)
+                unused = {name: np.empty_like(array) for name, array in own.items()}
+                from_above, _ = encoder.backward(dstats, network_cache, unused)
+
+    # -- p(x, z | y) ---------------------------------------------------------------------------------------------------
+
+    def joint(
+        self, params: Parameters, x: Array, z: Arrays, y: Labels | None = None
+    ) -> tuple[Array, Array, JointCache]:
+        """log p(x, z | y) of given samples, in its two parts.
+
+        Args:
+            params, x, y: as for ``log_weights``.
+            z: [(N K, D_l) for each layer].
+
+        Returns:
+            log_likelihood: (N, K) log p(x_n | z_1), in nats.
+            log_prior: (N, K) log p(z_L | y) + ... + log p(z_1 | z_2, y), in nats.
+            cache: for ``joint_backward``.
+        """
+        N, K = len(x), len(z[0]) // len(x)
+        wanted = [(N * K, units) for units in self.latent]
+        require([z_l.shape for z_l in z] == wanted and x.shape[1:] == (self.data_dim,), f"z {wanted}", *z)
+        labels = _for_rows(self._one_hot(y, x), z[0])
+        log_prior, prior_cache = self._prior.log_prob(params, z[-1].reshape(N, K, -1), y)
+        above = []
+        for l in reversed(range(1, len(z))):
+            stats, network_cache = self._decoders[l].forward(params.part(name_of("decoder", l)), z[l], labels)
+            logp, density_cache = gaussian.log_density(z[l - 1][:, None], *gaussian.split(stats))
+            log_prior = log_prior + logp.reshape(N, K)
+            above.append(DecoderCache(density_cache, network_cache))
+        outputs, network_cache = self._decoders[0].forward(params.part("decoder"), z[0], labels)
+        log_likelihood, likelihood_cache = self._likelihood.log_prob(x, outputs, out=outputs)
+        cache = JointCache(prior_cache, above, likelihood_cache, outputs, network_cache, [])
+        return log_likelihood, log_prior, cache
+
+    def joint_backward(
+        self, dlog_likelihood: Array, dlog_prior: Array, cache: JointCache, grads: Parameters, consume: bool = False
+    ) -> Arrays:
+        """From the data up: through the likelihood into z_1, through p(z_1 | z_2) into z_1 and z_2, up to the prior.
+
+        Args:
+            dlog_likelihood, dlog_prior: (N, K).
+            cache: from ``joint``.
+            grads: Parameters to write the decoders' gradients into, and the prior's, with its share of the encoder's.
+            consume: as for ``backward``.
+
+        Returns: dz, [(N K, D_l) for each layer].
+
+        Raises: ValueError for a cache that was used up.
+        """
+        if cache.consumed:
+            raise ValueError("the cache was used up by an earlier backward pass, with consume=True: run it forward anew")
+        cache.consumed.extend([True] * consume)
+        out = cache.outputs if consume else None
+        doutputs = self._likelihood.log_prob_backward(dlog_likelihood, cache.likelihood, out=out)
+        dz = [self._decoders[0].backward(doutputs, cache.network, grads.part("decoder"))[0]]
+        for l, (density_cache, network_cache) in enumerate(reversed(cache.above), start=1):
+            dbelow, dmu, dlogvar = gaussian.log_density_backward(dlog_prior.reshape(-1, 1), density_cache)
+            dz[-1] = dz[-1] + dbelow[:, 0]
+            dstats = gaussian.split_backward(dmu, dlogvar)
+            dz.append(self._decoders[l].backward(dstats, network_cache, grads.part(name_of("decoder", l)))[0])
+        dprior = self._prior.log_prob_backward(dlog_prior, cache.prior, grads)
+        dz[-1] = dz[-1] + dprior.reshape(-1, self.latent[-1])
+        return dz
+
+    # -- use of a trained model ----------------------------------------------------------------------------------------
+
+    def encode(self, params: Parameters, x: Array, y: Labels | None = None) -> Pair:
+        """The posterior's statistics of the layer next to the data, q(z_1 | x, y).
+
+        Args: as for ``log_weights``.
+
+        Returns: mu and logvar, (N, D_1) each.
+        """
+        return self.statistics(params, [x], y)[0]
+
+    def statistics(self, params: Parameters, below: Arrays, y: Labels | None = None) -> list[Pair]:
+        """The posterior's statistics of each layer, q(z_l | z_{l-1}, y).
+
+        Args:
+            params, y: as for ``log_weights``.
+            below: what each layer stands on, x (N, D) and samples z_1 (N K, D_1), z_2 ...; as many as are wanted.
+
+        Returns: [(mu, logvar) for each], (R, D_l) for R rows below.
+        """
+        labels, pairs = self._one_hot(y, below[0]), []
+        for l, (encoder, h) in enumerate(zip(self._encoders, below)):
+            require(h.shape[1:] == (math.prod(encoder.inputs),), f"rows of {encoder.inputs}", h)
+            stats, _ = encoder.forward(params.part(name_of("encoder", l)), h, _for_rows(labels, h))
+            pairs.append(gaussian.split(stats))
+        return pairs
+
+    def sample_prior(self, params: Parameters, eps: Array, u: Array, y: Labels | None = None) -> Array:
+        """z_L ~ p(z_L | y): (N, D_L) from normal noise eps (N, D_L) and uniform numbers u (N,) for mixtures."""
+        return self._prior.sample(params, eps, u, y)
+
+    def decode(self, params: Parameters, z: Array, noise: Arrays = (), y: Labels | None = None) -> Array:
+        """The mean of the data at the end of p(z_{l-1} | z_l, y) ... p(x | z_1, y).
+
+        Args:
+            params: Parameters of ``shapes()``.
+            z: (N, D_l) values of a layer: the top one, or a lower one.
+            noise: [eps (N, 1, D)] for each layer below that of z, the one next to the data first.
+            y: (N,) integer labels of a conditional model.
+
+        Returns: (N, D) E[x | z_1].
+        """
+        for l in reversed(range(len(noise))):
+            z = gaussian.sample(*self.conditional(params, z, l, y), noise[l])[0][:, 0]
+        return self._likelihood.mean(self.decode_outputs(params, z, y))
+
+    def decode_outputs(self, params: Parameters, z: Array, y: Labels | None = None) -> Array:
+        """The decoder's raw outputs (N, M D) at values (N, D_1) of the layer next to the data."""
+        require(z.shape[1:] == self.latent[:1], f"z (N, {self.latent[0]})", z)
+        return self._decoders[0].forward(params.part("decoder"), z, self._one_hot(y, z))[0]
+
+    def conditional(self, params: Parameters, z_above: Array, layer: int, y: Labels | None = None) -> Pair:
+        """mu and logvar (N, D_l) of p(z_l | z_{l+1}, y) at values (N, D_{l+1}); layer 0 is next to the data."""
+        require(z_above.shape[1:] == (self.latent[layer + 1],), f"z (N, {self.latent[layer + 1]})", z_above)
+        weights = params.part(name_of("decoder", layer + 1))
+        return gaussian.split(self._decoders[layer + 1].forward(weights, z_above, self._one_hot(y, z_above))[0])
+
+    def top_divergence(self, params: Parameters, mu: Array, logvar: Array, y: Labels | None = None) -> Array | None:
+        """KL(q(z_L | ...) || p(z_L | y)) by dimension: (N, D_L) from statistics (N, D_L); None without closed form."""
+        return self._prior.kl(params, mu, logvar, y)[0] if self._prior.has_kl else None
+
+    @cached_property
+    def _likelihood(self) -> Likelihood:
+        return LIKELIHOODS[self.likelihood]
+
+    @cached_property
+    def _encoders(self) -> tuple[Network, ...]:
+        """A network for each stochastic layer, from the data up."""
+        above = [NETWORKS["mlp"][0]] * (len(self.latent) - 1)
+        places = zip(itertools.pairwise(self._sizes), self.hidden, strict=True)
+        return tuple(
+            kind(below, self.n_labels, hidden, (2 * math.prod(units),))
+            for kind, ((below, units), hidden) in zip([NETWORKS[self.network][0], *above], places, strict=True)
+        )
+
+    @cached_property
+    def _decoders(self) -> tuple[Network, ...]:
+        """Their mirror images: the first one down to the data, the others down to the statistics of the layer below."""
+        above = [NETWORKS["mlp"][1]] * (len(self.latent) - 1)
+        numbers = [self._likelihood.outputs_per_dimension] + [2] * len(above)
+        places = zip(itertools.pairwise(self._sizes), self.hidden, numbers, strict=True)
+        return tuple(
+            kind(units, self.n_labels, hidden[::-1], (M, *below))
+            for kind, ((below, units), hidden, M) in zip([NETWORKS[self.network][1], *above], places, strict=True)
+        )
+
+    @property
+    def _sizes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of the data and of each stochastic layer."""
+        return (self.data_shape, *((units,) for units in self.latent))
+
+    @cached_property
+    def _prior(self) -> StandardNormal:
+        encoder = self._encoders[-1], name_of("encoder", len(self.latent) - 1)
+        return PRIORS[self.prior](self.latent[-1], self.n_labels, self.n_components, *encoder)
+
+    def _one_hot(self, y: Labels | None, rows: Array) -> Array:
+        """The labels of N rows as rows themselves, (N, C) in the same dtype."""
+        require_labels(y, len(rows), self.n_labels)
+        return np.eye(self.n_labels, dtype=rows.dtype)[y] if self.n_labels else np.empty((len(rows), 0), rows.dtype)
+
+
+def name_of(kind: str, layer: int) -> str:
+    """The name of a stochastic layer's encoder or decoder in the parameters: "encoder", "encoder2", "encoder3", ..."""
+    return kind if layer == 0 else f"{kind}{layer + 1}"
+
+
+def _for_rows(labels: Array, rows: Array) -> Array:
+    """The labels (N, C) for rows (N K, ...): each for its K rows."""
+    return labels if len(labels) == len(rows) else np.repeat(labels, len(rows) // len(labels), axis=0)
+
+
+def _ratio(weights: Array, dlogw: Array, dtype: np.dtype) -> Array | None:
+    """weights / dlogw, (N, K) in a dtype, and 0 where dlogw is 0; None where they are the same."""
+    if np.array_equal(weights, dlogw):
+        return None
+    return np.divide(weights, dlogw, out=np.zeros(dlogw.shape), where=dlogw != 0).astype(dtype)

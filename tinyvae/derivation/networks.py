@@ -1,0 +1,116 @@
+"""Networks: from rows to rows, what stands between the data, the stochastic layers and the statistics of each.
+
+A network is a class with
+
+* ``shapes()``, the names and shapes of its weights;
+* ``forward`` and ``backward``, the pair that the model's two passes call;
+* ``output_bias``, where a decoder starts from the mean of the data.
+
+Rows are flat vectors in the data's own order, channels last; a network that needs to know height, width or length finds
+them in its ``inputs`` or its ``outputs``. Labels are rows too, (R, C), with C = 0 where there are none; each network
+takes them in its own way.
+
+``settings.NETWORKS`` lists pairs by name: an encoder, and its mirror image for the decoder. The one that is chosen
+stands next to the data. Above it there are vectors, and the MLP serves.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinyvae.derivation.mlp import mlp, mlp_backward, mlp_shapes
+from tinyvae.types import Array, Cache, Layers, Maybe, Shapes
+
+Weights = Mapping[str, Array]  # of one network, by the names of its ``shapes()``
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a network knows of its place.
+
+    Attributes:
+        inputs: the shape of an input row: the data's, such as (28, 28), or (D,) of a stochastic layer.
+        n_labels: C, the columns of the labels; 0 for none.
+        hidden: units of the hidden layers, from the input to the output.
+        outputs: the shape of an output row: (2 D,) for the statistics of a stochastic layer, (M, *data's shape) for M
+            numbers about each entry of the data.
+    """
+
+    inputs: tuple[int, ...]
+    n_labels: int
+    hidden: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def shapes(self) -> Shapes:
+        """Names and shapes of the weights: matrices end in ".W", biases in ".b"."""
+        raise NotImplementedError
+
+    def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
+        """The network's output.
+
+        Args (of every network):
+            weights: {name: array} of ``shapes()``.
+            x: (R, I) rows, I the product of ``inputs``.
+            labels: (R, C) rows that belong to them.
+
+        Returns:
+            out: (R, J) rows, J the product of ``outputs``; the caller may overwrite them.
+            cache: for ``backward``, any number of times.
+        """
+        raise NotImplementedError
+
+    def backward(
+        self, dout: Array, cache: Cache, grads: Weights, need_dx: bool = True, add: bool = False
+    ) -> tuple[Maybe, Maybe]:
+        """The derivatives by the weights, the input and the labels.
+
+        Args (of every network):
+            dout: (R, J).
+            cache: from ``forward``.
+            grads: {name: array} to write the derivatives by the weights into.
+            need_dx: whether those by the input and the labels are wanted.
+            add: whether those by the weights are added to what stands in ``grads``.
+
+        Returns: dx (R, I) and dlabels (R, C), or None and None.
+        """
+        raise NotImplementedError
+
+    def output_bias(self, weights: Weights) -> Array:
+        """The view (J,) of the bias that is added to the output."""
+        raise NotImplementedError
+
+
+class MLP(Network):
+    """The multilayer perceptron (mlp.py), with the labels beside its input."""
+
+    def shapes(self) -> Shapes:
+        """An affine map for each hidden layer and the output."""
+        return mlp_shapes((math.prod(self.inputs) + self.n_labels, *self.hidden, math.prod(self.outputs)))
+
+    def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
+        """``mlp`` of [x, labels]."""
+        return mlp(np.concatenate([x, labels], axis=1) if self.n_labels else x, _layers(weights))
+
+    def backward(
+        self, dout: Array, cache: Cache, grads: Weights, need_dx: bool = True, add: bool = False
+    ) -> tuple[Maybe, Maybe]:
+        """``mlp_backward``; the derivative by the labels stands beside that by the input."""
+        dx, _ = mlp_backward(dout, cache, _layers(grads), need_dx, add)
+        I = math.prod(self.inputs)
+        return (dx[:, :I], dx[:, I:]) if need_dx else (None, None)
+
+    def output_bias(self, weights: Weights) -> Array:
+        """The last layer's."""
+        return _layers(weights)[-1][1]
+
+
+def _layers(weights: Weights) -> Layers:
+    """[(W_0, b_0), (W_1, b_1), ...], as they stand in ``mlp_shapes``."""
+    arrays: Any = iter(weights.values())
+    return list(zip(arrays, arrays))
+
+
+MLP_PAIR = MLP, MLP

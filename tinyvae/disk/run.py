@@ -1,0 +1,209 @@
+"""A run's folder: what was asked for (config), how it went (history), where it stands (checkpoint), what came out.
+
+Nothing here knows a model or the training loop. Every file is written atomically (``files.atomic_write``).
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyvae.disk.checkpoint import read_checkpoint, write_checkpoint
+from tinyvae.disk.files import atomic_write, explained, temporary_path
+from tinyvae.errors import RunError
+from tinyvae.types import AnyPath
+
+CONFIG, HISTORY, CHECKPOINT, SUMMARY = "config.json", "history.csv", "checkpoint.npz", "summary.json"
+FIGURES = ("curve.png", "samples.png", "reconstructions.png", "manifold.png", "latent.png")
+
+# All that a run may write, and --overwrite may remove, in the order of removal: the config goes last, so that whatever
+# an interruption leaves still has the config that it belongs to.
+FILES = (CHECKPOINT, HISTORY, SUMMARY, "evaluation.json", *(f"figures/{name}" for name in FIGURES), CONFIG)
+
+Row = dict[str, Any]  # of history.csv
+
+# The columns of history.csv, and the type of each.
+COLUMNS = {"epoch": int, "samples_seen": int, "train_bound": float, "test_bound": float, "seconds": float}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one training run; made by ``Run.create``, or found by ``Run.open``.
+
+    Attributes:
+        path: Path of the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: AnyPath, config: Mapping[str, Any], overwrite: bool = False) -> "Run":
+        """Make the folder of a new run and write its ``config.json``.
+
+        Args:
+            path: of the folder, which may exist; parents are made too.
+            config: a dict, as ``write_json`` takes it.
+            overwrite: remove the files of the run that the folder holds; other files in it are left alone.
+
+        Returns: Run.
+
+        Raises: RunError if the folder holds a run already and ``overwrite`` is not set, or it cannot be written.
+        """
+        run = cls(Path(path))
+        held = [name for name in FILES if os.path.lexists(run.path / name)]
+        if held and not overwrite:
+            raise RunError(
+                f"{path} already holds a run ({', '.join(held)})\n"
+                f"Go on with --resume {path}, replace it with --overwrite, or choose another --out."
+            )
+        with explained(run.path, "made"):
+            run.path.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            for file in (run.path / name, temporary_path(run.path / name)):
+                with explained(file, "removed"):
+                    file.unlink(missing_ok=True)
+        run.write_json(CONFIG, config)
+        return run
+
+    @classmethod
+    def open(cls, path: AnyPath) -> "Run":
+        """The run that a folder holds.
+
+        Raises: RunError if there is no such folder, or no ``config.json`` in it.
+        """
+        run = cls(Path(path))
+        if not os.path.isdir(path):
+            raise RunError(f"{path}: there is no such folder\nName the folder that a training run wrote (its --out).")
+        if not os.path.isfile(run.path / CONFIG):
+            raise RunError(f"{path} holds no run: {CONFIG} is missing\nName the folder that a training run wrote.")
+        return run
+
+    def config(self) -> dict[str, Any]:
+        """The content of ``config.json``, a dict; RunError if it cannot be read."""
+        return self.read_json(CONFIG)
+
+    def write_summary(self, content: Mapping[str, Any]) -> None:
+        """Write ``summary.json``, as ``write_json`` does."""
+        self.write_json(SUMMARY, content)
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON file into the folder.
+
+        Args:
+            name: of the file.
+            content: a dict of what JSON can hold, and tuples, NumPy scalars and arrays (they become lists and numbers).
+                A number that is not finite becomes null, since JSON has no name for it.
+
+        Raises: RunError if it cannot be written.
+        """
+        text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
+        with atomic_write(self.path / name) as file:
+            file.write(text.encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The content of a JSON file in the folder, a dict; RunError if it is missing or broken."""
+        path = self.path / name
+        try:
+            content = json.loads(_read_text(path))
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{path}: it is not valid JSON ({error})\nMend it, or train again.") from None
+        if not isinstance(content, dict):
+            raise RunError(f"{path}: it should hold an object in braces\nMend it, or train again.")
+        return content
+
+    def write_history(self, rows: Iterable[Row]) -> None:
+        """Write ``history.csv``, the whole of it.
+
+        Args:
+            rows: dicts with the keys COLUMNS. Each number is written such that it reads back as the same number.
+
+        Raises: RunError if it cannot be written.
+        """
+        # through kind, since the repr of a NumPy number is more than its digits; by columns, since that is faster
+        columns = [map(repr, map(kind, [row[name] for row in rows])) for name, kind in COLUMNS.items()]
+        lines = [",".join(COLUMNS), *map(",".join, zip(*columns))]
+        with atomic_write(self.path / HISTORY) as file:
+            file.write("\n".join([*lines, ""]).encode())
+
+    def history(self) -> list[Row]:
+        """The rows of ``history.csv``: a list of dicts with the keys COLUMNS.
+
+        Raises: RunError, with the line's number, if the file is missing or broken.
+        """
+        path, rows = self.path / HISTORY, []
+        header, *lines = _read_text(path).split("\n")
+        if header != ",".join(COLUMNS):
+            raise RunError(f"{path}, line 1: it should be {','.join(COLUMNS)}, and is {header[:100]!r}\nMend it.")
+        if lines[-1:] != [""]:
+            raise RunError(f"{path}, line {1 + len(lines)}: the file ends within the line\nMend or remove the line.")
+        for number, line in enumerate(lines[:-1], start=2):
+            try:
+                rows.append(
+                    {name: kind(field) for (name, kind), field in zip(COLUMNS.items(), line.split(","), strict=True)}
+                )
+            except ValueError:
+                raise RunError(
+                    f"{path}, line {number}: it should hold {len(COLUMNS)} numbers ({', '.join(COLUMNS)}), "
+                    f"and is {line[:100]!r}\nMend or remove the line."
+                ) from None
+        return rows
+
+    def save_checkpoint(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+        """Write ``checkpoint.npz``; the previous one stays until the new one is complete.
+
+        Args:
+            arrays: {name: array}.
+            state: a dict that JSON can hold.
+
+        Raises: RunError if it cannot be written.
+        """
+        write_checkpoint(self.path / CHECKPOINT, arrays, state)
+
+    def has_checkpoint(self) -> bool:
+        """Whether a checkpoint was written already."""
+        return os.path.lexists(self.path / CHECKPOINT)
+
+    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The arrays and the state of ``checkpoint.npz``, as they were saved.
+
+        Raises: RunError if the file is missing, cut short, damaged, no checkpoint, or of a newer format.
+        """
+        return read_checkpoint(self.path / CHECKPOINT)
+
+    def figure_path(self, name: str) -> Path:
+        """The path for a figure (one of FIGURES) in the folder ``figures``, which is made if need be."""
+        folder = self.path / "figures"
+        with explained(folder, "made"):
+            folder.mkdir(exist_ok=True)
+        return folder / name
+
+
+def _read_text(path: Path) -> str:
+    """The text of a file of the run; RunError if it is missing, cannot be read, or is no text."""
+    with explained(path, "read"):
+        try:
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise RunError(f"{path}: there is no such file\nThe run is incomplete: train again.") from None
+        except UnicodeDecodeError:
+            raise RunError(f"{path}: it is damaged (not text in UTF-8)\nMend it, or train again.") from None
+
+
+def _plain(value: Any) -> Any:
+    """The value in JSON's own types; see ``Run.write_json``."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,60 @@
+"""The machine room's door: everything that is computed by loops over arrays, called on NumPy arrays.
+
+The rest of the house calls ``machine.NAME(...)`` and knows nothing of what is behind it: ``compiled``, kernels that
+Numba compiles and threads share, or ``plain``, the same functions in NumPy, slow and obvious. The latter serve where
+Numba is not installed, and under NUMBA_DISABLE_JIT=1, so that a debugger can step through everything. The choice is
+made at the first call, so that it costs nothing to import the derivation.
+
+A kernel writes into arrays that it is given: C-ordered, float32 or float64, one of the two in a call. What each of them
+computes is said by its twin in ``plain``; why, where it is used, in the derivation.
+
+The room knows arrays, threads and time; it must not know what a model is.
+"""
+
+import importlib
+import os
+import sys
+
+NAMES = (
+    # the layers of a network
+    *("layers", "layers_gradient", "affine", "affine_gradient", "affine_input_gradient"),
+    # Gaussians
+    *("gaussian_sample", "gaussian_sample_gradient", "gaussian_log_posterior", "gaussian_log_posterior_gradient"),
+    *("standard_normal_log_density", "gaussian_log_density", "gaussian_log_density_gradient"),
+    # likelihoods
+    *("bernoulli_log_prob", "gaussian_log_prob", "scale_rows", "sigmoid"),
+    # random numbers (noise.py)
+    *("random_words", "uniform", "normal"),
+    # optimisers
+    *("sgd_update", "adagrad_update", "adam_update", "parts_of"),
+    # threads, and the wait for the compiler
+    *("crew", "before_compilation"),
+)
+
+
+def available_cores():
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def __getattr__(name):
+    """One of ``NAMES``, from behind the door; this is asked only once, since all of them are put here then."""
+    if name not in NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    backend = importlib.import_module(f"{__name__}.{_choice()}")
+    globals().update({each: getattr(backend, each) for each in NAMES})
+    return globals()[name]
+
+
+def _choice():
+    """ "compiled" if that can be had, else "plain", and a line that says so."""
+    try:
+        from numba import config
+
+        if not config.DISABLE_JIT:
+            return "compiled"
+        why = "NUMBA_DISABLE_JIT is set"
+    except ImportError:
+        why = "Numba is not installed"
+    print(f"{why}: all is computed by plain NumPy, some ten times slower", file=sys.stderr, flush=True)
+    return "plain"

@@ -1,0 +1,153 @@
+"""Behind the door: kernels that Numba compiles, whose work the threads at hand share.
+
+Each function has the arguments of its twin in ``plain``. What is small is a kernel as it is; what is shared is given the
+desk at hand and the addresses of its jobs in the arrays' dtype.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from tinyvae.machine import available_cores, jobs, kernels, philox
+from tinyvae.machine.crew import Crew, at_hand, current
+from tinyvae.machine.matrix_products import BLOCKS
+
+gaussian_sample = kernels.gaussian_sample
+gaussian_sample_gradient = kernels.gaussian_sample_gradient
+gaussian_log_posterior = kernels.gaussian_log_posterior
+gaussian_log_posterior_gradient = kernels.gaussian_log_posterior_gradient
+standard_normal_log_density = kernels.standard_normal_log_density
+gaussian_log_density = kernels.gaussian_log_density
+gaussian_log_density_gradient = kernels.gaussian_log_density_gradient
+sigmoid = kernels.sigmoid
+random_words = philox.fill_words
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Layers
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def layers(x, Ws, bs, outputs):
+    jobs.layers(at_hand(), _affine_jobs(x.dtype), x, Ws, bs, outputs)
+
+
+def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs):
+    addresses = jobs.AFFINE_GRADIENT.at(x.dtype), jobs.AFFINE_INPUT_GRADIENT.at(x.dtype)
+    jobs.layers_gradient(at_hand(), addresses, dout, x, outputs, Ws, dWs, dbs, dinputs)
+
+
+def affine(x, W, b, out, squash):
+    jobs.affine(at_hand(), _affine_jobs(x.dtype), x, W, b, out, squash)
+
+
+def affine_gradient(da, x, dW, db):
+    jobs.affine_gradient(at_hand(), jobs.AFFINE_GRADIENT.at(x.dtype), da, x, dW, db)
+
+
+def affine_input_gradient(da, W, h, dx, squash):
+    jobs.affine_input_gradient(at_hand(), jobs.AFFINE_INPUT_GRADIENT.at(da.dtype), da, W, h, dx, squash)
+
+
+def _affine_jobs(dtype):
+    return jobs.AFFINE.at(dtype), jobs.HALF_PRODUCT.at(dtype), jobs.COMPLETE_AFFINE.at(dtype)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Likelihoods and noise
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _by_rows(job, rows, arrays, integers=(0,)):
+    jobs.share_rows(at_hand(), job.at(rows.dtype), rows, arrays, integers)
+
+
+def bernoulli_log_prob(x, logits, logp):
+    _require(len(logp) == len(x) and logits.shape == (logp.size, x.shape[1]), "x, logits and logp")
+    _by_rows(jobs.BERNOULLI, logits, (x, logits, logp))
+
+
+def gaussian_log_prob(x, outputs, squash, floor, logp):
+    _require(len(logp) == len(x) and outputs.shape == (logp.size, 2 * x.shape[1]), "x, outputs and logp")
+    _by_rows(jobs.GAUSSIAN, outputs, (x, outputs, logp, np.full(1, floor, x.dtype)), (int(squash),))
+
+
+def scale_rows(weights, rows):
+    _require(weights.shape == rows.shape[:1], "the weights and the rows")
+    _by_rows(jobs.SCALE_ROWS, rows, (weights, rows))
+
+
+def normal(out, place):
+    _by_rows(jobs.NORMAL, out, (out,), place)
+
+
+def uniform(out, place):
+    _by_rows(jobs.UNIFORM, out, (out,), place)
+
+
+def _require(fits, what):
+    if not fits:
+        raise ValueError(f"the shapes of {what} do not fit")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Optimisers
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def parts_of(shapes):
+    """Where a flat vector of arrays of these shapes is cut for its update: the upper rows of all arrays, the next, ...
+
+    Each thread then updates the weights whose gradients it has worked out, as its core has them at hand.
+
+    Returns: (n, 2) int64, where each slice begins and ends, the same number of them for each part.
+    """
+    cuts = []
+    for part in range(BLOCKS):
+        end = 0
+        for shape in shapes:
+            start, rows, width = end, shape[0] if shape else 1, int(np.prod(shape[1:]))
+            end += rows * width
+            cuts.append([start + rows * i // BLOCKS * width for i in (part, part + 1)])
+    return np.array(cuts, np.int64)
+
+
+def _update(job, theta, g, *state_and_options, parts):
+    *state, options = state_and_options
+    sums, options = np.empty(len(parts), theta.dtype), np.array(options, theta.dtype)
+    # where there is but one array of state it stands in both places
+    jobs.update(at_hand(), job.at(theta.dtype), theta, g, state[0], state[-1], options, parts, sums)
+    return sums.sum(dtype=np.float64)
+
+
+sgd_update = partial(_update, jobs.SGD)
+adagrad_update = partial(_update, jobs.ADAGRAD)
+adam_update = partial(_update, jobs.ADAM)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Threads, and the wait for the compiler
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def crew(size=None):
+    """Threads that share the work in a block, ``with machine.crew(4): ...``; by default one for each available core.
+
+    Within the block of a crew it is that crew, whatever the size: the outermost block decides.
+    """
+    return current() or Crew(size or available_cores())
+
+
+def before_compilation(say):
+    """Call ``say()`` when a kernel is first compiled; never if all of them are in Numba's cache."""
+    from numba.core import event
+
+    class Announcement(event.Listener):
+        def on_start(self, _event):
+            event.unregister("numba:compile", self)
+            say()
+
+        def on_end(self, _event):
+            pass
+
+    event.register("numba:compile", Announcement())

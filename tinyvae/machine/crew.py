@@ -1,0 +1,91 @@
+"""Threads that share the work of a kernel, without the interpreter: a step of training is over in half a millisecond.
+
+A kernel's work is cut into pieces. The thread that calls it writes on a *desk* what is to be done. Each thread has its
+share of the pieces, the same one every time, since what it worked on last is still in its core's cache; but nobody
+waits for one that has no time: the others do its share. All of that happens in compiled code (work_sharing.py): a
+thread that waits for the interpreter's lock is woken by the operating system, which takes a tenth of a step.
+
+A kernel that can be shared is given the desk ``at_hand``, that of the crew in whose ``with`` block the calling thread
+is. The mathematics knows nothing of it: it calls the kernels through the door (__init__.py).
+"""
+
+import threading
+import weakref
+from queue import SimpleQueue
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tinyvae.machine.work_sharing import APART, IS_OPEN, THREADS, TODO, serve
+
+
+class Crew:
+    """The calling thread and its helpers, which work while a ``with`` block is open; BLAS has one thread meanwhile.
+
+    Blocks of one crew may stand in one another; another thread that wants to enter waits. (The number of BLAS's threads
+    is the whole process's: two crews at once, of two threads, would each restore what the other has set.)
+
+    Args:
+        size: the number of threads, with the caller's.
+    """
+
+    def __init__(self, size):
+        self.size = size
+        self.desk = _new_desk(size)
+        self._lock, self._outside = threading.RLock(), []
+        self._calls = [SimpleQueue() for _ in range(1, size)]
+        weakref.finalize(self, _call, self._calls, False)
+        serve(self.desk, 0)  # to compile it here, once, with nothing to do
+        for i, calls in enumerate(self._calls, start=1):
+            threading.Thread(target=_help, args=(self.desk, i, calls), daemon=True).start()
+
+    def __enter__(self):
+        self._lock.acquire()
+        # the outermost block alone holds BLAS back: finding its libraries takes longer than a small epoch
+        self._outside.append((None if self._outside else threadpool_limits(1, "blas"), at_hand(), current()))
+        _here.desk, _here.crew = self.desk, self
+        if not self.desk[IS_OPEN]:
+            self.desk[IS_OPEN] = 1
+            _call(self._calls, True)
+        return self
+
+    def __exit__(self, *_):
+        limits, _here.desk, _here.crew = self._outside.pop()
+        if limits:
+            self.desk[IS_OPEN] = 0
+            limits.restore_original_limits()
+        self._lock.release()
+
+
+_here = threading.local()
+
+
+def at_hand():
+    """The desk of the crew that the calling thread is in, or one without helpers."""
+    try:
+        return _here.desk
+    except AttributeError:
+        _here.desk = _new_desk(1)
+        return _here.desk
+
+
+def current():
+    """The crew in whose block the calling thread is, or None."""
+    return getattr(_here, "crew", None)
+
+
+def _new_desk(threads):
+    desk = np.zeros(TODO + APART * threads, np.int64)
+    desk[THREADS] = threads
+    return desk
+
+
+def _help(desk, i, calls):
+    """A helper's life: to serve when it is called, for True, until it may go, for False."""
+    while calls.get():
+        serve(desk, i)
+
+
+def _call(queues, message):
+    for queue in queues:
+        queue.put(message)

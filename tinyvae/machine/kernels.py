@@ -1,0 +1,293 @@
+"""The machine room: loops over arrays, compiled by Numba.
+
+What a loop needs to run at the hardware's speed, each point measured:
+
+* ``error_model="numpy"``: without it every division tests for zero and the loop stays scalar;
+* ``fastmath=True``: sums may be reordered, so that reductions vectorise. It assumes that no number is NaN or infinite:
+  divergence is detected outside, on the results;
+* loops that begin at 0, over a slice: a beginning that might be negative would be tested at each step;
+* no call in the loop: Numba has no vector ``exp``, so float32 uses the polynomials of ``elementary.py``;
+* ``nogil=True``: other threads go on meanwhile;
+* constants in the arrays' own dtype (``one = x.dtype.type(1)``): a plain 1 would widen the loop to float64;
+* what replaces its input does so by name, in one array: two names for one array make the loop scalar;
+* matrix products by ``matrix_products.py``: BLAS called without the interpreter, or a loop where that is faster.
+
+Where a kernel has a range of rows, or a tile from top to bottom and from left to right, it is to be called for all of
+them, in any order: ``jobs.py`` lets threads do that.
+
+Numba keeps compiled code by the date of its own file: after a change here, or in another file of the machine room, that
+of the files that call it is stale. Remove ``tinyvae/__pycache__`` then.
+
+Every kernel writes into arrays that it is given, works on float32 and float64 (one dtype a call, C-ordered), and has a
+slow and obvious twin in ``tests/oracles.py``. The mathematics is explained where it is used, in the derivation.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from tinyvae.machine.elementary import FAST, exp, softplus_sigmoid, tanh
+from tinyvae.machine.matrix_products import input_gradient, product, weight_gradient
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Layers (mlp.py)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
+    """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J): a tile of out."""
+    product(x, W, out, is_sparse, np.int64(0), len(W), top, bottom, left, right)
+    b = b[left:right]
+    for n in range(top, bottom):
+        row = out[n, left:right]
+        if squash:
+            for j in range(row.size):
+                row[j] = tanh(row[j] + b[j])
+        else:
+            for j in range(row.size):
+                row[j] += b[j]
+
+
+@njit(**FAST)
+def complete_affine(rest, b, out, squash, left, right):
+    """out becomes out + rest + b, or with ``squash`` its tanh, for rest and out (N, J), b (J,): some columns of out."""
+    b = b[left:right]
+    for n in range(len(out)):
+        row, rest_row = out[n, left:right], rest[n, left:right]
+        if squash:
+            for j in range(row.size):
+                row[j] = tanh(row[j] + rest_row[j] + b[j])
+        else:
+            for j in range(row.size):
+                row[j] += rest_row[j] + b[j]
+
+
+@njit(**FAST)
+def affine_gradient(da, x, dW, db, is_sparse, top, bottom, left, right):
+    """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,): a tile of dW.
+
+    The uppermost tiles have the part of db that is in their columns.
+    """
+    weight_gradient(x, da, dW, is_sparse, top, bottom, left, right)
+    if top == 0:
+        db = db[left:right]
+        db[:] = 0
+        for n in range(da.shape[0]):
+            row = da[n, left:right]
+            for j in range(row.size):
+                db[j] += row[j]
+
+
+@njit(**FAST)
+def affine_input_gradient(da, W, h, dx, squash, top, bottom, left, right):
+    """dx = da Wᵀ, or with ``squash`` that times 1 - h², for da (N, J), W (I, J), h and dx (N, I): a tile of dx."""
+    input_gradient(da, W, dx, top, bottom, left, right)
+    one = h.dtype.type(1)
+    if squash:
+        for n in range(top, bottom):
+            h_row, dx_row = h[n, left:right], dx[n, left:right]
+            for i in range(h_row.size):
+                dx_row[i] *= one - h_row[i] * h_row[i]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Gaussians (gaussian.py): rows of mu and logvar (R, D) serve S samples each, z and eps (R, S, D)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def gaussian_sample(mu, logvar, eps, sigma, z):
+    """sigma = exp(logvar / 2) and z = mu + sigma eps."""
+    half = mu.dtype.type(0.5)
+    for r in range(mu.shape[0]):
+        for d in range(mu.shape[1]):
+            sigma[r, d] = exp(half * logvar[r, d])
+        for s in range(eps.shape[1]):
+            for d in range(mu.shape[1]):
+                z[r, s, d] = mu[r, d] + sigma[r, d] * eps[r, s, d]
+
+
+@njit(**FAST)
+def gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar):
+    """dmu = sum_s dz and dlogvar = sum_s dz sigma eps / 2, for dz and eps (R, S, D), the rest (R, D)."""
+    half = dz.dtype.type(0.5)
+    dmu[:] = 0
+    dlogvar[:] = 0
+    for r in range(dmu.shape[0]):
+        for s in range(eps.shape[1]):
+            for d in range(dmu.shape[1]):
+                dmu[r, d] += dz[r, s, d]
+                dlogvar[r, d] += half * dz[r, s, d] * sigma[r, d] * eps[r, s, d]
+
+
+@njit(**FAST)
+def gaussian_log_posterior(logvar, eps, logq):
+    """logq = -1/2 sum_d (eps² + logvar + log 2 pi), for eps (R, S, D), logvar (R, D), logq (R, S)."""
+    for r in range(eps.shape[0]):
+        for s in range(eps.shape[1]):
+            total = eps.dtype.type(0)
+            for d in range(eps.shape[2]):
+                total += eps[r, s, d] * eps[r, s, d] + logvar[r, d]
+            logq[r, s] = -(total + eps.shape[2] * LOG_2PI) / 2
+
+
+@njit(**FAST)
+def gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, dmu, dlogvar):
+    """dmu = sum_s (b - a) eps / sigma and dlogvar = sum_s (b - a) eps² / 2 - b / 2, for a = dpath, b = ddirect (R, S).
+
+    The rest as in ``gaussian_sample_gradient``, whose results these are added to.
+    """
+    half = eps.dtype.type(0.5)
+    for r in range(eps.shape[0]):
+        for s in range(eps.shape[1]):
+            difference = ddirect[r, s] - dpath[r, s]
+            for d in range(eps.shape[2]):
+                e = eps[r, s, d]
+                dmu[r, d] += difference * e / sigma[r, d]
+                dlogvar[r, d] += half * (difference * e * e - ddirect[r, s])
+
+
+@njit(**FAST)
+def standard_normal_log_density(z, logp):
+    """logp = -1/2 sum_d (z² + log 2 pi), for z (R, S, D), logp (R, S)."""
+    for r in range(z.shape[0]):
+        for s in range(z.shape[1]):
+            total = z.dtype.type(0)
+            for d in range(z.shape[2]):
+                total += z[r, s, d] * z[r, s, d]
+            logp[r, s] = -(total + z.shape[2] * LOG_2PI) / 2
+
+
+@njit(**FAST)
+def gaussian_log_density(z, mu, logvar, logp):
+    """logp = sum_d log N(z; mu, exp(logvar)), for z (R, S, D), mu and logvar (R, D), logp (R, S)."""
+    for r in range(z.shape[0]):
+        for s in range(z.shape[1]):
+            total = z.dtype.type(0)
+            for d in range(z.shape[2]):
+                delta = z[r, s, d] - mu[r, d]
+                total += delta * delta * exp(-logvar[r, d]) + logvar[r, d]
+            logp[r, s] = -(total + z.shape[2] * LOG_2PI) / 2
+
+
+@njit(**FAST)
+def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
+    """dz (R, S, D), dmu and dlogvar (R, D) of the sum of dlogp times ``gaussian_log_density``."""
+    half, one = z.dtype.type(0.5), z.dtype.type(1)
+    dmu[:] = 0
+    dlogvar[:] = 0
+    for r in range(z.shape[0]):
+        for s in range(z.shape[1]):
+            for d in range(z.shape[2]):
+                precision = exp(-logvar[r, d])
+                delta = z[r, s, d] - mu[r, d]
+                dmu[r, d] += dlogp[r, s] * delta * precision
+                dlogvar[r, d] += half * dlogp[r, s] * (delta * delta * precision - one)
+                dz[r, s, d] = -dlogp[r, s] * delta * precision
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Likelihoods (likelihoods.py): row n of the data x (N, D) serves rows n K ... n K + K - 1 of the outputs (N K, D)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def bernoulli_log_prob(x, logits, logp, first, last):
+    """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place, for some rows of the logits.
+
+    For x (N, D), logits (N K, D), logp (N, K).
+    """
+    K = logp.shape[1]
+    for r in range(first, last):
+        n = r // K
+        total = logits.dtype.type(0)
+        for d in range(x.shape[1]):
+            softplus, sigmoid = softplus_sigmoid(logits[r, d])
+            total += x[n, d] * logits[r, d] - softplus
+            logits[r, d] = x[n, d] - sigmoid
+        logp[n, r - n * K] = total
+
+
+@njit(**FAST)
+def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
+    """logp = sum_d log N(x; m, exp(s)), and some rows of the outputs become its derivative by them, in place.
+
+    For x (N, D), outputs (N K, 2 D), logp (N, K): the left half of the outputs is the mean m, or with ``squash`` its
+    logit; the right half, but at least the floor, is s.
+    """
+    number = outputs.dtype.type
+    half, one, least = number(0.5), number(1), number(floor)
+    D, K = x.shape[1], logp.shape[1]
+    for r in range(first, last):
+        n = r // K
+        total = number(0)
+        for d in range(D):
+            a, s = outputs[r, d], max(outputs[r, D + d], least)
+            m = softplus_sigmoid(a)[1] if squash else a
+            precision = exp(-s)
+            delta = x[n, d] - m
+            total += delta * delta * precision + s
+            outputs[r, d] = delta * precision * (m * (one - m) if squash else one)
+            outputs[r, D + d] = half * (delta * delta * precision - one) if s > least else number(0)
+        logp[n, r - n * K] = -(total + D * LOG_2PI) / 2
+
+
+@njit(**FAST)
+def scale_rows(weights, rows, first, last):
+    """rows *= weights, row by row, in place, for weights (R,) and rows (R, D): those from the first to the last."""
+    for r in range(first, last):
+        for d in range(rows.shape[1]):
+            rows[r, d] *= weights[r]
+
+
+@njit(**FAST)
+def sigmoid(logits, out):
+    """out = 1 / (1 + e^-l), for logits and out (R, D)."""
+    for r in range(logits.shape[0]):
+        for d in range(logits.shape[1]):
+            out[r, d] = softplus_sigmoid(logits[r, d])[1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Optimisers (optimisers.py): steps uphill along the gradient g of the bound; all arrays (P,), the options in the order
+# of the formula. Each returns the sum of the new parameters, which is finite only if they all are.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@njit(**FAST)
+def sgd_update(theta, g, velocity, options):
+    """velocity = momentum velocity + g; theta += rate velocity."""
+    momentum, rate, total = options[0], options[1], theta.dtype.type(0)
+    for i in range(theta.size):
+        velocity[i] = momentum * velocity[i] + g[i]
+        theta[i] += rate * velocity[i]
+        total += theta[i]
+    return total
+
+
+@njit(**FAST)
+def adagrad_update(theta, g, sum_of_squares, options):
+    """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
+    rate, epsilon, total = options[0], options[1], theta.dtype.type(0)
+    for i in range(theta.size):
+        sum_of_squares[i] += g[i] * g[i]
+        theta[i] += rate * g[i] / (np.sqrt(sum_of_squares[i]) + epsilon)
+        total += theta[i]
+    return total
+
+
+@njit(**FAST)
+def adam_update(theta, g, m, v, options):
+    """m += new1 (g - m) and v += new2 (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
+    new1, new2, rate, epsilon, total = options[0], options[1], options[2], options[3], theta.dtype.type(0)
+    for i in range(theta.size):
+        m[i] += new1 * (g[i] - m[i])
+        v[i] += new2 * (g[i] * g[i] - v[i])
+        theta[i] += rate * m[i] / (np.sqrt(v[i]) + epsilon)
+        total += theta[i]
+    return total

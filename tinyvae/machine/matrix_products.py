@@ -1,0 +1,158 @@
+"""The three matrix products of an affine layer, cut into tiles that threads can share; for kernels to call.
+
+A tile is done in the way that is fast for its shape:
+
+* BLAS does small products (up to a million multiplications) at its full speed without copying the factors first, which
+  costs the products of a minibatch a tenth to a half of their time. So tiles are small, but for very wide layers;
+* images are mostly black: a product with them is a sum over the pixels that are lit. Four or eight terms are added at a
+  time, so that a partial sum is read and written once for them all.
+
+How a product is cut depends on its shape and its zeros alone: the result does not depend on the number of threads.
+"""
+
+import numpy as np
+from numba import njit
+
+from tinyvae.machine.elementary import FAST, INNER
+from tinyvae.machine.memory import NO, YES, gemm
+
+SMALL = 999_999  # multiplications; OpenBLAS does so many without copying
+WIDTH, HIGHEST = 64, 64  # of a tile of ``product``, which is high and wide enough to be fast
+GRADIENT_WIDTH, BLOCKS = 48, 4  # of ``weight_gradient``: so wide, and in so many blocks of rows at least
+INPUT_TILE = 24, 48  # of ``input_gradient``: with a transposed factor OpenBLAS wants yet smaller ones
+SPARSE_ROWS = 5  # of a sparse product, in a tile
+
+
+@njit(**FAST)
+def are_few(rows, W):
+    """Whether a product with W (I, J) has so few rows that to fetch W is what costs: each thread keeps to a part of it.
+
+    What a thread writes, as the optimiser does the weights, and another reads, goes from one core's cache to another's
+    and costs more than the numbers of a few rows.
+    """
+    return 2 * rows <= len(W)
+
+
+@njit(**FAST)
+def product_tiles(x, W, is_sparse):
+    """The tiles of ``product``: (height, width)."""
+    if is_sparse:
+        return SPARSE_ROWS, W.shape[1]
+    return max(8, min(SMALL // (WIDTH * len(W)), HIGHEST) // 8 * 8), WIDTH
+
+
+@njit(**FAST)
+def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
+    """out = x W, for x (N, I), W (I, J), out (N, J), over the I from the first to the last.
+
+    A tile of it: the rows from top to bottom, the columns from left to right. A sparse one is as wide as the whole.
+    """
+    if is_sparse:
+        sparse_product(x[top:bottom], W, out[top:bottom], first, last)
+        return
+    (I, J), size = W.shape, x.itemsize
+    gemm(
+        NO, NO, bottom - top, right - left, last - first, x.ctypes.data + (top * I + first) * size, I,
+        W.ctypes.data + (first * J + left) * size, J, out.ctypes.data + (top * J + left) * size, J, x.dtype.type,
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def weight_gradient_tiles(x, da, is_sparse):
+    """The tiles of ``weight_gradient``: (height, width)."""
+    block = -(-x.shape[1] // BLOCKS)
+    if is_sparse:
+        return -(-block // 2), da.shape[1]
+    return max(1, min(SMALL // (GRADIENT_WIDTH * max(1, len(x))), block)), GRADIENT_WIDTH
+
+
+@njit(**FAST)
+def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
+    """dW = xᵀ da, for x (N, I), da (N, J), dW (I, J): the tile as in ``product``."""
+    if is_sparse:
+        sparse_weight_gradient(x, da, dW, top, bottom)
+        return
+    (I, J), size = dW.shape, x.itemsize
+    gemm(
+        YES, NO, bottom - top, right - left, len(x), x.ctypes.data + top * size, I, da.ctypes.data + left * size, J,
+        dW.ctypes.data + (top * J + left) * size, J, x.dtype.type,
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def input_gradient(da, W, dx, top, bottom, left, right):
+    """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I): the tile as in ``product``."""
+    (I, J), size = W.shape, da.itemsize
+    gemm(
+        NO, YES, bottom - top, right - left, J, da.ctypes.data + top * J * size, J, W.ctypes.data + left * J * size, J,
+        dx.ctypes.data + (top * I + left) * size, I, da.dtype.type,
+    )  # fmt: skip
+
+
+@njit(**FAST)
+def sparse_product(x, W, out, first, last):
+    """out = x W over the entries of x that differ from zero, in its columns from the first to the last."""
+    W = W[first:last]
+    places, weights = np.empty(x.shape[1] + 8, np.int64), np.empty(x.shape[1] + 8, x.dtype)
+    for n in range(x.shape[0]):
+        count = lit(x[n, first:last], places, weights)
+        out[n] = 0
+        for p in range(0, count, 8):
+            a, b = four(weights, p), four(weights, p + 4)
+            i, k = four(places, p), four(places, p + 4)
+            for j in range(out.shape[1]):
+                out[n, j] += combination(a, W, i, j) + combination(b, W, k, j)
+
+
+@njit(**FAST)
+def sparse_weight_gradient(x, da, dW, top, bottom):
+    """dW = xᵀ da over the entries of x that differ from zero, for the rows of dW from top to bottom."""
+    if len(x) == 0:
+        dW[top:bottom] = 0
+        return
+    places, weights = np.empty(x.shape[0] + 8, np.int64), np.empty(x.shape[0] + 8, x.dtype)
+    for i in range(top, bottom):
+        count = lit(x[:, i], places, weights)
+        a, n = four(weights, 0), four(places, 0)
+        for j in range(dW.shape[1]):
+            dW[i, j] = combination(a, da, n, j)
+        for p in range(4, count, 4):
+            a, n = four(weights, p), four(places, p)
+            for j in range(dW.shape[1]):
+                dW[i, j] += combination(a, da, n, j)
+
+
+@njit(**FAST)
+def mostly_zero(x):
+    """Whether at most a quarter of the entries of x (N, I) differ from zero, and there are any."""
+    count = 0
+    for n in range(x.shape[0]):
+        for i in range(x.shape[1]):
+            count += x[n, i] != 0
+        if 4 * count > x.size:
+            return False
+    return x.size > 0
+
+
+@njit(**INNER)
+def lit(v, places, weights):
+    """The places and values of the entries of v that differ from zero, then eight of value zero; returns how many."""
+    count = 0
+    for i in range(v.size):
+        places[count], weights[count] = i, v[i]
+        count += v[i] != 0
+    for p in range(count, count + 8):
+        places[p], weights[p] = 0, 0
+    return count
+
+
+@njit(**INNER)
+def four(v, p):
+    """Four neighbours in v."""
+    return v[p], v[p + 1], v[p + 2], v[p + 3]
+
+
+@njit(**INNER)
+def combination(a, A, rows, j):
+    """The weighted sum, in column j, of four rows of A."""
+    return a[0] * A[rows[0], j] + a[1] * A[rows[1], j] + a[2] * A[rows[2], j] + a[3] * A[rows[3], j]

@@ -1,0 +1,127 @@
+"""Random numbers as a function of where they are used, not of what was drawn before.
+
+Every number is determined by (seed, stream, step, example, sample, unit): the same noise whatever the number of threads
+and however a computation is cut into pieces, and a resumed run draws what the uninterrupted run would have drawn.
+
+The generator is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"): ten rounds of
+multiplication and exclusive-or turn a 128-bit counter and a 64-bit key into four random 32-bit words. Here the key is
+the seed and the counter is (block of four units, example, step, stream). Normal numbers come from pairs of words by
+Box and Muller's transform.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tinyvae import machine
+from tinyvae.types import Array
+
+
+class Stream(IntEnum):
+    """What a random number is for; each purpose has numbers of its own. Streams from LAYERS on are a layer's each."""
+
+    PARAMETERS = 0
+    ORDER = 1
+    BINARISATION = 2
+    TEST_BINARISATION = 3
+    COMPONENTS = 4
+    TRAINING = 0x100  # plus the stochastic layer
+    EVALUATION = 0x200
+    PICTURES = 0x300
+
+
+def normal(
+    shape: tuple[int, int, int],
+    seed: int,
+    stream: int,
+    step: int = 0,
+    first_example: int = 0,
+    first_sample: int = 0,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Independent standard normal numbers eps_nkd.
+
+    Args:
+        shape: (N, K, D) examples, samples and units.
+        seed: integer from 0 to 2^64 - 1.
+        stream, step: integers from 0 to 2^32 - 1: what for, and when.
+        first_example, first_sample: where this block stands in the whole; ``first_sample * D`` a multiple of 4.
+        dtype: float32 or float64 (the same numbers up to rounding).
+
+    Returns: (N, K, D) array.
+    """
+    return _draw(machine.normal, shape, seed, stream, step, first_example, first_sample, dtype)
+
+
+def layers(
+    shapes: Sequence[tuple[int, int, int]],
+    seed: int,
+    stream: int,
+    step: int = 0,
+    first_example: int = 0,
+    first_sample: int = 0,
+    dtype: DTypeLike = np.float32,
+) -> list[Array]:
+    """``normal`` for several stochastic layers, each from a stream of its own: stream, stream + 1, ..."""
+    return [
+        normal(shape, seed, stream + l, step, first_example, first_sample, dtype) for l, shape in enumerate(shapes)
+    ]
+
+
+def uniform(
+    shape: tuple[int, int, int],
+    seed: int,
+    stream: int,
+    step: int = 0,
+    first_example: int = 0,
+    first_sample: int = 0,
+    dtype: DTypeLike = np.float32,
+) -> Array:
+    """Independent uniform numbers, multiples of 2^-24 in [0, 1); arguments as ``normal``."""
+    return _draw(machine.uniform, shape, seed, stream, step, first_example, first_sample, dtype)
+
+
+def bernoulli(probabilities: Array, seed: int, stream: int, step: int = 0, first_example: int = 0) -> Array:
+    """Independent zeros and ones: 1 where the number of ``uniform`` is below the probability.
+
+    Args:
+        probabilities: (N, D) in [0, 1].
+        seed, stream, step, first_example: as for ``normal``.
+
+    Returns: (N, D) in the dtype of the probabilities.
+    """
+    out = np.empty_like(probabilities, order="C")
+    machine.uniform(out, _place(seed, stream, step, first_example))
+    return np.less(out, probabilities, out=out, casting="unsafe")
+
+
+def permutation(n: int, seed: int, stream: int, step: int = 0) -> np.ndarray:
+    """A random order of 0 ... n - 1: (n,) int64, the argsort of n random words."""
+    words = np.empty((1, n), np.uint32)
+    machine.random_words(words, _place(seed, stream, step))
+    return np.argsort(words[0], kind="stable")
+
+
+def _draw(
+    kernel: Callable,
+    shape: tuple[int, int, int],
+    seed: int,
+    stream: int,
+    step: int,
+    first_example: int,
+    first_sample: int,
+    dtype: DTypeLike,
+) -> Array:
+    N, K, D = shape
+    if first_sample * D % 4:
+        raise ValueError(f"first_sample * D must be a multiple of 4, not {first_sample} * {D}")
+    out = np.empty((N, K * D), dtype)
+    kernel(out, _place(seed, stream, step, first_example, first_sample * D // 4))
+    return out.reshape(shape)
+
+
+def _place(seed: int, stream: int, step: int = 0, first_example: int = 0, first_block: int = 0) -> tuple[int, ...]:
+    """The arguments of the kernels that say which numbers are wanted, each less than 2^32."""
+    return seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block

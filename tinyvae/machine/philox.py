@@ -1,0 +1,103 @@
+"""Kernels that draw random numbers: Philox4x32-10, and Box and Muller's transform (noise.py says what for).
+
+Any number can be had by itself, so threads share the rows out as they like.
+"""
+
+import numpy as np
+from numba import njit
+
+from tinyvae.machine.elementary import EXACT, FAST, cos_sin_pi, log
+
+u32, u64 = np.uint32, np.uint64
+MULTIPLIER_0, MULTIPLIER_1 = u64(0xD2511F53), u64(0xCD9E8D57)
+WEYL_0, WEYL_1 = u32(0x9E3779B9), u32(0xBB67AE85)
+
+
+@njit(**FAST)
+def philox(c, k0, k1):
+    """Ten rounds of Philox4x32, in place, on counters c (4, T) uint32, a column each, under the key (k0, k1) of uint32.
+
+    Round by round over all columns: so the compiler makes vector instructions of it.
+    """
+    c0, c1, c2, c3 = c[0], c[1], c[2], c[3]
+    for _ in range(10):
+        for t in range(c.shape[1]):
+            p0 = MULTIPLIER_0 * u64(c0[t])
+            p1 = MULTIPLIER_1 * u64(c2[t])
+            c0[t], c1[t] = u32(u32(p1 >> u64(32)) ^ c1[t] ^ k0), u32(p1)
+            c2[t], c3[t] = u32(u32(p0 >> u64(32)) ^ c3[t] ^ k1), u32(p0)
+        k0 = u32(k0 + WEYL_0)
+        k1 = u32(k1 + WEYL_1)
+
+
+@njit(**FAST)
+def words(N, blocks, place):
+    """Random words (4, N, blocks) uint32: ``[:, n, b]`` are block b of example n, counted from the place on."""
+    k0, k1, stream, step, first_example, first_block = place
+    c = np.empty((4, N, blocks), u32)
+    for n in range(N):
+        for b in range(blocks):
+            c[0, n, b], c[1, n, b], c[2, n, b], c[3, n, b] = first_block + b, first_example + n, step, stream
+    philox(c.reshape(4, N * blocks), u32(k0), u32(k1))
+    return c
+
+
+@njit(**FAST)
+def fill_words(out, place):
+    """Random words: out (N, M) uint32."""
+    N, M = out.shape
+    c = words(N, -(-M // 4), place)
+    for n in range(N):
+        for m in range(M):
+            out[n, m] = c[m % 4, n, m // 4]
+
+
+@njit(**FAST)
+def uniform(out, place):
+    """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words of ``fill_words``."""
+    number = out.dtype.type
+    N, M = out.shape
+    c = words(N, -(-M // 4), place)
+    for n in range(N):
+        w = c[0, n], c[1, n], c[2, n], c[3, n]
+        for b in range(M // 4):
+            for i in range(4):
+                out[n, 4 * b + i] = uniform_number(w[i][b], number)
+        for m in range(M // 4 * 4, M):
+            out[n, m] = uniform_number(w[m % 4][m // 4], number)
+
+
+@njit(**FAST)
+def normal(out, place):
+    """Standard normal numbers: out (N, M) floating, a pair from each pair of words of ``fill_words``."""
+    number = out.dtype.type
+    N, M = out.shape
+    c = words(N, -(-M // 4), place)
+    for n in range(N):
+        w = c[0, n], c[1, n], c[2, n], c[3, n]
+        for b in range(M // 4):
+            m = 4 * b
+            out[n, m], out[n, m + 1] = box_muller(w[0][b], w[1][b], number)
+            out[n, m + 2], out[n, m + 3] = box_muller(w[2][b], w[3][b], number)
+        for m in range(M // 4 * 4, M):
+            i = m % 4 // 2 * 2
+            out[n, m] = box_muller(w[i][m // 4], w[i + 1][m // 4], number)[m % 2]
+
+
+@njit(**EXACT)
+def uniform_number(word, number):
+    """A uniform number of the type ``number`` from a random word."""
+    return number(np.int32(word >> u32(8))) * number(2.0**-24)
+
+
+@njit(**EXACT)
+def box_muller(word_0, word_1, number):
+    """Two standard normal numbers of the type ``number`` from two random words.
+
+    u = (word_0 + 1/2) / 2^32 lies in (0, 1], and v, the other word read as signed and divided by 2^31, in [-1, 1);
+    the numbers are sqrt(-2 log u) times the cosine and the sine of pi v.
+    """
+    u = (number(word_0) + number(0.5)) * number(2.0**-32)
+    radius = np.sqrt(number(-2) * log(u))
+    cosine, sine = cos_sin_pi(number(np.int32(word_1)) * number(2.0**-31))
+    return radius * cosine, radius * sine

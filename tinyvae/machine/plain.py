@@ -1,0 +1,254 @@
+"""Behind the door: the slow and obvious twin of each kernel, in NumPy and SciPy.
+
+These are the definitions: the compiled kernels are held against them, and they serve in their place where there is no
+compiler, or where a debugger is to step through a training. They have the kernels' habits: results are written into
+arrays that are given, and what replaces its input does so by name.
+"""
+
+from contextlib import nullcontext
+
+import numpy as np
+from scipy import special
+
+LOG_2PI = np.log(2 * np.pi)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Layers (derivation/mlp.py)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def layers(x, Ws, bs, outputs):
+    """From the input x (N, I) up: tanh layers, and at last an affine one. ``outputs[i]`` is the i-th layer's (N, J_i)."""
+    h, last = x, len(Ws) - 1
+    for i, (W, b) in enumerate(zip(Ws, bs)):
+        affine(h, W, b, outputs[i], squash=i < last)
+        h = outputs[i]
+
+
+def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs):
+    """From the output's derivative dout down: ``dinputs[i]`` is that by the i-th layer's input; the lowest if it has
+    room (and else no rows).
+    """
+    da = dout
+    for i in reversed(range(1, len(Ws))):
+        affine_gradient(da, outputs[i - 1], dWs[i], dbs[i])
+        affine_input_gradient(da, Ws[i], outputs[i - 1], dinputs[i], squash=True)
+        da = dinputs[i]
+    affine_gradient(da, x, dWs[0], dbs[0])
+    if len(dinputs[0]) == len(x):
+        affine_input_gradient(da, Ws[0], x, dinputs[0], squash=False)
+
+
+def affine(x, W, b, out, squash):
+    """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J)."""
+    out[:] = np.tanh(x @ W + b) if squash else x @ W + b
+
+
+def affine_gradient(da, x, dW, db):
+    """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,)."""
+    dW[:] = x.T @ da
+    db[:] = da.sum(axis=0)
+
+
+def affine_input_gradient(da, W, h, dx, squash):
+    """dx = da Wᵀ, or with ``squash`` that times 1 - h², for da (N, J), W (I, J), h and dx (N, I)."""
+    dx[:] = da @ W.T * (1 - h**2) if squash else da @ W.T
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Gaussians (derivation/gaussian.py): rows of mu and logvar (R, D) serve S samples each, z and eps (R, S, D)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def gaussian_sample(mu, logvar, eps, sigma, z):
+    """sigma = exp(logvar / 2) and z = mu + sigma eps."""
+    sigma[:] = np.exp(logvar / 2)
+    z[:] = mu[:, None] + sigma[:, None] * eps
+
+
+def gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar):
+    """dmu = sum_s dz and dlogvar = sum_s dz sigma eps / 2, for dz and eps (R, S, D), the rest (R, D)."""
+    dmu[:] = dz.sum(axis=1)
+    dlogvar[:] = (dz * sigma[:, None] * eps / 2).sum(axis=1)
+
+
+def gaussian_log_posterior(logvar, eps, logq):
+    """logq = -1/2 sum_d (eps² + logvar + log 2 pi), for eps (R, S, D), logvar (R, D), logq (R, S)."""
+    logq[:] = -(eps**2 + logvar[:, None] + LOG_2PI).sum(axis=2) / 2
+
+
+def gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, dmu, dlogvar):
+    """The derivative of log q by two ways, added to dmu and dlogvar (R, D), for dpath and ddirect (R, S).
+
+    By the path of the sample: -eps / sigma and -eps² / 2; directly: eps / sigma and (eps² - 1) / 2.
+    """
+    path, direct, sigma = dpath[:, :, None], ddirect[:, :, None], sigma[:, None]
+    dmu += (direct * eps / sigma - path * eps / sigma).sum(axis=1)
+    dlogvar += (direct * (eps**2 - 1) / 2 - path * eps**2 / 2).sum(axis=1)
+
+
+def standard_normal_log_density(z, logp):
+    """logp = -1/2 sum_d (z² + log 2 pi), for z (R, S, D), logp (R, S)."""
+    logp[:] = -(z**2 + LOG_2PI).sum(axis=2) / 2
+
+
+def gaussian_log_density(z, mu, logvar, logp):
+    """logp = sum_d log N(z; mu, exp(logvar)), for z (R, S, D), mu and logvar (R, D), logp (R, S)."""
+    mu, logvar = mu[:, None], logvar[:, None]
+    logp[:] = -((z - mu) ** 2 / np.exp(logvar) + logvar + LOG_2PI).sum(axis=2) / 2
+
+
+def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
+    """dz (R, S, D), dmu and dlogvar (R, D) of the sum of dlogp times ``gaussian_log_density``."""
+    residual, variance, dlogp = z - mu[:, None], np.exp(logvar)[:, None], dlogp[:, :, None]
+    dz[:] = -dlogp * residual / variance
+    dmu[:] = (dlogp * residual / variance).sum(axis=1)
+    dlogvar[:] = (dlogp * (residual**2 / variance - 1) / 2).sum(axis=1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Likelihoods (derivation/likelihoods.py): row n of the data x (N, D) serves rows n K ... n K + K - 1 of the outputs
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def bernoulli_log_prob(x, logits, logp):
+    """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place; logits (N K, D), logp (N, K)."""
+    x = np.repeat(x, logp.shape[1], axis=0)
+    logp[:] = (x * logits - np.logaddexp(0, logits)).sum(axis=1).reshape(logp.shape)
+    logits[:] = x - special.expit(logits)
+
+
+def gaussian_log_prob(x, outputs, squash, floor, logp):
+    """logp = sum_d log N(x; m, exp(s)), and the outputs (N K, 2 D) become its derivative by them, in place.
+
+    The left half of the outputs is the mean m, or with ``squash`` its logit; the right half, but at least the floor, is
+    s. logp is (N, K).
+    """
+    x = np.repeat(x, logp.shape[1], axis=0)
+    a, t = np.split(outputs.copy(), 2, axis=1)
+    mean, logvar = special.expit(a) if squash else a, np.maximum(t, floor)
+    slope = mean * (1 - mean) if squash else 1
+    residual, variance = x - mean, np.exp(logvar)
+    logp[:] = -(residual**2 / variance + logvar + LOG_2PI).sum(axis=1).reshape(logp.shape) / 2
+    outputs[:, : x.shape[1]] = residual / variance * slope
+    outputs[:, x.shape[1] :] = np.where(t > floor, (residual**2 / variance - 1) / 2, 0)
+
+
+def scale_rows(weights, rows):
+    """rows *= weights, row by row, in place, for weights (R,) and rows (R, D)."""
+    rows *= weights[:, None]
+
+
+def sigmoid(logits, out):
+    """out = 1 / (1 + e^-l), for logits and out (R, D)."""
+    out[:] = special.expit(logits)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Random numbers (noise.py): a place is (two halves of the key, stream, step, first example, first block of four units)
+# ---------------------------------------------------------------------------------------------------------------------
+
+MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], np.uint64)
+WEYL = 0x9E3779B9, 0xBB67AE85
+LOW, WORD = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+def philox(counters, key):
+    """Ten rounds of Philox4x32 (Salmon et al. 2011) on counters (4, ...) of uint64 below 2^32: words of the same form.
+
+    A round multiplies the first and the third word, takes the high halves of the products with the other two words and
+    the key by exclusive or, and puts the low halves beside them; the key moves on by a constant.
+    """
+    c, k = counters, list(key)
+    for _ in range(10):
+        p0, p1 = MULTIPLIERS[0] * c[0], MULTIPLIERS[1] * c[2]
+        k0, k1 = map(np.uint64, k)
+        c = np.stack([(p1 >> WORD) ^ c[1] ^ k0, p1 & LOW, (p0 >> WORD) ^ c[3] ^ k1, p0 & LOW])
+        k = [(word + step) % 2**32 for word, step in zip(k, WEYL)]
+    return c
+
+
+def random_words(out, place):
+    """Random words: out (N, M) uint32, a block of four at a time."""
+    k0, k1, stream, step, first_example, first_block = place
+    N, M = out.shape
+    blocks = -(-M // 4)
+    counters = np.empty((4, N, blocks), np.uint64)
+    counters[0] = first_block + np.arange(blocks)
+    counters[1] = first_example + np.arange(N)[:, None]
+    counters[2], counters[3] = step, stream
+    words = philox(counters & LOW, (k0, k1))
+    out[:] = np.moveaxis(words, 0, 2).reshape(N, 4 * blocks)[:, :M]
+
+
+def uniform(out, place):
+    """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words."""
+    words = np.empty(out.shape, np.uint32)
+    random_words(words, place)
+    out[:] = (words >> 8) * 2.0**-24
+
+
+def normal(out, place):
+    """Standard normal numbers: out (N, M) floating, two from two words by Box and Muller's transform.
+
+    With u = (word_0 + 1/2) / 2^32 in (0, 1), and v, the other word read as signed and divided by 2^31, in [-1, 1), they
+    are sqrt(-2 log u) times the cosine and the sine of pi v.
+    """
+    N, M = out.shape
+    words = np.empty((N, M + M % 2), np.uint32)
+    random_words(words, place)
+    u, v = (words[:, 0::2] + 0.5) / 2**32, words[:, 1::2].astype(np.int32) / 2**31
+    radius = np.sqrt(-2 * np.log(u))
+    pairs = np.stack([radius * np.cos(np.pi * v), radius * np.sin(np.pi * v)], axis=2)
+    out[:] = pairs.reshape(words.shape)[:, :M]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Optimisers (training/optimisers.py): steps uphill along the gradient g; all arrays (P,), the options in the order of
+# the formula. Each returns the sum of the new parameters, which is finite only if they all are.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def sgd_update(theta, g, velocity, options, parts=None):
+    """velocity = momentum velocity + g; theta += rate velocity."""
+    momentum, rate = options
+    velocity[:] = momentum * velocity + g
+    theta += rate * velocity
+    return theta.sum(dtype=np.float64)
+
+
+def adagrad_update(theta, g, sum_of_squares, options, parts=None):
+    """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
+    rate, epsilon = options
+    sum_of_squares += g**2
+    theta += rate * g / (np.sqrt(sum_of_squares) + epsilon)
+    return theta.sum(dtype=np.float64)
+
+
+def adam_update(theta, g, m, v, options, parts=None):
+    """m += new1 (g - m) and v += new2 (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
+    new1, new2, rate, epsilon = options
+    m += new1 * (g - m)
+    v += new2 * (g**2 - v)
+    theta += rate * m / (np.sqrt(v) + epsilon)
+    return theta.sum(dtype=np.float64)
+
+
+def parts_of(shapes):
+    """No parts: one thread does everything."""
+    return None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Threads, and the wait for the compiler
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def crew(size=None):
+    """A block in which nothing is different."""
+    return nullcontext()
+
+
+def before_compilation(say):
+    """Nothing is ever compiled."""

@@ -1,0 +1,141 @@
+"""The desk: where a thread writes down what is to be done, and how it and its helpers do it (crew.py says why).
+
+A kernel that is shared (jobs.py) has two halves. One leaves its arguments on the desk, as whole numbers and
+addresses, and the address of the other half: a *job*, which takes them from there and does a piece of the work. So a
+helper can do whatever there is to do, and the two halves are compiled apart.
+"""
+
+import numpy as np
+from numba import carray, cfunc, njit, types
+
+from tinyvae.machine.elementary import FAST, INNER
+from tinyvae.machine.memory import add, call, load, matrix_at, pause, store
+
+# The desk is an array of int64. How many pieces are done, whether the desk is open, and at the end how many pieces
+# there are left for each thread: these change while others look, so each stands in lines of the cache of its own.
+DONE, IS_OPEN = 0, 16
+# How many threads there are. What is to be done: a function's address, the number of pieces and of arrays, whole
+# numbers, and each array's address, rows and columns.
+THREADS, JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 32, 33, 34, 35, 40, 48
+TODO, APART = 80, 16
+
+LOOKS = 20_000  # at the desk, before a nap: about half a millisecond where a processor's pause is short
+NAP = 10  # microseconds, to which the system adds some tens
+
+# Python's own lock is a way to sleep that is there on every system and needs no lock of the interpreter: ``nap`` waits,
+# in vain, for a lock that it has itself.
+_allocate_lock = types.ExternalFunction("PyThread_allocate_lock", types.voidptr())
+_free_lock = types.ExternalFunction("PyThread_free_lock", types.void(types.voidptr))
+_acquire_lock = types.ExternalFunction(
+    "PyThread_acquire_lock_timed", types.intc(types.voidptr, types.longlong, types.intc)
+)
+
+
+FLOATING = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
+
+
+class Job:
+    """What does a piece of a kernel's work: a function (desk, piece, like), compiled when it is first needed.
+
+    ``like`` is a pointer without a target: its type says which numbers, float32 or float64, stand at the addresses.
+    """
+
+    def __init__(self, function):
+        self.__doc__ = function.__doc__
+        self._function, self._compiled = function, {}
+
+    def at(self, dtype):
+        """The address of the function compiled for a dtype; TypeError for others than float32 and float64."""
+        if dtype not in self._compiled:
+            if dtype not in FLOATING:
+                raise TypeError(f"numbers of the type float32 or float64 are wanted, not {dtype}")
+            like = types.CPointer(FLOATING[dtype])
+            signature = types.void(types.CPointer(types.int64), types.intp, like)
+            options = {"fastmath": True, "error_model": "numpy", "cache": True}
+            self._compiled[dtype] = cfunc(signature, **options)(self._function)
+        return self._compiled[dtype].address
+
+
+@njit(**INNER)
+def put(desk, array, like):
+    """Leave an array (R, D) or (D,) as the next argument, for a job that works on such numbers as ``like`` has.
+
+    Raises: TypeError if it has others, or does not stand there row by row.
+    """
+    if not (array.dtype == like.dtype) or not array.flags.c_contiguous:  # Numba has no !=
+        raise TypeError("all arrays must be C-ordered and of one type, float32 or float64")
+    i = ARRAYS + 3 * desk[ARGUMENTS]
+    desk[i], desk[i + 1], desk[i + 2] = array.ctypes.data, array.size // max(array.shape[-1], 1), array.shape[-1]
+    desk[ARGUMENTS] += 1
+
+
+@njit(**INNER)
+def matrix(desk, i, like):
+    """Argument i, as (R, D)."""
+    return matrix_at(desk[ARRAYS + 3 * i], desk[ARRAYS + 3 * i + 1], desk[ARRAYS + 3 * i + 2], like)
+
+
+@njit(**INNER)
+def numbers(desk):
+    """The whole numbers among the arguments, from a pointer to the desk."""
+    return carray(desk, TODO)[NUMBERS:ARRAYS]
+
+
+@njit(**FAST)
+def share(desk, job, pieces):
+    """Have a job done, whose arguments are on the desk; return when it is."""
+    desk[JOB], desk[PIECES] = job, pieces
+    store(desk, DONE, 0)
+    threads = desk[THREADS]
+    for i in range(threads):
+        store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
+    work(desk, 0)
+    while load(desk, DONE) < pieces:  # a piece that a helper has it finishes, even if the desk was closed meanwhile
+        wait(desk, DONE, pieces)
+
+
+@njit(**FAST)
+def work(desk, i):
+    """Do the pieces of thread i, then those of others, until there are no more to be had.
+
+    Between the look at the desk and the taking another job may have come: what was taken then is a piece of that one,
+    since it is read afterwards. A piece that was taken keeps its job on the desk until DONE counts it.
+    """
+    threads = desk[THREADS]
+    for k in range(threads):
+        j, done = (i + k) % threads, 0
+        while load(desk, TODO + APART * j) > 0:
+            left = add(desk, TODO + APART * j, -1)
+            if left > 0:
+                call(desk[JOB], desk.ctypes.data, desk[PIECES] * j // threads + left - 1)
+                done += 1
+        if done:
+            add(desk, DONE, done)
+
+
+@njit(**FAST)
+def wait(desk, place, value):
+    """Wait until the number at a place of the desk has reached a value, or the desk is no longer open."""
+    for _ in range(LOOKS):
+        if load(desk, place) >= value:
+            return
+        pause()
+    while load(desk, place) < value and load(desk, IS_OPEN):
+        nap()
+
+
+@njit(**INNER)
+def nap():
+    """Sleep for a moment."""
+    lock = _allocate_lock()
+    _acquire_lock(lock, np.int64(0), np.int32(0))
+    _acquire_lock(lock, np.int64(NAP), np.int32(0))
+    _free_lock(lock)
+
+
+@njit(**FAST)
+def serve(desk, i):
+    """The life of helper i while the desk is open."""
+    while load(desk, IS_OPEN):
+        work(desk, i)
+        wait(desk, TODO + APART * i, 1)

@@ -1,0 +1,353 @@
+"""What each figure and table of the papers needs: its trainings, and what is made of them.
+
+An experiment is a function that names its plans and one that draws and writes from the runs; ``EXPERIMENTS`` lists
+them. Runs that several figures share have one name, and so one folder.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tinyvae.disk.files import atomic_write
+from tinyvae.disk.run import Run
+from tinyvae.papers import published
+from tinyvae.papers.sweep import Plan
+from tinyvae.settings import AEVB, BEST, IWAE_1, IWAE_2, IWAE_BEST, Settings, iwae_epochs
+
+MNIST, FREY = "mnist", "frey"
+N_TRAIN = {"mnist": 60_000, "frey": 1_768, "digits": 1_617}
+SAMPLES = 5000  # of the evaluations (IWAE, section 5)
+MOST_POINTS = 150  # of a curve in a CSV file, evenly along the logarithmic axis
+# of our schedule, for each number of samples: at K = 5 the standard one is worse (results/README.md)
+BEST_ESTIMATORS = ((1, "standard"), (5, "dreg"))
+STEP = 0.02  # of Adagrad, among the paper's 0.01, 0.02 and 0.1
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the experiments are.
+
+    Attributes:
+        examples: that the AEVB curves see.
+        stages: of IWAE's schedule.
+        stages_50: with 50 samples.
+        quick: a small version of everything, to see that it works and what it looks like.
+        seed: of everything random.
+    """
+
+    examples: int = 10_000_000
+    stages: int = 5
+    stages_50: int = 3
+    quick: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What ``reproduce`` makes under a name.
+
+    Attributes:
+        title: of the figure, for the list of names.
+        plans: Size -> [Plan].
+        write: (Report) -> None: draws the figures and writes the numbers.
+        with_models: whether it needs the trained models, and not only what the runs' folders say of them.
+    """
+
+    title: str
+    plans: Callable
+    write: Callable
+    with_models: bool = True
+
+
+class Report:
+    """The runs of an experiment, and the folder for what is made of them.
+
+    Args:
+        plans: [Plan], carried out.
+        runs: Path of the folder of the runs.
+        folder: Path for the results.
+        data_dir: where to look for the data first.
+    """
+
+    def __init__(self, plans, runs, folder, data_dir=None):
+        self.plans, self.runs, self.folder, self.data_dir = plans, Path(runs), Path(folder), data_dir
+
+    def run(self, plan):
+        """The run.Run of a plan."""
+        return Run.open(self.runs / plan.name)
+
+    def training(self, name):
+        """The loop.Training of the run of that name, at its end."""
+        from tinyvae.training import description
+
+        return description.load(Run.open(self.runs / name), self.data_dir)
+
+    def history(self, plan):
+        """The columns of a run's history: {name: (E,)}, of no more epochs than the plan has."""
+        rows = self.run(plan).history()[: plan.settings.epochs]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    def table(self, name, rows):
+        """Write a CSV file of dicts with the same keys."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        with atomic_write(self.folder / name) as file:
+            file.write(text.getvalue().encode())
+
+
+# ---- AEVB, Figure 2
+
+
+def aevb_plans(source, latents, hidden, size, **changes):
+    """AEVB's recipe for each size of the latent space."""
+    epochs = 5 if size.quick else math.ceil(size.examples / N_TRAIN[source])
+    settings = replace(AEVB, hidden=((hidden,),), learning_rate=STEP, epochs=epochs, seed=size.seed, **changes)
+    every = max(1, epochs // 50)
+    return [
+        Plan(f"aevb-{source}-{n}", source, replace(settings, latent=(n,)), limit(size), checkpoint_every=every)
+        for n in latents
+    ]
+
+
+def limit(size):
+    """The training examples of a quick version."""
+    return 1000 if size.quick else None
+
+
+def aevb_mnist_plans(size):
+    best = replace(BEST, seed=size.seed, epochs=5) if size.quick else replace(BEST, seed=size.seed)
+    plans = aevb_plans(MNIST, (3, 5, 10, 20), 500, size)
+    # the wide reading of N(0, 0.01) starts 200 dimensions with so much noise that they are behind to the end
+    plans += aevb_plans(MNIST, (200,), 500, size, initialisation="aevb-narrow")
+    return [*plans, Plan("best-20", MNIST, best, limit(size))]
+
+
+def aevb_frey_plans(size):
+    return aevb_plans(FREY, (2, 5, 10, 20), 200, size, likelihood="gaussian")
+
+
+def write_aevb(report):
+    """The curves, a panel for each size of the latent space, and where they end and turn."""
+    from tinyvae.drawing import paper_figures
+
+    rows, ends, panels = [], [], []
+    for plan in report.plans:
+        curves, n = report.history(plan), plan.settings.latent[0]
+        ours = plan.name.startswith("aevb")
+        dataset = "frey" if "frey" in plan.name else "mnist"
+        theirs = {split: published.aevb(dataset, n, split) for split in ("train", "test")}
+        panels.append((f"$N_z$ = {n}" if ours else f"$N_z$ = {n}, our recipe", curves, theirs))
+        rows += [{"run": plan.name, "n_latent": n, **row} for row in thinned(curves)]
+        ends.append({"run": plan.name, "n_latent": n, **end_of(curves, theirs["test"])})
+    paper_figures.bound_panels(report.folder / "bounds.png", panels)
+    report.table("bounds.csv", rows)
+    report.table("ends.csv", ends)
+
+
+def thinned(curves):
+    """Rows of a history's columns, evenly along the logarithm of the examples seen, with the first and the last."""
+    seen = curves["samples_seen"]
+    places = np.searchsorted(seen, np.geomspace(seen[0], seen[-1], MOST_POINTS) * (1 - 1e-9))
+    names = ("samples_seen", "train_bound", "test_bound")
+    return [{name: curves[name][i].item() for name in names} for i in np.unique(np.append(places, len(seen) - 1))]
+
+
+def end_of(curves, theirs):
+    """Where a curve ends, where its test bound is highest and whether it turned down, and the published bound there."""
+    from tinyvae.drawing.paper_figures import turning_point
+
+    seen, test, train = (curves[name] for name in ("samples_seen", "test_bound", "train_bound"))
+    best = int(np.argmax(test))
+    is_published = min(theirs[0]) <= seen[-1] <= max(theirs[0])
+    there = np.interp(np.log(seen[-1]), np.log(theirs[0]), theirs[1]) if is_published else math.nan
+    return {
+        "samples_seen": seen[-1].item(),
+        "test_bound": round(test[-1].item(), 2),
+        "train_bound": round(train[-1].item(), 2),
+        "published_test_bound": round(float(there), 1),
+        "highest_test_bound": round(test[best].item(), 2),
+        "highest_at": seen[best].item(),
+        "turned_down_at": "" if (turn := turning_point(test)) is None else seen[turn].item(),
+    }
+
+
+# ---- IWAE, Table 1
+
+
+def iwae_plan(base, model, layers, k, size, best=False):
+    """A training of the table: the VAE's or the IWAE's bound with k samples."""
+    stages = size.stages_50 if k == 50 else size.stages
+    epochs = base.epochs if best else iwae_epochs(stages)
+    objective = {"objective": "elbo" if model == "vae" else "iwae"}
+    if size.quick:
+        epochs = 2 if k == 50 else 4
+    settings = replace(base, samples=k, epochs=epochs, seed=size.seed, **objective)
+    name = f"{model}-{'best' if best else layers}-k{k}"
+    evaluation = {"samples": 100, "images": 200} if size.quick else {"samples": SAMPLES}
+    return Plan(name, MNIST, settings, limit(size), **evaluation)
+
+
+def vae_vs_iwae_plans(size):
+    models = (("iwae", 1), ("vae", 5), ("iwae", 5), ("vae", 50), ("iwae", 50))
+    best = [iwae_plan(replace(IWAE_BEST, estimator=e), "iwae", 1, k, size, best=True) for k, e in BEST_ESTIMATORS]
+    return [iwae_plan(IWAE_1, model, 1, k, size) for model, k in models] + best
+
+
+def one_vs_two_plans(size):
+    return [iwae_plan(base, "iwae", layers, k, size) for layers, base in ((1, IWAE_1), (2, IWAE_2)) for k in (1, 5)]
+
+
+def write_iwae(report):
+    """The bounds against epochs, and the table of log p(x) and active units beside the published one."""
+    from tinyvae.drawing import paper_figures
+
+    curves, rows = [], []
+    for plan in report.plans:
+        layers, k = len(plan.settings.latent), plan.settings.samples
+        model = "vae" if plan.settings.objective == "elbo" else "iwae"
+        schedule = "our" if plan.settings.schedule == "cosine" else "IWAE's"
+        evaluation = report.run(plan).read_json("evaluation.json")
+        theirs, units = published.iwae(layers, k, model)
+        name = f"{model.upper()} k={k}, {layers} layer{'s' if layers > 1 else ''}, {schedule} schedule"
+        curves.append((name, report.history(plan)))
+        rows.append(
+            {
+                "stochastic_layers": layers,
+                "k": k,
+                "model": "vae = iwae" if k == 1 else model,
+                "schedule": schedule,
+                "epochs": evaluation["epochs"],
+                "nll": round(-evaluation["log_likelihood"], 2),
+                "standard_error": round(evaluation["standard_error"], 2),
+                "samples": evaluation["samples"],
+                "test_images": evaluation["n_images"],
+                "active_units": "+".join(map(str, evaluation["active_units"])),
+                "published_nll": theirs,
+                "published_active_units": units,
+                "published_epochs": published.IWAE_EPOCHS,
+            }
+        )
+    paper_figures.bounds_by_epoch(report.folder / "bounds.png", curves)
+    report.table("table.csv", rows)
+
+
+# ---- pictures
+
+
+def two_dimensional(source, size):
+    """AEVB's recipe with two latent dimensions."""
+    if source == FREY:
+        return aevb_frey_plans(size)[0]
+    return aevb_plans(MNIST, (2,), 500, size)[0]
+
+
+def latent_space_plans(size):
+    return [two_dimensional(MNIST, size), aevb_mnist_plans(size)[3]]
+
+
+def write_latent_space(report):
+    """The two-dimensional posterior means beside t-SNE of the 20-dimensional ones, and how well each separates."""
+    from sklearn.manifold import TSNE
+    from sklearn.model_selection import cross_val_score
+    from sklearn.neighbors import KNeighborsClassifier
+    from threadpoolctl import threadpool_limits
+
+    from tinyvae.data.datasets import to_float
+    from tinyvae.drawing import paper_figures
+
+    points, n = {}, 1000 if report.plans[0].limit else 5000
+    for plan in report.plans:
+        state = report.training(plan.name)
+        images = to_float(state.dataset.test[:n], state.params.flat.dtype)
+        points[len(points)] = np.asarray(state.model.encode(state.params, images)[0], float)
+    labels = state.dataset.test_labels[:n]
+    with threadpool_limits(1):  # its threads wait for one another in turns, for minutes if a core is busy
+        flat = TSNE(random_state=0, init="pca").fit_transform(points[1])
+    names = ("2-dimensional latent space", "t-SNE of the 20-dimensional one", "the 20-dimensional latent space")
+    rows, panels = [], []
+    for name, means in zip(names, (points[0], flat, points[1])):
+        accuracy = cross_val_score(KNeighborsClassifier(10), means, labels, cv=5).mean()
+        rows.append({"space": name, "knn_accuracy": round(float(accuracy), 4), "neighbours": 10, "images": len(labels)})
+        panels.append((f"{name}\n10-nearest-neighbour accuracy {100 * accuracy:.1f} %", means))
+    paper_figures.maps(report.folder / "latent_space.png", panels[:2], labels)
+    report.table("separation.csv", rows)
+
+
+def write_manifold(report):
+    """The unit square through the inverse Gaussian CDF and the decoder."""
+    from tinyvae.drawing import figures
+
+    state = report.training(report.plans[0].name)
+    grid = figures.manifold_grid(20).astype(state.params.flat.dtype)
+    figures.manifold(report.folder / "manifold.png", state.model.decode(state.params, grid), state.dataset.image_shape)
+
+
+def samples_plans(size):
+    return [two_dimensional(MNIST, size), *aevb_mnist_plans(size)[1:4]]
+
+
+def write_samples(report):
+    """Samples from the prior as the latent dimension grows."""
+    from tinyvae.drawing import paper_figures
+    from tinyvae.training import run_figures
+
+    panels = []
+    for plan in report.plans:
+        state = report.training(plan.name)
+        panels.append((f"$N_z$ = {plan.settings.latent[0]}", run_figures.prior_samples(state, 64)))
+    paper_figures.mosaics(report.folder / "samples.png", panels, state.dataset.image_shape, columns=8)
+
+
+def cvae_plans(size):
+    settings = Settings(conditional=True, epochs=5 if size.quick else 20, seed=size.seed)
+    return [Plan("cvae", MNIST, settings, limit(size))]
+
+
+def write_cvae(report):
+    """The same noise under different labels; and the style of a test image of each label under every label.
+
+    On the diagonal of the analogies is a test image's reconstruction, under its own label.
+    """
+    from tinyvae.data.datasets import to_float
+    from tinyvae.drawing import figures
+    from tinyvae.training import run_figures
+
+    state = report.training("cvae")
+    C, dtype = state.model.n_labels, state.params.flat.dtype
+    run_figures.draw_samples(report.folder / "samples.png", state)
+    first = [int(np.flatnonzero(state.dataset.test_labels == label)[0]) for label in range(C)]
+    mu, _ = state.model.encode(state.params, to_float(state.dataset.test[first], dtype), np.arange(C))
+    under_all = state.model.decode(state.params, np.repeat(mu, C, axis=0), y=np.tile(np.arange(C), C))
+    figures.image_grid(
+        report.folder / "analogies.png",
+        under_all,
+        state.dataset.image_shape,
+        row_labels=[f"style of a {label}" for label in range(C)],
+        column_labels=[str(label) for label in range(C)],
+    )
+
+
+EXPERIMENTS = {
+    "aevb-mnist": Experiment("AEVB, Figure 2: the bound on MNIST", aevb_mnist_plans, write_aevb, False),
+    "aevb-frey": Experiment("AEVB, Figure 2: the bound on the Frey faces", aevb_frey_plans, write_aevb, False),
+    "latent-space": Experiment("the latent space beside t-SNE", latent_space_plans, write_latent_space),
+    "manifold-mnist": Experiment(
+        "AEVB, Figure 4: the manifold of MNIST", lambda size: [two_dimensional(MNIST, size)], write_manifold
+    ),
+    "manifold-frey": Experiment(
+        "AEVB, Figure 4: the manifold of the Frey faces", lambda size: [two_dimensional(FREY, size)], write_manifold
+    ),
+    "vae-vs-iwae": Experiment("IWAE, Table 1: one stochastic layer", vae_vs_iwae_plans, write_iwae, False),
+    "one-vs-two-layers": Experiment(
+        "IWAE, Table 1: one and two stochastic layers", one_vs_two_plans, write_iwae, False
+    ),
+    "cvae": Experiment("the same noise under different labels", cvae_plans, write_cvae),
+    "samples": Experiment("AEVB, Figure 5: samples as the latent space grows", samples_plans, write_samples),
+}

@@ -1,0 +1,242 @@
+"""Many trainings, side by side through joblib, each in a folder of its own that it goes on from when it is begun again.
+
+joblib's backend may be another than this machine's processes: docs/cluster.md.
+"""
+
+import dataclasses
+import itertools
+import math
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+
+from tinyvae.cli import console
+from tinyvae.errors import RunError
+from tinyvae.settings import Settings
+
+DIMENSIONS = {"mnist": 784, "frey": 560, "digits": 64}
+INTERVAL = 30  # seconds from one line of progress to the next, where there is no terminal
+LOOK = 2  # seconds from one look at the runs to the next
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training, and what is to be known of its end.
+
+    Attributes:
+        name: of the run's folder.
+        source, limit: as for ``datasets.load``.
+        settings: settings.Settings, with the length of the run.
+        samples: K of the evaluation of log p(x) at the end; 0 for none.
+        images: so many test images are evaluated; None for all.
+        checkpoint_every: epochs from one checkpoint to the next.
+    """
+
+    name: str
+    source: str
+    settings: Settings
+    limit: int | None = None
+    samples: int = 0
+    images: int | None = None
+    checkpoint_every: int = 1
+
+    def training_cost(self, n_examples):
+        """The multiplications of the training on so many examples, roughly."""
+        encoder, decoder = self._weights()
+        update = 5 * (encoder + decoder) / self.settings.batch_size
+        return n_examples * (3 * (encoder + self.settings.samples * decoder) + update + 20_000)
+
+    def evaluation_cost(self, n_images=10_000):
+        """Those of the evaluation."""
+        return self.samples * min(self.images or n_images, n_images) * self._weights()[1]
+
+    def _weights(self):
+        sizes = [DIMENSIONS.get(self.source, 784), *self.settings.latent]
+        encoder = decoder = 0
+        for (below, above), hidden in zip(itertools.pairwise(sizes), self.settings.hidden):
+            encoder += sum(a * b for a, b in itertools.pairwise((below, *hidden, 2 * above)))
+            decoder += sum(a * b for a, b in itertools.pairwise((above, *hidden, below)))
+        return encoder, decoder
+
+
+def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
+    """Train a plan to its end, from where it stands, and evaluate it.
+
+    Args:
+        plan: Plan.
+        folder: of the runs.
+        data_dir: where to look for the data first.
+        threads: of a run that begins here; one that goes on keeps its own.
+        with_model: whether the trained model is wanted too, and not only what is written about it.
+
+    Raises: RunError if the run's folder holds something else than a beginning of the plan.
+    """
+    from tinyvae.training import description, evaluation, loop
+
+    if is_done(plan, folder, with_model):
+        return
+    run, state, history = begin(plan, folder, data_dir, threads)
+    if state.epoch < state.settings.epochs:
+        with console.ProgressBar(1, quiet=True) as bar, console.DeferredInterrupt() as interrupt:
+            history = loop.train(state, run, bar, history, plan.checkpoint_every, interrupt.check)
+    if not (run.path / "summary.json").exists() or run.read_json("summary.json")["epochs"] != state.epoch:
+        run.write_summary(description.summarise(state, history))
+    if plan.samples and not evaluated(run, plan, state.epoch):
+        results = evaluation.evaluate(state, plan.samples, plan.images)
+        run.write_json(
+            "evaluation.json", results | {"protocol": description.protocol(state.settings), "epochs": state.epoch}
+        )
+
+
+def is_done(plan, folder, with_model=True):
+    """Whether the run of a plan is at its end, evaluated, and what is wanted of it is there; arguments and errors as
+    for ``carry_out``.
+    """
+    from tinyvae.disk.run import CONFIG, HISTORY, Run
+    from tinyvae.training import description
+
+    path = Path(folder) / plan.name
+    if not all((path / name).exists() for name in (CONFIG, HISTORY, "summary.json")):
+        return False
+    run = Run.open(path)
+    settings, _, _ = description.read_config(run)
+    require_same(plan, run, settings)
+    epochs = len(run.history())
+    is_at_end = epochs >= max(plan.settings.epochs, settings.epochs) == run.read_json("summary.json")["epochs"]
+    return is_at_end and (run.has_checkpoint() or not with_model) and (not plan.samples or evaluated(run, plan, epochs))
+
+
+def evaluated(run, plan, epoch):
+    """Whether the evaluation of a run's end is there already."""
+    if not (run.path / "evaluation.json").exists():
+        return False
+    found, n_images = run.read_json("evaluation.json"), run.config()["dataset"]["test_examples"]
+    wanted = epoch, plan.samples, min(plan.images or n_images, n_images)
+    return (found["epochs"], found["samples"], found["n_images"]) == wanted
+
+
+def begin(plan, folder, data_dir=None, threads=None):
+    """The run of a plan, new or where it stands: (run.Run, loop.Training, the rows of the history).
+
+    Args, raises: as for ``carry_out``.
+    """
+    from tinyvae.data import datasets
+    from tinyvae.disk.run import CONFIG, Run
+    from tinyvae.training import description
+    from tinyvae.training.loop import Training
+
+    path = Path(folder) / plan.name
+    if not (path / CONFIG).exists():
+        dataset = datasets.load(plan.source, data_dir, plan.limit)
+        state = Training(plan.settings, dataset, threads)
+        return Run.create(path, description.describe(state, dataset, plan.source, plan.limit)), state, []
+    run = Run.open(path)
+    state, history = description.go_on(run, data_dir)
+    require_same(plan, run, state.settings)
+    if plan.settings.epochs > state.settings.epochs:
+        description.make_longer(run, state, plan.settings.epochs)
+    return run, state, history
+
+
+def require_same(plan, run, settings):
+    """Raise a RunError unless a run, of these settings, is the plan's, or one that only the length sets apart."""
+    lengths = {"epochs": plan.settings.epochs, "raised_from": ()}
+    if settings.schedule == "cosine":  # whose steps depend on the length
+        del lengths["epochs"]
+    wanted, found = dataclasses.asdict(plan.settings), dataclasses.asdict(dataclasses.replace(settings, **lengths))
+    different = [name for name in wanted if wanted[name] != found[name]]
+    about = run.config()["dataset"]
+    different += [name for name in ("source", "limit") if about[name] != getattr(plan, name)]
+    if different:
+        raise RunError(
+            f"{run.path} holds a run that differs in {', '.join(different)}\n"
+            "Move it away, or name another folder with --runs."
+        )
+
+
+def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models=True):
+    """Carry out plans, so many at a time.
+
+    Args:
+        plans: [Plan].
+        folder, data_dir, with_models: as for ``carry_out``.
+        jobs: trainings side by side, each with its share of the cores.
+        quiet: no progress.
+    """
+    from tinyvae.machine.crew import available_cores
+
+    threads = max(1, available_cores() // jobs)
+    longest_first = sorted(plans, key=lambda plan: -plan.training_cost(plan.settings.epochs))
+    with Progress(plans, folder, quiet):
+        joblib.Parallel(n_jobs=jobs)(
+            joblib.delayed(carry_out)(plan, folder, data_dir, threads, with_models) for plan in longest_first
+        )
+
+
+class Progress:
+    """While inside, what is done of some plans, on standard error, and how long the rest will take.
+
+    The estimate is the speed since the beginning, in multiplications, times those that are left.
+    """
+
+    def __init__(self, plans, folder, quiet=False):
+        self.plans, self.folder, self.quiet = plans, Path(folder), quiet
+        self.live = sys.stderr.isatty() and not quiet
+        self._over = threading.Event()
+
+    def __enter__(self):
+        self.started, self.before = time.perf_counter(), self.state()[0]
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        if not self.quiet:
+            self._thread.start()
+
+    def __exit__(self, *_):
+        self._over.set()
+        if not self.quiet:
+            self._thread.join()
+
+    def state(self):
+        """(the share of the cost that is done, how many plans are done)."""
+        done = total = finished = 0
+        for plan in self.plans:
+            training, evaluation = self._size(plan)
+            share, is_evaluated = self._reached(plan)
+            done += share * training + is_evaluated * evaluation
+            total += training + evaluation
+            finished += share >= 1 and (is_evaluated or not plan.samples)
+        return done / total, finished
+
+    def line(self):
+        """The state in words."""
+        share, finished = self.state()
+        text = f"{finished} of {len(self.plans)} trainings done, {100 * share:.0f} %"
+        elapsed = time.perf_counter() - self.started
+        if share > self.before and elapsed > 5:
+            minutes = (1 - share) / (share - self.before) * elapsed / 60
+            text += f", about {math.ceil(minutes)} min left"
+        return text
+
+    def _size(self, plan):
+        n = plan.limit or {"mnist": 60_000, "frey": 1_768, "digits": 1_617}.get(plan.source, 10_000)
+        return plan.training_cost(n * plan.settings.epochs), plan.evaluation_cost()
+
+    def _reached(self, plan):
+        """The share of the epochs that are done, and whether the evaluation is."""
+        history, evaluation = (self.folder / plan.name / name for name in ("history.csv", "evaluation.json"))
+        if not history.exists():
+            return 0.0, False
+        epochs = history.read_bytes().count(b"\n") - 1
+        return min(1.0, epochs / plan.settings.epochs), evaluation.exists()
+
+    def _watch(self):
+        shown = -math.inf
+        while not self._over.wait(LOOK):
+            if self.live or time.perf_counter() - shown > INTERVAL:
+                print(self.line(), end="\r" if self.live else "\n", file=sys.stderr, flush=True)
+                shown = time.perf_counter()
+        if self.live:
+            print(file=sys.stderr)

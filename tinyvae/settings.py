@@ -1,0 +1,250 @@
+"""What may be chosen, every setting of a training run, and named sets of them.
+
+Each choice is an entry in one registry here: a name, and the place where the thing itself stands, which is imported when
+it is first asked for. So the commands can show all names at once, and nobody pays for what is not used. A run saves its
+``Settings`` whole; there is no other place where a default could hide.
+"""
+
+import importlib
+import itertools
+import math
+from collections.abc import Collection, ItemsView, Mapping, ValuesView
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from tinyvae.errors import UserError
+
+
+class Registry(dict[str, Any]):
+    """{name: thing}, where a thing may be the place "module:attribute" in tinyvae that it is imported from.
+
+    To add a member of the family, add an entry: here, or in a program of your own,
+    ``settings.LIKELIHOODS["laplace"] = Likelihood(...)``. The first entry is the usual choice.
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        thing = super().__getitem__(name)
+        if isinstance(thing, str):
+            module, attribute = thing.split(":")
+            thing = self[name] = getattr(importlib.import_module(f"tinyvae.{module}"), attribute)
+        return thing
+
+    def items(self) -> ItemsView[str, Any]:
+        """The names with the things themselves."""
+        return {name: self[name] for name in self}.items()
+
+    def values(self) -> ValuesView[Any]:
+        """The things themselves."""
+        return dict(self.items()).values()
+
+
+NETWORKS = Registry(mlp="derivation.networks:MLP_PAIR")
+LIKELIHOODS = Registry(
+    {
+        "bernoulli": "derivation.likelihoods:BERNOULLI",
+        "gaussian": "derivation.likelihoods:GAUSSIAN",
+        "gaussian-linear": "derivation.likelihoods:GAUSSIAN_LINEAR",
+    }
+)
+PRIORS = Registry(
+    normal="derivation.priors:StandardNormal",
+    label="derivation.priors:LabelNormal",
+    mixture="derivation.priors:Mixture",
+    vamp="derivation.priors:VampPrior",
+)
+BOUNDS = Registry(elbo="derivation.bounds:elbo", iwae="derivation.bounds:iwae")
+ESTIMATORS = Registry(
+    standard="derivation.bounds:STANDARD", stl="derivation.bounds:STL", dreg="derivation.bounds:DREG"
+)
+OPTIMISERS = Registry(
+    adam="training.optimisers:Adam", adagrad="training.optimisers:Adagrad", sgd="training.optimisers:SGD"
+)
+SCHEDULES = Registry(
+    constant="training.optimisers:constant", cosine="training.optimisers:cosine", iwae="training.optimisers:iwae"
+)
+INITIALISATIONS = Registry(
+    {
+        "glorot": "training.initialisation:glorot",
+        "aevb": "training.initialisation:aevb",
+        "aevb-narrow": "training.initialisation:aevb_narrow",
+    }
+)
+DATASETS = Registry(mnist="data.datasets:mnist", frey="data.datasets:frey", digits="data.datasets:digits")
+
+# The values that a setting may take.
+CHOICES: dict[str, Collection[str]] = {
+    "network": NETWORKS,
+    "likelihood": LIKELIHOODS,
+    "prior": PRIORS,
+    "objective": BOUNDS,
+    "kl": ("closed", "sampled"),
+    "estimator": ESTIMATORS,
+    "binarise": ("none", "static", "dynamic"),
+    "initialisation": INITIALISATIONS,
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "dtype": ("float32", "float64"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What defines a run beside its data. The defaults are the recipe "default".
+
+    Attributes:
+        network: name in ``NETWORKS``, of the encoder and the decoder next to the data.
+        latent: dimensions of the stochastic layers z_1, z_2, ..., the one next to the data first.
+        hidden: hidden units between a stochastic layer and the one below it, a tuple for each stochastic layer.
+        likelihood: name in ``LIKELIHOODS``.
+        prior: name in ``PRIORS``, of the uppermost layer.
+        components: of a prior that is a mixture.
+        conditional: whether the labels enter all networks.
+        objective: name in ``BOUNDS``.
+        kl: "closed" (AEVB, Eq. 10) or "sampled" (AEVB, Eq. 6): how the ELBO takes log p(z) - log q(z | x).
+        estimator: name in ``ESTIMATORS``, of the gradient.
+        samples: K, samples of z for each example.
+        binarise: "none" (grey levels), "static" (drawn once) or "dynamic" (drawn again at every visit).
+        initialisation: name in ``INITIALISATIONS``.
+        mean_bias: start the output bias at the logit of the training data's mean (IWAE's code does).
+        optimiser: name in ``OPTIMISERS``.
+        learning_rate: the largest step.
+        epsilon: Adam's and Adagrad's denominator floor.
+        schedule: name in ``SCHEDULES``: how the step changes over the run.
+        batch_size: examples in a minibatch.
+        epochs: visits to every training example.
+        seed: of everything random.
+        dtype: "float32" or "float64".
+        raised_from: earlier lengths, in epochs, of a run that was made longer when it was resumed.
+    """
+
+    network: str = "mlp"
+    latent: tuple[int, ...] = (20,)
+    hidden: tuple[tuple[int, ...], ...] = ((500,),)
+    likelihood: str = "bernoulli"
+    prior: str = "normal"
+    components: int = 50
+    conditional: bool = False
+    objective: str = "elbo"
+    kl: str = "closed"
+    estimator: str = "standard"
+    samples: int = 1
+    binarise: str = "none"
+    initialisation: str = "glorot"
+    mean_bias: bool = True
+    optimiser: str = "adam"
+    learning_rate: float = 0.003
+    epsilon: float = 1e-8
+    schedule: str = "cosine"
+    batch_size: int = 100
+    epochs: int = 20
+    seed: int = 0
+    dtype: str = "float32"
+    raised_from: tuple[int, ...] = ()
+
+    @property
+    def has_closed_kl(self) -> bool:
+        """Whether the KL divergence of these settings' bound has a closed form."""
+        return self.objective == "elbo" and len(self.latent) == 1 and PRIORS[self.prior].has_kl
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Settings":
+        """Settings from what JSON made of ``dataclasses.asdict``; one that is not there has its default.
+
+        Raises: TypeError or ValueError for names, types or values that no settings have.
+        """
+        lists = {name: tuple(values[name]) for name in ("latent", "raised_from") if name in values}
+        if "hidden" in values:
+            lists["hidden"] = tuple(map(tuple, values["hidden"]))
+        settings = cls(**{**values, **lists})
+        for field in fields(cls):
+            value, allowed = getattr(settings, field.name), CHOICES.get(field.name)
+            if type(value) is not type(field.default) or (allowed and value not in allowed):
+                raise ValueError(f"{field.name} is {value!r}")
+        sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden)]
+        sizes += [settings.components, settings.samples, settings.batch_size, settings.epochs]
+        if not all(map(is_size, sizes)):
+            raise ValueError(f"a size is not a whole number above zero, in {settings}")
+        if not (0 < settings.learning_rate < math.inf and 0 < settings.epsilon < math.inf):
+            raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")
+        if not 0 <= settings.seed < 2**64:
+            raise ValueError(f"seed is {settings.seed}")
+        return settings
+
+
+def is_size(value: object) -> bool:
+    """Whether a value is a whole number above zero."""
+    return type(value) is int and value > 0
+
+
+def require_sense(settings: Settings) -> None:
+    """Raise a UserError for settings that do not go together."""
+    if len(settings.hidden) != len(settings.latent):
+        raise UserError(
+            f"--latent names {len(settings.latent)} stochastic layers, --hidden has units for {len(settings.hidden)}: "
+            "give a comma-separated list of units for each, as in --latent 100 50 --hidden 200,200 100,100"
+        )
+    if settings.kl == "closed" and not settings.has_closed_kl:
+        raise UserError(
+            "--kl closed goes with --objective elbo, one stochastic layer and --prior "
+            f"{' or '.join(name for name, prior in PRIORS.items() if prior.has_kl)}: leave it out"
+        )
+    if settings.kl == "closed" and settings.estimator != "standard":
+        raise UserError(f"--estimator {settings.estimator} is for sampled divergences: leave --kl closed out")
+    objectives = ESTIMATORS[settings.estimator].objectives
+    if settings.objective not in objectives:
+        others = [name for name, other in ESTIMATORS.items() if settings.objective in other.objectives]
+        raise UserError(
+            f"--estimator {settings.estimator} is biased under --objective {settings.objective}: use --objective "
+            f"{' or '.join(objectives)}, or --estimator {' or '.join(others)}"
+        )
+    if PRIORS[settings.prior].needs_labels and not settings.conditional:
+        raise UserError(f"--prior {settings.prior} is learned for each label: add --conditional")
+
+
+AEVB = Settings(
+    initialisation="aevb",
+    mean_bias=False,
+    optimiser="adagrad",
+    learning_rate=0.02,
+    schedule="constant",
+    epochs=18,
+)
+
+
+def iwae_epochs(stages: int) -> int:
+    """The epochs of the first stages of IWAE's schedule: 1 + 3 + ... + 3^(stages - 1); 3,280 in all eight."""
+    return (3**stages - 1) // 2
+
+
+# Ours for AEVB's network: 10^7 examples of MNIST.
+BEST = Settings(epochs=166)
+
+
+# IWAE's architectures and schedule (IWAE, section 5).
+IWAE_1 = Settings(
+    latent=(50,),
+    hidden=((200, 200),),
+    objective="iwae",
+    kl="sampled",
+    binarise="dynamic",
+    epsilon=1e-4,
+    learning_rate=0.001,
+    schedule="iwae",
+    batch_size=20,
+    epochs=iwae_epochs(5),
+)
+# A schedule of our own for the same network, in a tenth of the 3,280 epochs.
+IWAE_BEST = replace(IWAE_1, schedule="cosine", epochs=328)
+IWAE_2 = replace(IWAE_1, latent=(100, 50), hidden=((200, 200), (100, 100)))
+
+# The default recipe shows a small data set more often than 20 times, until this many examples are seen.
+LEAST_EXAMPLES = 400_000
+
+RECIPES = {
+    "default": Settings(),
+    "aevb": AEVB,
+    "best": BEST,
+    "iwae-1": IWAE_1,
+    "iwae-2": IWAE_2,
+    "iwae-best": IWAE_BEST,
+}

@@ -1,0 +1,120 @@
+"""What a trained model is worth: log p(x) by importance sampling, bounds for several K, and which latent units it uses."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tinyvae import machine
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
+from tinyvae.settings import LIKELIHOODS
+from tinyvae.training.fitted import Fitted, take
+from tinyvae.training.importance_sampling import GROUPS, ROWS, OnBlock, log_likelihood
+from tinyvae.types import Array, Labels
+
+ACTIVE = 0.01  # a unit is active if its posterior mean varies by more than this over the data (IWAE, section 5.2)
+DIAGNOSTIC_SAMPLES = 20  # for the posterior means and divergences of the layers above the first
+LOG_2PI = math.log(2 * math.pi)
+
+
+def latent_diagnostics(fitted: Fitted, images: np.ndarray, labels: Labels | None) -> list[dict[str, Any]]:
+    """The use of each latent unit.
+
+    Args:
+        fitted: Fitted.
+        images: (N, D).
+        labels: (N,), of a conditional model.
+
+    Returns: for each stochastic layer a dict of
+        "variance": (D_l,) variance over the data of the posterior mean (IWAE, section 5.2: active above 0.01);
+        "kl": (D_l,) the unit's mean KL divergence from its prior, in nats per example; None for a prior that is a
+            mixture, which has no share for each unit.
+    """
+    rows = max(1, ROWS // DIAGNOSTIC_SAMPLES)
+
+    def task(first: int) -> list[tuple[Array, Array | None]]:
+        some = slice(first, first + rows)
+        return _diagnose(fitted, fitted.rows(images[some]), take(labels, some), first)
+
+    with machine.crew():
+        parts = [task(first) for first in range(0, len(images), rows)]
+    layers = []
+    for l in range(len(fitted.model.latent)):
+        means, divergences = zip(*(part[l] for part in parts))
+        kl = None if divergences[0] is None else np.concatenate(divergences).mean(axis=0)
+        layers.append({"variance": np.concatenate(means).var(axis=0), "kl": kl})
+    return layers
+
+
+def _diagnose(fitted: Fitted, x: Array, y: Labels | None, first: int) -> list[tuple[Array, Array | None]]:
+    """[(posterior means (N, D_l), divergences (N, D_l) or None) for each layer] of some examples."""
+    model, params, N, K = fitted.model, fitted.params, len(x), DIAGNOSTIC_SAMPLES
+    shapes = model.noise_shapes(N, K)
+    z, *_ = model.posterior(
+        params, x, noise.layers(shapes, fitted.settings.seed, Stream.EVALUATION, 2, first, dtype=x.dtype), y
+    )
+    results = []
+    for l, (mu, logvar) in enumerate(model.statistics(params, [x, *z[:-1]], y)):
+        means = mu.reshape(N, -1, model.latent[l]).mean(axis=1)
+        each = None if y is None else np.repeat(y, len(mu) // N)
+        if l == len(z) - 1:
+            kl = model.top_divergence(params, mu, logvar, each)
+        else:  # sampled: log q(z_l | z_{l-1}) - log p(z_l | z_{l+1}), unit by unit
+            above = model.conditional(params, z[l + 1], l, None if y is None else np.repeat(y, K))
+            q = _log_normal(z[l].reshape(len(mu), -1, model.latent[l]), mu[:, None], logvar[:, None])
+            kl = q.reshape(N, K, -1) - _log_normal(z[l], *above).reshape(N, K, -1)
+        results.append((means, None if kl is None else kl.reshape(N, -1, model.latent[l]).mean(axis=1)))
+    return results
+
+
+def _log_normal(z: Array, mu: Array, logvar: Array) -> Array:
+    """log N(z; mu, exp(logvar)) element by element."""
+    return -0.5 * ((z - mu) ** 2 * np.exp(-logvar) + logvar + LOG_2PI)
+
+
+def remark(fitted: Fitted, images: np.ndarray, labels: Labels | None) -> str:
+    """What the likelihood has to say of the decoder's outputs, at the posterior means of some images; or ""."""
+    x, y = fitted.rows(images[:ROWS]), take(labels, slice(ROWS))
+    with machine.crew():
+        mu, _ = fitted.model.encode(fitted.params, x, y)
+        return LIKELIHOODS[fitted.settings.likelihood].remark(fitted.model.decode_outputs(fitted.params, mu, y))
+
+
+def evaluate(
+    fitted: Fitted, images: np.ndarray, labels: Labels | None, K: int, on_block: OnBlock | None = None
+) -> dict[str, Any]:
+    """All of ``evaluation.json``: see ``log_likelihood`` and ``latent_diagnostics``.
+
+    Args:
+        fitted: Fitted.
+        images: (N, D), as data sets hold them.
+        labels: (N,); of no use but for a conditional model.
+        K: samples for each example.
+        on_block: as for ``log_likelihood``.
+
+    Returns: a dict for JSON.
+    """
+    labels = labels if fitted.model.n_labels else None
+    with machine.crew():
+        weights = log_likelihood(fitted.model, fitted.params, fitted.settings.seed, images, labels, K, on_block)
+        layers = latent_diagnostics(fitted, images, labels)
+    values = weights.pop("log_likelihood")
+    groups = {
+        name: {k: weights[f"{name} {k}"].mean() for k in GROUPS if k <= K} for name in ("bound", "ess", "largest")
+    }
+    return {
+        "log_likelihood": values.mean(),
+        "standard_error": values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None,
+        "samples": K,
+        "n_images": len(values),
+        "elbo": groups["bound"][1],
+        "bounds": groups["bound"],
+        "effective_sample_size": groups["ess"],
+        "largest_weight": groups["largest"],
+        "active_units": [int(np.sum(layer["variance"] > ACTIVE)) for layer in layers],
+        "latent": list(fitted.model.latent),
+        "posterior_mean_variance": [layer["variance"] for layer in layers],
+        "kl": [layer["kl"] for layer in layers],
+        "remark": remark(fitted, images, labels),
+    }

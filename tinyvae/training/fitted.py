@@ -1,0 +1,135 @@
+"""A trained model to hand around: everything that is wanted of it, without the data and the loop that made it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinyvae import machine
+from tinyvae.data.datasets import to_float
+from tinyvae.derivation.model import Model
+from tinyvae.derivation.parameters import Parameters
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
+from tinyvae.settings import Settings
+from tinyvae.training import importance_sampling
+from tinyvae.types import Array, Labels, Pair
+
+ROWS = 1000  # examples at a time through a network: bounds the memory
+
+
+def build_model(settings: Settings, data_shape: tuple[int, ...], n_labels: int) -> Model:
+    """The Model of the settings for data of a shape, with so many labels if it is conditional."""
+    labels = n_labels if settings.conditional else 0
+    shape = (settings.latent, settings.hidden, settings.likelihood, labels, settings.prior, settings.components)
+    return Model(data_shape, *shape, settings.network)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model: its shape, its numbers, and how it was made.
+
+    Images go in as data sets hold them, uint8, bool or floats (``to_float``), with the shape of the data or flat; they
+    come out as intensities in the shape of the data. Labels are 0 ... C - 1, for conditional models only. Each method
+    takes all cores that this process may use, or the crew (``machine.crew``) in whose block it is called.
+
+    Attributes:
+        model: Model.
+        params: Parameters.
+        settings: Settings of the training.
+    """
+
+    model: Model
+    params: Parameters
+    settings: Settings
+
+    @property
+    def data_shape(self) -> tuple[int, ...]:
+        """The shape of an example: (H, W), (H, W, C), (T, V) or (D,)."""
+        return self.model.data_shape
+
+    def encode(self, images: ArrayLike, y: Labels | None = None) -> Pair:
+        """The posterior q(z_1 | x, y) of the layer next to the data.
+
+        Args:
+            images: (N, *data_shape) or (N, D).
+            y: (N,) labels.
+
+        Returns: mu and logvar, (N, D_1) each.
+
+        Raises: ValueError, as all methods, for images or labels that do not fit.
+        """
+        x = self.rows(images)
+        return self.by_rows(lambda s: self.model.encode(self.params, x[s], take(y, s)), len(x))
+
+    def decode(self, z: ArrayLike, y: Labels | None = None) -> Array:
+        """E[x | z_1, y], the mean of the data at values of the layer next to them.
+
+        Args:
+            z: (N, D_1).
+            y: (N,) labels.
+
+        Returns: (N, *data_shape).
+        """
+        z = np.ascontiguousarray(z, self.params.flat.dtype)
+        (images,) = self.by_rows(lambda s: (self.model.decode(self.params, z[s], y=take(y, s)),), len(z))
+        return images.reshape(-1, *self.data_shape)
+
+    def sample(self, n: int, y: Labels | None = None, seed: int | None = None, share: int = 1) -> Array:
+        """E[x | z_1, y] at samples of the prior: the images that papers show, without the noise of p(x | z).
+
+        Args:
+            n: N.
+            y: (N,) labels.
+            seed: another for other samples; by default that of the training.
+            share: so many neighbours get the same noise in all layers.
+
+        Returns: (N, *data_shape).
+        """
+        seed = self.settings.seed if seed is None else seed
+        dtype, shapes = self.params.flat.dtype, self.model.noise_shapes(-(-n // share), 1)
+        u = noise.uniform((-(-n // share), 1, 1), seed, Stream.COMPONENTS, dtype=dtype)[:, 0, 0]
+        arrays = [*noise.layers(shapes, seed, Stream.PICTURES, dtype=dtype), u]
+        *below, top, u = (np.repeat(array, share, axis=0)[:n] for array in arrays)
+
+        def images(s: slice) -> tuple[Array]:
+            z = self.model.sample_prior(self.params, top[s, 0], u[s], take(y, s))
+            return (self.model.decode(self.params, z, [eps[s] for eps in below], take(y, s)),)
+
+        return self.by_rows(images, n)[0].reshape(-1, *self.data_shape)
+
+    def log_likelihood(self, images: ArrayLike, y: Labels | None = None, samples: int = 1000) -> Array:
+        """log p(x), or log p(x | y), by importance sampling (``importance_sampling.log_likelihood``).
+
+        Args:
+            images: (N, *data_shape) or (N, D).
+            y: (N,) labels.
+            samples: K, for each example.
+
+        Returns: (N,) float64, in nats per example; of grey levels under a Bernoulli it is no log probability.
+        """
+        with machine.crew():
+            return importance_sampling.log_likelihood(
+                self.model, self.params, self.settings.seed, self.rows(images), y, samples
+            )["log_likelihood"]
+
+    def rows(self, images: ArrayLike) -> Array:
+        """Images as the model takes them: flat rows (N, D), intensities in the dtype of the parameters."""
+        images = np.asarray(images)
+        shape, D = self.data_shape, math.prod(self.data_shape)
+        if images.shape[1:] not in (shape, (D,)):
+            raise ValueError(f"images (N, {', '.join(map(str, shape))}) or (N, {D}) are needed, not {images.shape}")
+        return np.ascontiguousarray(to_float(images.reshape(len(images), D), self.params.flat.dtype))
+
+    def by_rows(self, function: Callable[[slice], Sequence[Array]], n: int) -> tuple[Array, ...]:
+        """A function of some of n examples, ``ROWS`` of them at a time, with all of its results end to end."""
+        with machine.crew():
+            parts = [function(slice(first, first + ROWS)) for first in range(0, max(n, 1), ROWS)]
+        return tuple(np.concatenate(pieces) for pieces in zip(*parts))
+
+
+def take(labels: Labels | None, rows: slice | np.ndarray) -> Labels | None:
+    """Some of the labels, if there are any."""
+    return None if labels is None else np.asarray(labels)[rows]

@@ -1,0 +1,288 @@
+"""The training loop: minibatches, an optimiser's steps, the bound on the test set.
+
+A crew of threads shares the work of the kernels; the derivation knows nothing of it.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinyvae import machine
+from tinyvae.data.datasets import Dataset, to_float
+from tinyvae.derivation.model import ModelCache
+from tinyvae.derivation.parameters import Parameters
+from tinyvae.disk.run import Row, Run
+from tinyvae.errors import DataError, DivergenceError, Interrupted, RunError, UserError
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
+from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, OPTIMISERS, SCHEDULES, Settings
+from tinyvae.training.binarisation import binarise
+from tinyvae.training.fitted import Fitted, build_model, take
+from tinyvae.training.initialisation import initialise
+from tinyvae.types import Array, Labels
+
+EVALUATION_ROWS = 500  # samples at a time: bounds the memory
+# The attributes of Training that say how far it has come.
+PROGRESS = {"epoch": int, "position": int, "step": int, "samples_seen": int, "epoch_total": float, "seconds": float}
+# Divergence is detected on the bound and the parameters.
+QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore"}
+
+
+class Training:
+    """A model in training: its parameters, its optimiser, and how far it has come.
+
+    Args:
+        settings: settings.Settings.
+        dataset: datasets.Dataset, as loaded.
+        threads: by default the cores that this process may use.
+
+    Attributes:
+        model, params: the model's shape and its parameters.
+        dataset: the data as trained on, with all drawn that is drawn once (binarisation.py).
+        epoch, step, samples_seen: how many are done.
+        position, epoch_total: how many examples of the present epoch are done, and the sum of their bounds.
+        seconds: spent in training so far.
+        crew: ``machine.crew``, to be entered for work on the model.
+
+    Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
+    """
+
+    def __init__(self, settings: Settings, dataset: Dataset, threads: int | None = None):
+        self.settings = settings
+        self.dataset = binarise(dataset, settings.binarise, settings.seed)
+        check(settings, self.dataset)
+        self.model = build_model(settings, dataset.data_shape, dataset.n_labels)
+        self.params = Parameters(self.model.shapes(), dtype=np.dtype(settings.dtype))
+        self._initialise(dataset)
+        self.optimiser = OPTIMISERS[settings.optimiser](self.params, settings.epsilon)
+        self.epoch = self.step = self.samples_seen = self.position = 0
+        self.epoch_total = self.seconds = 0.0
+        self.threads = threads or machine.available_cores()
+        self._grads = self.params.with_flat(np.empty_like(self.params.flat))
+        self._bound = BOUNDS[settings.objective]
+        self._estimator = ESTIMATORS[settings.estimator]
+        self.crew = machine.crew(self.threads)
+
+    def _initialise(self, dataset: Dataset) -> None:
+        settings, dtype = self.settings, self.params.flat.dtype
+        mean = dataset.train.mean(axis=0, dtype=np.float64) / (255 if dataset.train.dtype == np.uint8 else 1)
+        initialise(self.params, settings.initialisation, settings.seed)
+        if settings.mean_bias:
+            self.model.output_bias(self.params)[:] = LIKELIHOODS[settings.likelihood].bias(mean)
+        step = len(self.params)  # after those of the layers (initialisation.py)
+
+        def prior_noise(shape: tuple[int, int]) -> Array:
+            return noise.normal((1, *shape), settings.seed, Stream.PARAMETERS, step, dtype=dtype)[0]
+
+        self.model.initialise_prior(self.params, prior_noise, mean)
+
+    @property
+    def fitted(self) -> Fitted:
+        """The model as it stands, to hand around; training goes on with the same numbers."""
+        return Fitted(self.model, self.params, self.settings)
+
+    def run_epoch(self, on_step: Callable[[int, float], object] | None = None) -> float:
+        """Visit every training example once, in a random order, a step for each minibatch.
+
+        Where an earlier call was left by an exception of ``on_step``, this one goes on from there.
+
+        Args:
+            on_step: called with (examples, bound) after each step: how many, and the mean of their bounds in nats.
+
+        Returns: the mean of the bounds as they were at each example's visit, in nats per example.
+
+        Raises: DivergenceError if a bound or a parameter is not finite.
+        """
+        settings, N = self.settings, len(self.dataset.train)
+        order = noise.permutation(N, settings.seed, Stream.ORDER, self.epoch)
+        with self.crew, np.errstate(**QUIET):
+            for start in range(self.position, N, settings.batch_size):
+                rows = order[start : start + settings.batch_size]
+                factor = SCHEDULES[settings.schedule](self.epoch + start / N, settings.epochs)
+                bound = self._step(rows, settings.learning_rate * factor)
+                self.position += len(rows)
+                self.epoch_total += bound
+                if on_step:
+                    on_step(len(rows), bound / len(rows))
+        mean = self.epoch_total / N
+        self.epoch, self.position, self.epoch_total = self.epoch + 1, 0, 0.0
+        return mean
+
+    def test_bound(self) -> float:
+        """The objective on the test set, in nats per example, with the same noise whenever it is asked for."""
+        images, K = self.dataset.test, self.settings.samples
+        rows = max(1, EVALUATION_ROWS // K)
+
+        def chunk(first: int) -> float:
+            x = to_float(images[first : first + rows], self.params.flat.dtype)
+            y = self.labels(self.dataset.test_labels, slice(first, first + rows))
+            return self._forward(x, y, Stream.EVALUATION, 0, first)[0].sum(dtype=np.float64)
+
+        with self.crew, np.errstate(**QUIET):
+            return sum(map(chunk, range(0, len(images), rows))) / len(images)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """All that a checkpoint must hold to go on from here: ({name: array}, {name: number or string})."""
+        arrays = {"params": self.params.flat}
+        arrays |= {f"optimiser.{name}": array for name, array in self.optimiser.state.items()}
+        return arrays, {name: getattr(self, name) for name in PROGRESS}
+
+    def restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+        """Take over what ``state`` gave; RunError if it belongs to another model."""
+        own, _ = self.state()
+        for name in sorted(own.keys() | arrays.keys()):
+            shapes = [str(a[name].shape) if name in a else "missing" for a in (own, arrays)]
+            if shapes[0] != shapes[1]:
+                raise RunError(f"the checkpoint is of another model: {name} is {shapes[1]} there and {shapes[0]} here")
+        for name, array in own.items():
+            array[...] = arrays[name]
+        for name, kind in PROGRESS.items():
+            setattr(self, name, kind(state[name]))
+
+    def extend(self, epochs: int) -> None:
+        """Raise the length of the run; the schedule of the steps is from now on that of the new length."""
+        earlier = (*self.settings.raised_from, self.settings.epochs)
+        self.settings = dataclasses.replace(self.settings, epochs=epochs, raised_from=earlier)
+
+    def _step(self, rows: np.ndarray, rate: float) -> float:
+        """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
+        N, x = len(rows), to_float(self.dataset.train[rows], self.params.flat.dtype)
+        if self.settings.binarise == "dynamic":
+            x = noise.bernoulli(x, self.settings.seed, Stream.BINARISATION, self.step)
+        y = self.labels(self.dataset.train_labels, rows)
+        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step)
+        total = float(bound.sum(dtype=np.float64))
+        self._require_finite(total, "bound")
+        dlogw = dlogw.astype(np.float64)  # a few numbers, whose squares are to keep their digits
+        path, direct = self._estimator.weights(dlogw)
+        self.model.backward(self.params, cache, dlogw / N, path / N, direct / N, out=self._grads, consume=True)
+        self._require_finite(self.optimiser.update(self.params, self._grads, rate), "sum of the parameters")
+        self.step += 1
+        self.samples_seen += N
+        return total
+
+    def labels(self, labels: Labels | None, rows: slice | np.ndarray) -> Labels | None:
+        """The labels of some rows where the model is conditional, else None."""
+        return take(labels, rows) if self.settings.conditional else None
+
+    def _forward(
+        self, x: Array, y: Labels | None, stream: int, step: int, first: int = 0
+    ) -> tuple[Array, Array, ModelCache]:
+        settings = self.settings
+        shapes = self.model.noise_shapes(len(x), settings.samples)
+        eps = noise.layers(shapes, settings.seed, stream, step, first, dtype=x.dtype)
+        logw, cache = self.model.log_weights(self.params, x, eps, y, closed_form_kl=settings.kl == "closed")
+        return *self._bound(logw), cache
+
+    def _require_finite(self, number: float, name: str) -> None:
+        if not math.isfinite(number):
+            advice = LIKELIHOODS[self.settings.likelihood].advice
+            raise DivergenceError(
+                f"the {name} is {number} in epoch {self.epoch + 1}, step {self.step + 1}: training diverged\n"
+                f"Try a smaller step than --lr {self.settings.learning_rate:g}{advice and f'; or, {advice}'}."
+            )
+
+
+def check(settings: Settings, dataset: Dataset) -> None:
+    """Raise an error, for people, where the settings do not suit the data: before any computation."""
+    N = len(dataset.train)
+    if settings.batch_size > N:
+        raise UserError(
+            f"--batch-size {settings.batch_size} is more than the {N} training examples of {dataset.name}: "
+            f"use --batch-size {N} or less"
+        )
+    if settings.conditional and dataset.n_labels == 0:
+        raise DataError(
+            f"{dataset.name} has no labels, and --conditional needs them: store them as y beside x in an .npz file, or "
+            "leave --conditional out"
+        )
+    lowest, highest = LIKELIHOODS[settings.likelihood].support
+    for images in (dataset.train, dataset.test):
+        ends = np.array([[images.min()], [images.max()]], images.dtype)
+        smallest, largest = to_float(ends, np.float64).ravel()
+        if smallest < lowest or largest > highest:
+            raise DataError(
+                f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "
+                f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
+            )
+
+
+class Watcher(Protocol):
+    """Who is told how far a training is: a console's progress bar."""
+
+    def start_epoch(self, epoch: int, epochs: int) -> object:
+        """An epoch begins."""
+
+    def step(self, examples: int, bound: float) -> object:
+        """So many examples were visited, with this mean bound in nats."""
+
+    def end_epoch(self, row: Row) -> object:
+        """A row of the history is complete."""
+
+
+class Nobody:
+    """A Watcher that does not care."""
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Nothing."""
+
+    def step(self, examples: int, bound: float) -> None:
+        """Nothing."""
+
+    def end_epoch(self, row: Row) -> None:
+        """Nothing."""
+
+
+def train(
+    training: Training,
+    run: Run,
+    bar: Watcher | None = None,
+    history: Iterable[Row] = (),
+    checkpoint_every: int = 1,
+    check_interrupt: Callable[[], object] = lambda: None,
+) -> list[Row]:
+    """Train to the end of the run, and leave it on disk as it goes: the history every epoch, and checkpoints.
+
+    Args:
+        training: Training.
+        run: run.Run to write the history and the checkpoints into.
+        bar: Watcher.
+        history: the rows of the epochs that are done.
+        checkpoint_every: epochs from one checkpoint to the next; there is always one at the end.
+        check_interrupt: called after each step; errors.Interrupted out of it ends the run after a checkpoint.
+
+    Returns: the rows of the history, a dict an epoch.
+    """
+    history, bar = list(history), bar or Nobody()
+    started = time.perf_counter() - training.seconds
+
+    def on_step(examples: int, bound: float) -> None:
+        training.seconds = time.perf_counter() - started
+        bar.step(examples, bound)
+        check_interrupt()
+
+    try:
+        while training.epoch < training.settings.epochs:
+            bar.start_epoch(training.epoch + 1, training.settings.epochs)
+            train_bound, test_bound = training.run_epoch(on_step), training.test_bound()
+            training.seconds = time.perf_counter() - started
+            bounds = {"train_bound": train_bound, "test_bound": test_bound}
+            row = {
+                "epoch": training.epoch,
+                "samples_seen": training.samples_seen,
+                **bounds,
+                "seconds": training.seconds,
+            }
+            history.append(row)
+            bar.end_epoch(row)
+            run.write_history(history)
+            if training.epoch % checkpoint_every == 0 or training.epoch == training.settings.epochs:
+                run.save_checkpoint(*training.state())
+    except Interrupted:
+        run.save_checkpoint(*training.state())
+        raise
+    return history

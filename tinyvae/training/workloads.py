@@ -1,0 +1,201 @@
+"""Four training steps by which speed is measured, what their matrix products alone cost, and where the rest goes.
+
+- vae: 784-500-20, AEVB's recipe: grey levels, the ELBO with the closed-form KL divergence, minibatches of 100, Adagrad.
+- iwae-k1, iwae-k5, iwae-k50: 784-200-200-50, IWAE's recipe with K = 1, 5 and 50: pixels drawn anew at every visit, the
+  importance-weighted bound, minibatches of 20, Adam.
+
+All take minibatches from MNIST's 60,000 training images of 784 pixels and compute in float32.
+"""
+
+import itertools
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tinyvae.settings import AEVB, IWAE_1
+
+WORKLOADS = {"vae": AEVB} | {f"iwae-k{K}": replace(IWAE_1, samples=K) for K in (1, 5, 50)}
+EVALUATION_SAMPLES = 5000
+REPEATS = 7  # of each measurement of the profile
+
+
+class WindowOver(Exception):
+    """Raised after a step to leave the epoch; the next call of ``run_epoch`` goes on from there."""
+
+
+def window(training, seconds):
+    """Train for about so many seconds, from where the last window ended.
+
+    Returns: (examples a second, the mean of their bounds in nats).
+    """
+    examples, total, started = 0, 0.0, time.perf_counter()
+
+    def on_step(n, bound):
+        nonlocal examples, total
+        examples, total = examples + n, total + n * bound
+        if time.perf_counter() - started >= seconds:
+            raise WindowOver
+
+    with suppress(WindowOver):
+        while True:
+            training.run_epoch(on_step)
+    return examples / (time.perf_counter() - started), total / examples
+
+
+def sgemm(training, seconds, backward=True, K=None):
+    """How many examples a second the matrix products would allow if there were nothing else to do, and their speed.
+
+    Every product at its shape, by NumPy's BLAS, with all numbers in place: the rows of the minibatch are split over the
+    threads, each with a BLAS of one thread, and no thread waits for another.
+
+    Args:
+        training: loop.Training.
+        seconds: to measure for.
+        backward: also the products of the backward pass.
+        K: samples for each example; by default the settings'.
+
+    Returns: (examples a second, GFLOP/s).
+    """
+    K = K or training.settings.samples
+    layers = [
+        (W.shape, K if network == "decoder" else 1, network == "encoder" and i == 0)
+        for network in ("encoder", "decoder")
+        for i, (W, _) in enumerate(training.params.layers(network))
+    ]
+
+    def work(part):
+        rows = part.stop - part.start
+        products = [
+            product
+            for shape, samples, of_data in layers
+            for product in affine_products(rows * samples, shape, of_data)[: None if backward else 1]
+        ]
+        examples, started = 0, time.perf_counter()
+        while (elapsed := time.perf_counter() - started) < seconds or not examples:
+            for a, b, out in products:
+                np.matmul(a, b, out=out)
+            examples += rows
+        return examples / elapsed
+
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(training.threads) as pool:
+        rate = sum(pool.map(work, shares(training.settings.batch_size, training.threads)))
+    passes = (lambda of_data: 2 if of_data else 3) if backward else (lambda of_data: 1)
+    flops = sum(2 * samples * passes(of_data) * shape[0] * shape[1] for shape, samples, of_data in layers)
+    return rate, rate * flops / 1e9
+
+
+def shares(total, parts):
+    """Slices that cut 0 ... total - 1 into as many parts, as equal as can be; none of them is empty."""
+    ends = [total * i // parts for i in range(parts + 1)]
+    return [slice(first, last) for first, last in itertools.pairwise(ends) if first < last]
+
+
+def affine_products(rows, shape, of_data):
+    """The matrix products of an affine layer y = x W, forward and backward, as (a, b, out) for out = a b.
+
+    Args:
+        rows: of x.
+        shape: (I, J) of W.
+        of_data: whether x is data, which need no gradient.
+
+    Returns: y = x W, dW = xᵀ dy and, unless x is data, dx = dy Wᵀ; y serves as dy.
+    """
+    rng = np.random.default_rng(0)
+    x, W = (rng.standard_normal(s, np.float32) for s in ((rows, shape[0]), shape))
+    y = np.empty((rows, shape[1]), np.float32)
+    products = [(x, W, y), (x.T, y, np.empty_like(W))]
+    return products if of_data else [*products, (y, W.T, np.empty_like(x))]
+
+
+def profile(training):
+    """Where the time of a step goes, in microseconds for each example.
+
+    Each kind of work is measured by itself, on the data and at the shapes of the step; what the whole step takes beside
+    them is the interpreter's, and the gathering of the minibatch.
+
+    Args:
+        training: loop.Training; it goes on as after some steps of length 0.
+
+    Returns: {"products", "activations", "likelihood", "noise", "update", "python": microseconds}, whose sum is "step".
+    """
+    from tinyvae.data import datasets
+    from tinyvae.derivation.likelihoods import LIKELIHOODS
+    from tinyvae.derivation.mlp import mlp, mlp_backward
+    from tinyvae.machine import noise
+    from tinyvae.machine.matrix_products import BLOCKS
+    from tinyvae.machine.noise import Stream
+
+    settings, params, model = training.settings, training.params, training.model
+    N, K = settings.batch_size, settings.samples
+    x = datasets.to_float(training.dataset.train[:N], params.flat.dtype)
+    drawn = settings.binarise == "dynamic"
+    x = noise.bernoulli(x, 0, Stream.BINARISATION) if drawn else x
+    shape = (N, K, model.latent[0])
+    z = noise.normal(shape, 0, Stream.TRAINING, dtype=x.dtype).reshape(N * K, -1)
+    networks = {name: mlp(h, params.layers(name)) for name, h in (("encoder", x), ("decoder", z))}
+    likelihood, weights = LIKELIHOODS[settings.likelihood], np.ones((N, K), x.dtype)
+    outputs = networks["decoder"][0].copy()
+    gradient, cuts = np.zeros_like(params.flat), params.cuts(BLOCKS)
+
+    def layers():
+        for name, (out, cache) in networks.items():
+            mlp(cache[0], params.layers(name))
+            mlp_backward(out, cache, need_dx=name == "decoder")
+
+    def probability():
+        _, cache = likelihood.log_prob(x, outputs, out=outputs)
+        likelihood.log_prob_backward(weights, cache, out=cache)
+
+    def numbers():
+        noise.normal(shape, 0, Stream.TRAINING, dtype=x.dtype)
+        if drawn:
+            noise.bernoulli(x, 0, Stream.BINARISATION)
+
+    with training.crew:
+        parts = {"products": _products(networks)}
+        parts["activations"] = duration(layers) - parts["products"]
+        parts["likelihood"], parts["noise"] = duration(probability), duration(numbers)
+        parts["update"] = duration(lambda: training.optimiser.update(params.flat, gradient, 0.0, cuts))
+    whole = N / statistics.median(window(training, 0.1)[0] for _ in range(REPEATS))
+    parts["python"] = whole - sum(parts.values())
+    return {name: 1e6 * seconds / N for name, seconds in (parts | {"step": whole}).items()}
+
+
+def _products(networks):
+    """The seconds that the products of some networks' passes take: {name: (out, cache)} from ``mlp.mlp``."""
+    from tinyvae.machine import jobs
+    from tinyvae.machine.crew import at_hand
+
+    total, desk = 0, at_hand()
+    for name, (_, (x, outputs, layers)) in networks.items():
+        for i, (h, y, (W, b)) in enumerate(zip((x, *outputs), outputs, layers)):
+            forward = [job.at(x.dtype) for job in (jobs.AFFINE, jobs.HALF_PRODUCT, jobs.COMPLETE_AFFINE)]
+            total += duration(partial(jobs.affine, desk, tuple(forward), h, W, b, np.empty_like(y), False))
+            job, dW, db = jobs.AFFINE_GRADIENT.at(x.dtype), np.empty_like(W), np.empty_like(b)
+            total += duration(partial(jobs.affine_gradient, desk, job, y, h, dW, db))
+            if i > 0 or name == "decoder":
+                job = jobs.AFFINE_INPUT_GRADIENT.at(x.dtype)
+                total += duration(partial(jobs.affine_input_gradient, desk, job, y, W, h, np.empty_like(h), False))
+    return total
+
+
+def duration(function, seconds=0.02):
+    """The seconds that a call takes: the median of some repeated measurements, each of about so many seconds."""
+    function()
+    started = time.perf_counter()
+    function()
+    calls = max(1, round(seconds / max(time.perf_counter() - started, 1e-7)))
+
+    def measure():
+        started = time.perf_counter()
+        for _ in range(calls):
+            function()
+        return (time.perf_counter() - started) / calls
+
+    return statistics.median(measure() for _ in range(REPEATS))
