@@ -19,7 +19,7 @@ import numpy as np
 from tinyvae import VAE
 from tinyvae.data import datasets
 from tinyvae.derivation import bounds, gaussian
-from tinyvae.gradcheck import Problem, check
+from tinyvae.checks.finite_differences import Problem, check
 from tinyvae.derivation.mlp import mlp, mlp_backward
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters, initialise

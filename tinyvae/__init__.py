@@ -6,12 +6,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # a type checker does not follow __getattr__
     from tinyvae.estimator import VAE as VAE
+    from tinyvae.training.description import load_fitted
+
+    load = load_fitted
 else:
 
     def __getattr__(name):
-        """``VAE``, imported when it is first asked for: scikit-learn takes a second, and the commands do without it."""
+        """``VAE`` and ``load``, imported when first asked for: that takes a second, and the commands do without it."""
         if name == "VAE":
             from tinyvae.estimator import VAE
 
             return VAE
+        if name == "load":
+            from tinyvae.training.description import load_fitted
+
+            return load_fitted
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -82,14 +82,15 @@ def measure_evaluation(_, dataset, windows, seconds, threads=None):
 
     The products alone are measured for as many samples at a time as stay in the caches.
     """
-    from tinyvae.training import evaluation, workloads
+    from tinyvae.training import workloads
     from tinyvae.training.loop import Training
 
     training, K = Training(workloads.WORKLOADS["iwae-k1"], dataset, threads), workloads.EVALUATION_SAMPLES
-    images, labels = dataset.test[:EVALUATED], dataset.test_labels
+    images = dataset.test[:EVALUATED]
 
     def evaluate():
-        evaluation.log_likelihood(training, images, labels, K)
+        with training.crew:
+            training.fitted.log_likelihood(images, samples=K)
 
     evaluate()
     rounds = []

@@ -8,9 +8,7 @@ import math
 import numbers
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,20 +19,19 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from tinyvae import machine
 from tinyvae.data.datasets import Dataset
-from tinyvae.derivation.likelihoods import LIKELIHOODS
 from tinyvae.derivation.parameters import Parameters
+from tinyvae.disk.run import Run
 from tinyvae.errors import DivergenceError
-from tinyvae.machine import noise, work_sharing
-from tinyvae.machine.crew import Crew
-from tinyvae.machine.noise import Stream
-from tinyvae.settings import CHOICES, Settings
-from tinyvae.training.evaluation import log_likelihood
+from tinyvae.settings import CHOICES, LIKELIHOODS, PRIORS, Settings
+from tinyvae.training import description
+from tinyvae.training.fitted import Fitted, take
+from tinyvae.training.importance_sampling import log_likelihood
 from tinyvae.training.loop import Training
-from tinyvae.types import Array, Labels
+from tinyvae.types import AnyPath, Array, Labels
 
 DTYPES = [np.float64, np.float32]
-ROWS = 1000  # examples at a time through a network: bounds the memory
 # The parameters that make the model, by their names in Settings: they stay what they are while partial_fit goes on.
 MODEL = {
     "latent": "n_components",
@@ -221,12 +218,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self, settings: Settings, X: Array, labels: Labels | None, epochs: int, progress: Any = None, history: Any = ()
     ) -> "VAE":
         """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
-        # a Training wants a test set, which nobody asks for here; its label says how many classes there are
-        last = None if labels is None else np.array([len(self.classes_) - 1])
-        dataset = Dataset("X", X, X[:1], labels, last, (1, X.shape[1]), "")
+        n_labels = 0 if labels is None else len(self.classes_)
+        dataset = Dataset("X", X, X[:0], labels, None, (X.shape[1],), "", n_labels)  # without a test set
         training = Training(settings, dataset, effective_n_jobs(self.n_jobs))
         if progress:
-            training.restore(*progress)
+            arrays, state = progress
+            training.restore(arrays, state) if state else np.copyto(training.params.flat, arrays["params"])
         history = list(history)
         with training.crew:  # once for all epochs: it takes as long as a small one
             for _ in range(epochs):
@@ -248,6 +245,64 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             print(f"epoch {training.epoch}: {bound:.2f} nats per example", flush=True)
         return {"epoch": training.epoch, "samples_seen": training.samples_seen, "train_bound": bound}
 
+    # -- runs --------------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_run(cls, path: AnyPath) -> "VAE":
+        """The model that ``python -m tinyvae.train`` or ``write_run`` left in a folder, as a fitted estimator.
+
+        ``partial_fit`` goes on with its numbers, and begins the optimiser's state anew.
+
+        Args:
+            path: of the folder.
+
+        Raises: errors.RunError for a folder without a trained model; ValueError for more than one stochastic layer, or
+            another network than the MLP.
+        """
+        fitted = description.load_fitted(path)
+        settings = fitted.settings
+        if len(settings.latent) > 1 or settings.network != "mlp":
+            raise ValueError(
+                f"{path} holds a model of {len(settings.latent)} stochastic layers with the network "
+                f"{settings.network}, and a VAE has one layer and MLPs: use tinyvae.load"
+            )
+        own = {name: getattr(settings, setting) for setting, name in MODEL.items()}
+        vae = cls(
+            **own | {"n_components": settings.latent[0], "hidden": settings.hidden[0]},
+            objective=settings.objective,
+            n_samples=settings.samples,
+            max_epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            schedule=settings.schedule,
+            random_state=settings.seed,
+        )
+        run = Run.open(path)
+        if settings.conditional:
+            vae.classes_ = np.array(run.config().get("classes", range(fitted.model.n_labels)))
+        vae.n_features_in_ = fitted.model.data_dim
+        vae.settings_, vae.model_, vae.history_ = settings, fitted.model, run.history()
+        vae._progress = {"params": fitted.params.flat}, None
+        return vae
+
+    def write_run(self, path: AnyPath) -> None:
+        """Write the fitted model into the folder of a run, which ``tinyvae.load`` and ``from_run`` open.
+
+        The data are not in it: the commands that need them, ``evaluate`` and ``train --resume``, say so.
+
+        Args:
+            path: of the folder, which may exist but must not hold a run.
+
+        Raises: errors.RunError if it holds a run, or cannot be written.
+        """
+        check_is_fitted(self)
+        classes = {"classes": self.classes_} if self.settings_.conditional else {}
+        run = Run.create(path, description.describe_fitted(self.fitted_) | classes)
+        nothing = {"test_bound": math.nan, "seconds": math.nan}
+        run.write_history([nothing | row for row in self.history_])
+        arrays, state = self._progress
+        run.save_checkpoint(arrays, state or {})
+
     # -- use of a fitted model -----------------------------------------------------------------------------------------
 
     @property
@@ -255,6 +310,11 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """The numbers of the model: parameters.Parameters, views of one vector."""
         arrays, _ = self._progress
         return Parameters(self.model_.shapes(), arrays["params"])
+
+    @property
+    def fitted_(self) -> Fitted:
+        """The trained model, to hand around: training.fitted.Fitted."""
+        return Fitted(self.model_, self.params_, self.settings_)
 
     @property
     def _n_features_out(self) -> int:
@@ -269,8 +329,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Returns: (N, n_components) in the dtype of X.
         """
-        X, params = self._checked(X), self.params_
-        return self._by_rows(lambda x, y: self.model_.encode(params, x, y)[0], X, self._labels(y, X))
+        X = self._checked(X)
+        return self._as(X, lambda: self.fitted_.encode(X, self._labels(y, X))[0])
 
     def inverse_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """The decoder's means E[x | z], or E[x | z, y].
@@ -285,7 +345,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         z = check_array(X, dtype=DTYPES, input_name="X")
         if z.shape[1] != self._n_features_out:
             raise ValueError(f"X has {z.shape[1]} columns, but this VAE has {self._n_features_out} components")
-        return self._decode(z, self._labels(y, z))
+        return self._as(z, lambda: self.fitted_.decode(z, self._labels(y, z)))
 
     def sample(self, n_samples: int = 1, y: ArrayLike | None = None) -> Array:
         """The decoder's means E[x | z] at samples z of the prior: the images that papers show, without the noise of
@@ -302,11 +362,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if y is not None and not self.settings_.conditional:
             raise ValueError("this VAE was fitted without labels, and has no samples of one: use conditional=True")
         y = np.full(n_samples, y) if y is not None and np.ndim(y) == 0 else y
-        seed, dtype = draw_seed(self.random_state), self.settings_.dtype
-        eps = noise.normal((n_samples, 1, self._n_features_out), seed, Stream.PICTURES, dtype=dtype)[:, 0]
-        u = noise.uniform((n_samples, 1, 1), seed, Stream.COMPONENTS, dtype=dtype)[:, 0, 0]
-        labels = self._labels(y, eps)
-        return self._decode(self.model_.sample_prior(self.params_, eps, u, labels), labels)
+        labels = self._labels(y, np.empty((n_samples, 0)))
+        return self._as(None, lambda: self.fitted_.sample(n_samples, labels, draw_seed(self.random_state)))
 
     def score_samples(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """log p(x), or log p(x | y), by importance sampling: log (1/K) sum_k w_k with K = ``n_importance_samples``
@@ -324,35 +381,25 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         X = self._checked(X)
         require_size("n_importance_samples", self.n_importance_samples)
-        K, params = int(self.n_importance_samples), self.params_
+        fitted, labels, K = self.fitted_, self._labels(y, X), int(self.n_importance_samples)
 
-        def log_p(x: Array, y: Labels | None) -> Array:
-            # what log_likelihood needs of a Training; _by_rows has a crew at work already
-            own = replace(self.settings_, seed=self.settings_.seed ^ (zlib.crc32(x.tobytes()) << 32))
-            fitted: Any = SimpleNamespace(
-                settings=own, model=self.model_, params=params, crew=nullcontext(), labels=take
-            )
-            return log_likelihood(fitted, x, y, K)["log_likelihood"]
+        def log_p(n: int) -> Array:
+            x, y = fitted.rows(X[n : n + 1]), take(labels, slice(n, n + 1))
+            seed = self.settings_.seed ^ (zlib.crc32(x.tobytes()) << 32)
+            return log_likelihood(fitted.model, fitted.params, seed, x, y, K)["log_likelihood"]
 
-        return self._by_rows(log_p, X, self._labels(y, X), rows=1, dtype=np.float64)
+        with machine.crew(effective_n_jobs(self.n_jobs)):
+            return np.concatenate([log_p(n) for n in range(len(X))])
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
         """The mean of ``score_samples``, in nats per example."""
         return float(self.score_samples(X, y).mean())
 
-    def _decode(self, z: Array, labels: Labels | None) -> Array:
-        params = self.params_
-        return self._by_rows(lambda z, y: self.model_.decode(params, z, y=y), z, labels)
-
-    def _by_rows(
-        self, function: Callable[..., Array], X: Array, labels: Labels | None, rows: int = ROWS, dtype: Any = None
-    ) -> Array:
-        """A function of rows in the model's dtype and of their labels, some at a time; the result in the dtype of X."""
-        with Crew(effective_n_jobs(self.n_jobs), work_sharing.serve):
-            slices = [slice(first, first + rows) for first in range(0, len(X), rows)]
-            # copies, since X may be read-only
-            parts = [function(np.array(X[s], self.settings_.dtype, order="C"), take(labels, s)) for s in slices]
-        return np.concatenate(parts).astype(dtype or X.dtype, copy=False)
+    def _as(self, X: Array | None, function: Callable[[], Array]) -> Array:
+        """The result of a function, which has ``n_jobs`` threads, as rows in the dtype of X."""
+        with machine.crew(effective_n_jobs(self.n_jobs)):
+            result = function()
+        return result.reshape(len(result), -1).astype(result.dtype if X is None else X.dtype, copy=False)
 
     def _checked(self, X: ArrayLike) -> Array:
         """X as an array, of as many and the same features as were fitted, which the likelihood describes."""
@@ -374,11 +421,6 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"{', '.join(map(str, self.classes_[:20]))}{', ...' if len(self.classes_) > 20 else ''}"
             )
         return np.searchsorted(self.classes_, y)
-
-
-def take(labels: Labels | None, rows: slice) -> Labels | None:
-    """Some of the labels, if there are any."""
-    return None if labels is None else labels[rows]
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -416,8 +458,8 @@ def require_sense(vae: VAE) -> None:
     rate = vae.learning_rate
     if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < rate < math.inf:
         raise ValueError(f"learning_rate={rate!r}: a number above zero is needed")
-    if vae.prior == "label" and not vae.conditional:
-        raise ValueError('prior="label" is learned for each label: it needs conditional=True')
+    if PRIORS[vae.prior].needs_labels and not vae.conditional:
+        raise ValueError(f'prior="{vae.prior}" is learned for each label: it needs conditional=True')
 
 
 def require_support(X: Array, likelihood: str) -> None:

@@ -29,9 +29,9 @@ def main(argv=None):
     run = Run.open(arguments.run)
     console.announce_compilation(arguments.quiet)
     state = description.load(run, arguments.data_dir)
-    n_images = min(arguments.limit or len(state.dataset.test), len(state.dataset.test))
-    with console.sample_bar(n_images * arguments.samples, arguments.quiet) as bar:
-        results = evaluation.evaluate(state, arguments.samples, arguments.limit, bar.update)
+    images, labels = (None if a is None else a[: arguments.limit] for a in (state.dataset.test, state.dataset.test_labels))
+    with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
+        results = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
     results["protocol"] = description.protocol(state.settings)
     results["epochs"] = state.epoch
     run.write_json("evaluation.json", results)
@@ -60,8 +60,8 @@ def report(training, results):
                 f"  the largest of {k} weights holds {100 * results['largest_weight'][k]:.0f} % of the mass: "
                 f"k = {k} is effectively {results['effective_sample_size'][k]:.1f}"
             )
-    if results["variance_floor_share"]:
-        lines.append(f"  {100 * results['variance_floor_share']:.1f} % of the decoder's variances are at their floor")
+    if results["remark"]:
+        lines.append(f"  {results['remark']}")
     return "\n".join(lines)
 
 

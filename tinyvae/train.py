@@ -80,12 +80,12 @@ def resume(arguments):
 
 def fit(run, state, history, arguments):
     """Train to the end of the run; returns all rows of the history."""
-    from tinyvae.training import loop
+    from tinyvae.training import interrupts, loop
 
     total = state.settings.epochs * len(state.dataset.train)
     with (
         console.ProgressBar(total, arguments.quiet, state.samples_seen) as bar,
-        console.DeferredInterrupt() as interrupt,
+        interrupts.DeferredInterrupt() as interrupt,
     ):
         return loop.train(state, run, bar, history, arguments.checkpoint_every, interrupt.check)
 
@@ -94,13 +94,13 @@ def finish(run, state, history):
     """Write the summary and, if that can be done, the figures; returns the names of these."""
     from tinyvae.training import description, evaluation
 
-    summary = description.summarise(state, history)
-    summary["variance_floor_share"] = evaluation.floor_share(state, state.dataset.test, state.dataset.test_labels)
-    run.write_summary(summary)
+    dataset = state.dataset
+    remark = evaluation.remark(state.fitted, dataset.test, state.labels(dataset.test_labels, slice(None)))
+    run.write_summary(description.summarise(state, history) | {"remark": remark})
     try:
         from tinyvae.training import run_figures
 
-        return run_figures.draw(run, state, history)
+        return run_figures.draw(run, state.fitted, dataset, history)
     except Exception as error:  # whatever it is: all numbers are on disk, and a picture is not worth a run
         cause = f"{type(error).__name__}: {error}"
         print(f"warning: not all figures were drawn ({cause}); the run itself is complete", file=sys.stderr)
@@ -115,14 +115,13 @@ def free_folder(name):
 
 def report(summary, path, figures):
     """The short table at the end."""
-    share = summary["variance_floor_share"]
     lines = [
         f"{summary['dataset']}: {summary['epochs']} epochs, {summary['samples_seen']:,} examples seen, "
         f"{summary['seconds']:.0f} s",
         f"  test bound   {summary['test_bound']:10.2f} nats per example",
         f"  train bound  {summary['train_bound']:10.2f}",
         f"  protocol     {summary['protocol']}",
-        *([f"  note         {100 * share:.1f} % of the decoder's variances are at their floor"] if share else []),
+        *([f"  note         {summary['remark']}"] if summary["remark"] else []),
         f"{path}/",
         "  config.json  history.csv  summary.json  checkpoint.npz",
         *(f"  figures/{name}" for name in figures),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tinyvae import gradcheck
+from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks.finite_differences import Problem
 from tinyvae.derivation import bounds, gaussian, likelihoods, mlp, model, priors
-from tinyvae.gradcheck import Problem
 
 PARTS = (mlp, gaussian, likelihoods, priors)
 BACKWARD = [
@@ -71,7 +72,7 @@ def call_once(right, name, monkeypatch, part):
             return results[-1]
 
         plant(patch, part, name, spy)
-        gradcheck.check_all()
+        random_problems.check_all()
     return results[0]
 
 
@@ -126,20 +127,20 @@ def test_an_error_of_a_thousandth_in_any_bound_s_derivative_is_found(name, monke
 def test_numerical_gradient_of_a_known_function():
     x = np.array([[1.0, 2.0], [3.0, -4.0]])
     kept = x.copy()
-    gradient = gradcheck.numerical_gradient(lambda: np.sum(np.sin(x)), x)
+    gradient = finite_differences.numerical_gradient(lambda: np.sum(np.sin(x)), x)
     np.testing.assert_allclose(gradient, np.cos(kept), atol=1e-10)
     np.testing.assert_array_equal(x, kept)
 
 
 def test_relative_error_is_infinite_where_it_cannot_be_told():
-    assert gradcheck.relative_error(np.array([np.nan, 1.0]), np.ones(2)) == np.inf
-    assert gradcheck.relative_error(np.ones(3), np.ones(2)) == np.inf
-    assert gradcheck.relative_error(np.array([1.001, 2.0]), np.array([1.0, 2.0])) == pytest.approx(5e-4)
+    assert finite_differences.relative_error(np.array([np.nan, 1.0]), np.ones(2)) == np.inf
+    assert finite_differences.relative_error(np.ones(3), np.ones(2)) == np.inf
+    assert finite_differences.relative_error(np.array([1.001, 2.0]), np.array([1.0, 2.0])) == pytest.approx(5e-4)
 
 
 def test_a_gradient_of_another_shape_is_wrong():
     problem = Problem("sum", {"x": np.ones((2, 3))}, lambda x: (x.sum(axis=1), None), lambda du, _: {"x": du})
-    assert gradcheck.check(problem)["x"] == np.inf
+    assert finite_differences.check(problem)["x"] == np.inf
 
 
 def test_what_the_checker_is_blind_to():
@@ -150,4 +151,4 @@ def test_what_the_checker_is_blind_to():
         return eps * np.exp(logvar), eps * np.exp(logvar)  # the standard deviation is exp(logvar / 2)
 
     problem = Problem("wrong sigma", {"logvar": np.zeros((3, 2))}, forward, lambda dz, z: {"logvar": dz * z})
-    assert gradcheck.check(problem)["logvar"] < 1e-6
+    assert finite_differences.check(problem)["logvar"] < 1e-6

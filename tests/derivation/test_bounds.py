@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from tinyvae import gradcheck
-from tinyvae.checks import random_problems
+from tinyvae.checks import finite_differences, random_problems
 from tinyvae.derivation import bounds
 
 counts = st.integers(1, 6)
@@ -17,8 +16,8 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.mark.parametrize("name", bounds.BOUNDS)
 @given(counts, counts, seeds)
 def test_gradients(name, N, K, seed):
-    errors = gradcheck.check(random_problems.bound(np.random.default_rng(seed), N, K, name))
-    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+    errors = finite_differences.check(random_problems.bound(np.random.default_rng(seed), N, K, name))
+    assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
 @given(counts, counts, seeds, st.floats(0, 1000))

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from tinyvae import gradcheck
-from tinyvae.checks import random_problems
+from tinyvae.checks import finite_differences, random_problems
 from tinyvae.derivation import bounds
 from tinyvae.derivation.likelihoods import LIKELIHOODS, LOGVAR_FLOOR
 from tinyvae.derivation.mlp import mlp
@@ -53,21 +52,21 @@ def test_gradients_of_the_whole_product(likelihood, layers, labels_and_prior, ob
     for K in (1, 2, 5):
         rng = np.random.default_rng(K)
         problem = random_problems.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
-        assert max(gradcheck.check(problem).values()) < gradcheck.TOLERANCE, K
+        assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE, K
 
 
 @settings(max_examples=60)
 @given(shapes(), st.sampled_from([1, 2, 5]), st.sampled_from(list(bounds.BOUNDS)), seeds)
 def test_gradients_at_any_shape(shape, K, objective, seed):
-    errors = gradcheck.check(random_problems.model(np.random.default_rng(seed), 2, K, objective, **shape))
-    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+    errors = finite_differences.check(random_problems.model(np.random.default_rng(seed), 2, K, objective, **shape))
+    assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
 @given(st.sampled_from([1, 2, 5]), st.sampled_from(LABELS_AND_PRIORS[:3]), seeds)
 def test_gradients_with_the_closed_form(K, labels_and_prior, seed):
     shape = {"data_dim": 4, "latent": (3,), "hidden": ((5,),), **labels_and_prior}
-    errors = gradcheck.check(random_problems.model(np.random.default_rng(seed), 2, K, closed_form_kl=True, **shape))
-    assert max(errors.values()) < gradcheck.TOLERANCE, errors
+    errors = finite_differences.check(random_problems.model(np.random.default_rng(seed), 2, K, closed_form_kl=True, **shape))
+    assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
 def test_the_closed_form_is_refused_for_several_layers():

@@ -14,7 +14,6 @@ import pytest
 
 from tests.commands import assert_misuse, call, command
 from tinyvae.disk.run import Run
-from tinyvae.drawing import figures
 from tinyvae.training import run_figures
 from tinyvae.training.loop import Training
 from tinyvae.training.optimisers import SGD

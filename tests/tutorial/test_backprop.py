@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from tinyvae import gradcheck, tutorial
+from tinyvae import tutorial
+from tinyvae.checks import finite_differences
 from tinyvae.derivation import mlp
 from tinyvae.tutorial import backprop
 
@@ -338,7 +339,7 @@ def test_the_broken_passes_are_broken_and_the_parts_they_are_made_of_are_right()
     assert len(tutorial.BROKEN_BACKWARD) == 10
     for name, broken in tutorial.BROKEN_BACKWARD.items():
         if name != "W is not transposed":  # fits square weights only
-            assert gradcheck.relative_error(in_one(*broken(u, cache)), right) > 1e-4, name
+            assert finite_differences.relative_error(in_one(*broken(u, cache)), right) > 1e-4, name
 
 
 def in_one(dx, dlayers):

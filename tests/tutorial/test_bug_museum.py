@@ -10,7 +10,8 @@ from scipy import stats
 from scipy.special import expit, log_softmax, logsumexp
 
 from tests.notebooks import solutions
-from tinyvae import gradcheck, tutorial
+from tinyvae import tutorial
+from tinyvae.checks import finite_differences
 from tinyvae.tutorial import bug_museum as museum
 
 CHECKS = {
@@ -55,14 +56,14 @@ SEEN = {1: {"x", "W"}, 2: {"x", "W"}, 4: {"logvar"}, 5: {"h", "W_logvar"}, 8: {"
 @pytest.mark.parametrize("number", museum.EXHIBITS)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_gradient_check_sees_half_of_the_exhibits_and_by_these_inputs(number, seed):
-    errors = gradcheck.check(museum.problem(number, seed), seed)
-    assert {name for name, error in errors.items() if error >= gradcheck.TOLERANCE} == SEEN.get(number, set())
+    errors = finite_differences.check(museum.problem(number, seed), seed)
+    assert {name for name, error in errors.items() if error >= finite_differences.TOLERANCE} == SEEN.get(number, set())
 
 
 def value(number, seed=0):
     """The first output of an exhibit on its random arguments, and the arguments."""
     inputs, constants = museum.EXHIBITS[number].draw(seed)
-    return gradcheck.as_tuple(museum.EXHIBITS[number].forward(**inputs, **constants)[0])[0], inputs | constants
+    return finite_differences.as_tuple(museum.EXHIBITS[number].forward(**inputs, **constants)[0])[0], inputs | constants
 
 
 def test_the_exhibits_whose_values_are_right():

@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from tinyvae import tutorial
 from tinyvae.derivation.likelihoods import LOGVAR_FLOOR
-from tinyvae.drawing import figures
+from tinyvae.drawing import mosaics
 
 
 def rejects(check, answer, match):
@@ -34,7 +34,7 @@ def ppf(side):
 
 def test_quantile_grid_is_accepted(capsys):
     tutorial.check_quantile_grid(quantile_grid)
-    tutorial.check_quantile_grid(figures.manifold_grid)
+    tutorial.check_quantile_grid(mosaics.manifold_grid)
     assert capsys.readouterr().out == "Right: your grid.\n" * 2
 
 

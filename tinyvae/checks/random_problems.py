@@ -9,27 +9,58 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from tinyvae.derivation import bounds, gaussian, likelihoods, priors
-from tinyvae.derivation import mlp as networks
+from tinyvae.checks.finite_differences import Problem, check
+from tinyvae.derivation import gaussian, likelihoods, priors
+from tinyvae.derivation import mlp as perceptron
 from tinyvae.derivation.model import Model
+from tinyvae.derivation.networks import MLP
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.gradcheck import Problem
+from tinyvae.settings import BOUNDS, LIKELIHOODS, NETWORKS, PRIORS
 from tinyvae.types import Array, Cache
 
 
 def mlp(rng: Generator, N: int, sizes: Sequence[int]) -> Problem:
     """A network of the given sizes on N rows; biases and weights of order one."""
     inputs = {"x": rng.standard_normal((N, sizes[0]))}
-    inputs |= {name: 0.7 * rng.standard_normal(shape) for name, shape in networks.mlp_shapes("net", sizes).items()}
+    inputs |= {name: 0.7 * rng.standard_normal(shape) for name, shape in perceptron.mlp_shapes(sizes).items()}
 
     def forward(x: Array, **layers: Array) -> tuple[Array, Cache]:
-        return networks.mlp(x, list(zip(*[iter(layers.values())] * 2)))
+        return perceptron.mlp(x, list(zip(*[iter(layers.values())] * 2)))
 
     def backward(dout: Array, cache: Cache) -> dict[str, Array]:
-        dx, dlayers = networks.mlp_backward(dout, cache)
+        dx, dlayers = perceptron.mlp_backward(dout, cache)
         return dict(zip(inputs, [dx, *(array for layer in dlayers for array in layer)]))
 
     return Problem(f"mlp {'-'.join(map(str, sizes))}", inputs, forward, backward)
+
+
+DATA_SHAPE = (5, 3)  # of the problems about networks
+
+
+def network(rng: Generator, R: int, C: int, name: str, end: int) -> Problem:
+    """A network next to the data, by its input, its labels and its weights: the encoder (end 0) or the decoder (1).
+
+    Its gradients are added to what stands there, as for a weight that is used twice.
+    """
+    shapes = ((*DATA_SHAPE,), (4,)) if end == 0 else ((4,), (2, *DATA_SHAPE))
+    net = NETWORKS[name][end](shapes[0], C, (6, 5), shapes[1])
+    inputs = {"x": rng.standard_normal((R, int(np.prod(shapes[0]))))}
+    inputs |= {"labels": rng.standard_normal((R, C))} if C else {}
+    weights = {name: 0.7 * rng.standard_normal(shape) for name, shape in net.shapes().items()}
+
+    def forward(x: Array, labels: Array | None = None, **weights: Array) -> tuple[Array, Cache]:
+        out, cache = net.forward(weights, x, np.empty((R, 0)) if labels is None else labels)
+        return out.copy(), cache
+
+    def backward(dout: Array, cache: Cache) -> dict[str, Array]:
+        before = {name: rng.standard_normal(array.shape) for name, array in weights.items()}
+        grads = {name: array.copy() for name, array in before.items()}
+        dx, dlabels = net.backward(dout, cache, grads, add=True)
+        added = {name: grads[name] - before[name] for name in weights}
+        return {"x": dx} | ({"labels": dlabels} if C else {}) | added
+
+    words = f"networks.{name} {'encoder' if end == 0 else 'decoder'}" + f", {C} labels" * bool(C)
+    return Problem(words, inputs | weights, forward, backward)
 
 
 def split(rng: Generator, R: int, D: int) -> Problem:
@@ -145,6 +176,18 @@ def bernoulli(rng: Generator, N: int, K: int, D: int) -> Problem:
     )
 
 
+def likelihood(rng: Generator, N: int, K: int, D: int, name: str) -> Problem:
+    """Any likelihood by the decoder's outputs, on data that it describes."""
+    kind = LIKELIHOODS[name]
+    x = np.clip(rng.random((N, D)), *kind.support)
+    return Problem(
+        f"likelihoods, {name}",
+        {"outputs": rng.standard_normal((N * K, kind.outputs_per_dimension * D))},
+        lambda outputs: kind.log_prob(x, outputs),
+        lambda dlogp, cache: {"outputs": kind.log_prob_backward(dlogp, cache)},
+    )
+
+
 def gaussian_likelihood(rng: Generator, N: int, K: int, D: int, squash: bool = True) -> Problem:
     """The Gaussian likelihood by the decoder's outputs; some log variances are below the floor."""
     x = rng.random((N, D))
@@ -172,25 +215,22 @@ def log_mixture(rng: Generator, N: int, K: int, D: int, M: int) -> Problem:
 
 def prior(rng: Generator, N: int, K: int, D: int, name: str, part: str = "log_prob") -> Problem:
     """A prior's density, or its divergence from a Gaussian, by the latent and by all of the prior's parameters."""
-    encoder = networks.mlp_shapes("encoder", (4, 3, 2 * D)) if name == "vamp" else {}
-    p = priors.PRIORS[name](D, n_labels=3, n_components=4, encoder=("encoder", 4))
-    params = Parameters(p.shapes() | encoder, dtype=np.float64)
+    C, encoder = 3, MLP((4,), 3, (3,), (2 * D,))
+    p = PRIORS[name](D, C, 4, encoder, "encoder")
+    shared = {f"encoder.{key}": shape for key, shape in encoder.shapes().items()} if p.uses_encoder else {}
+    params = Parameters(p.shapes() | shared, dtype=np.float64)
     params.flat[:] = rng.standard_normal(params.flat.size)
-    y = rng.integers(0, 3, N)
+    y = rng.integers(0, C, N)
     latent = {"z": rng.standard_normal((N, K, D))} if part == "log_prob" else statistics(rng, N, D)
 
     def forward(params_flat: Array | None = None, **latent: Array) -> tuple[Array, Cache]:
         return getattr(p, part)(params, *latent.values(), y)
 
     def backward(d: Array, cache: Cache) -> dict[str, Array]:
-        grads = params.with_flat(np.zeros_like(params.flat))
+        grads = params.with_flat(np.full_like(params.flat, np.nan))
         if part == "kl":
             return dict(zip(latent, p.kl_backward(d, cache, grads))) | {"params_flat": grads.flat}
-        dz, dencoder = p.log_prob_backward(d, cache, grads)
-        for gradients, more in zip(grads.layers("encoder") if dencoder else (), dencoder or ()):
-            for gradient, addition in zip(gradients, more):
-                gradient += addition
-        return {"z": dz, "params_flat": grads.flat}
+        return {"z": p.log_prob_backward(d, cache, grads), "params_flat": grads.flat}
 
     own = {"params_flat": params.flat} if params.flat.size else {}
     return Problem(f"priors.{name}, {part}", latent | own, forward, backward)
@@ -201,7 +241,7 @@ def bound(rng: Generator, N: int, K: int, name: str) -> Problem:
     return Problem(
         f"bounds.{name}",
         {"logw": 3 * rng.standard_normal((N, K))},
-        lambda logw: getattr(bounds, name)(logw),
+        lambda logw: BOUNDS[name](logw),
         lambda dbound, dlogw: {"logw": dbound[:, None] * dlogw},
     )
 
@@ -219,21 +259,21 @@ def model(
 
     def forward(params_flat: Array) -> tuple[Array, Cache]:
         logw, cache = vae.log_weights(params, x, noise, y, closed_form_kl)
-        value, dlogw = getattr(bounds, objective)(logw)
+        value, dlogw = BOUNDS[objective](logw)
         return value, (dlogw, cache)
 
     def backward(dvalue: Array, cache: Cache) -> dict[str, Array]:
         dlogw, cache = cache
         return {"params_flat": vae.backward(params, cache, dvalue[:, None] * dlogw).flat}
 
-    kinds = [kind for kind in (vae.likelihood, vae.prior) if kind not in ("bernoulli", "normal")]
+    kinds = [kind for kind in (vae.network, vae.likelihood, vae.prior) if kind not in ("mlp", "bernoulli", "normal")]
     words = [f"model {'-'.join(map(str, (vae.data_dim, *vae.latent)))}", objective, f"K={K}"]
     words += ["closed-form KL"] * closed_form_kl + [f"{vae.n_labels} labels"] * bool(vae.n_labels) + kinds
     return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward)
 
 
 def all_problems(seed: int = 0) -> list[Problem]:
-    """One problem for each pair, and models of one to three layers with every likelihood and prior."""
+    """One problem for each pair and each entry of a registry, and models of one to three layers with all of these."""
     rng = np.random.default_rng(seed)
     N, R, S, K, D = 2, 3, 4, 3, 5
     problems = [mlp(rng, 3, (4, 6, 5, 2)), split(rng, R, D), sample(rng, R, S, D), log_posterior(rng, R, S, D)]
@@ -241,16 +281,32 @@ def all_problems(seed: int = 0) -> list[Problem]:
     problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, N, K, D)]
     problems += [gaussian_likelihood(rng, N, K, D, squash) for squash in (True, False)]
     problems += [log_mixture(rng, N, K, D, 4)]
-    problems += [prior(rng, N, K, 2, name) for name in priors.PRIORS]
-    problems += [prior(rng, N, K, 2, name, "kl") for name in priors.PRIORS if priors.PRIORS[name].has_kl]
-    problems += [bound(rng, 3, 4, name) for name in bounds.BOUNDS]
-    one: dict[str, Any] = {"data_dim": 5, "latent": (3,), "hidden": ((4,),)}
-    two: dict[str, Any] = {"data_dim": 5, "latent": (4, 3), "hidden": ((4,), (3, 2)), "n_labels": 3, "n_components": 2}
+    problems += [network(rng, 3, C, name, end) for name in NETWORKS for end in (0, 1) for C in (0, 2)]
+    problems += [likelihood(rng, N, K, D, name) for name in LIKELIHOODS]
+    problems += [prior(rng, N, K, 2, name) for name in PRIORS]
+    problems += [prior(rng, N, K, 2, name, "kl") for name in PRIORS if PRIORS[name].has_kl]
+    problems += [bound(rng, 3, 4, name) for name in BOUNDS]
+    one: dict[str, Any] = {"data_shape": (5,), "latent": (3,), "hidden": ((4,),)}
+    two: dict[str, Any] = one | {"latent": (4, 3), "hidden": ((4,), (3, 2)), "n_labels": 3, "n_components": 2}
     problems.append(model(rng, N, K, closed_form_kl=True, **one))
     problems.append(model(rng, N, K, closed_form_kl=True, n_labels=3, prior="label", **one))
-    for objective in bounds.BOUNDS:
+    for objective in BOUNDS:
         problems += [model(rng, N, k, objective, **one) for k in (1, K)]
-        problems += [model(rng, N, K, objective, likelihood=name, **one) for name in likelihoods.LIKELIHOODS]
-        problems += [model(rng, N, K, objective, prior=name, **two) for name in priors.PRIORS]
-        problems.append(model(rng, N, K, objective, data_dim=5, latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
+        problems += [model(rng, N, K, objective, likelihood=name, **one) for name in LIKELIHOODS]
+        problems += [model(rng, N, K, objective, prior=name, **two) for name in PRIORS]
+        problems.append(model(rng, N, K, objective, data_shape=(5,), latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
+    for name in NETWORKS:
+        problems.append(model(rng, N, K, "iwae", network=name, prior="vamp", **two | {"data_shape": DATA_SHAPE}))
     return problems
+
+
+def check_all(seed: int = 0, about: str = "") -> list[tuple[Problem, float]]:
+    """Check every pair of the derivation and some whole models on small random problems.
+
+    Args:
+        seed: of the problems.
+        about: only those with this word in their names.
+
+    Returns: a list of (Problem, its largest relative error).
+    """
+    return [(p, max(check(p, seed).values())) for p in all_problems(seed) if about in p.name]

@@ -7,11 +7,9 @@ import argparse
 import difflib
 import math
 import re
-import signal
 import sys
-import threading
 
-from tinyvae.errors import DivergenceError, Interrupted, UserError
+from tinyvae.errors import DivergenceError, UserError
 
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -75,48 +73,14 @@ def run(main):
         sys.exit(INTERRUPTED)
 
 
-class DeferredInterrupt:
-    """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not.
-
-    Only the main thread can defer it; in another one nothing changes.
-    """
-
-    def __enter__(self):
-        self.asked, self._deferring = False, threading.current_thread() is threading.main_thread()
-        if self._deferring:
-            self._previous = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *_):
-        if self._deferring:
-            signal.signal(signal.SIGINT, self._previous)
-
-    def check(self):
-        """Raise errors.Interrupted if Ctrl-C was pressed."""
-        if self.asked:
-            raise Interrupted
-
-    def _note(self, *_):
-        self.asked = True
-        signal.signal(signal.SIGINT, self._previous)
-
-
 def announce_compilation(quiet=False):
-    """Say so when Numba first compiles a kernel (seconds, once: the result is cached on disk)."""
-    from numba.core import event
+    """Say so when a kernel is first compiled (seconds, once: the result is cached on disk)."""
+    from tinyvae import machine
 
-    if quiet:
-        return
-
-    class Announcement(event.Listener):
-        def on_start(self, _event):
-            print("compiling kernels, once (some seconds) ...", file=sys.stderr, flush=True)
-            event.unregister("numba:compile", self)
-
-        def on_end(self, _event):
-            pass
-
-    event.register("numba:compile", Announcement())
+    if not quiet:
+        machine.before_compilation(
+            lambda: print("compiling kernels, once (some seconds) ...", file=sys.stderr, flush=True)
+        )
 
 
 class ProgressBar:

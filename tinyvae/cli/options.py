@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinyvae.cli import console
 from tinyvae.errors import UserError
-from tinyvae.settings import CHOICES, RECIPES, iwae_epochs, require_sense
+from tinyvae.settings import CHOICES, DATASETS, RECIPES, iwae_epochs, require_sense
 
 # The option of a setting where it is not --NAME-OF-THE-SETTING.
 OPTIONS = {"learning_rate": "--lr"}
@@ -17,11 +17,14 @@ def build_parser(description, examples):
     """All arguments; those of the settings default to None, so that a recipe's value shows where none was given."""
     parser = console.Parser(prog="python -m tinyvae.train", description=description, epilog=examples)
     parser.add_argument(
-        "dataset", nargs="?", help="mnist, frey, digits, or a file: .npy with (N, D) or (N, H, W), .npz with x and y"
+        "dataset",
+        nargs="?",
+        help=f"{', '.join(DATASETS)}, or a file: .npy with (N, D), (N, H, W) or (N, H, W, 3), .npz with x and y",
     )
     default = RECIPES["default"]
 
     model = parser.add_argument_group("model")
+    add_choice(model, "network", "next to the data")
     model.add_argument(
         "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(default.latent)}"
     )

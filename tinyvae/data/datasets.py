@@ -21,8 +21,8 @@ from tinyvae.types import AnyPath, Array
 
 READERS = {".npy": lambda path: (formats.read_npy(path), None), ".npz": formats.read_npz}
 ACCEPTED = (
-    f"Accepted are: {', '.join(DATASETS)}, an .npy file with an array (N, D), (N, height, width) or (N, height, width, 3), "
-    "or an .npz file with such an array x and, if you like, its labels y (N,)."
+    f"Accepted are: {', '.join(DATASETS)}, an .npy file with an array (N, D), (N, height, width) or (N, height, width, "
+    "3), or an .npz file with such an array x and, if you like, its labels y (N,)."
 )
 DTYPES = "uint8 (grey levels 0 to 255), bool (black and white), float32 or float64"
 Pieces = tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]  # as ``split`` makes them
@@ -39,9 +39,10 @@ class Dataset:
         test: (M, D), of the same type.
         train_labels: (N,) int64 from 0 to n_labels - 1, or None.
         test_labels: (M,) int64, or None.
-        data_shape: of an example: (height, width), or (height, width, 3) in colour, D numbers in all. For a file's (N, D):
-            a square if D is one, else (1, D).
+        data_shape: of an example: (height, width), or (height, width, 3) in colour, D numbers in all. For a file's
+            (N, D): a square if D is one, else (1, D).
         digest: SHA-256 over types, shapes and values of all of these arrays, in hexadecimal.
+        n_labels: the number of classes: the largest label of both sets, plus one; 0 without labels.
     """
 
     name: str
@@ -51,13 +52,7 @@ class Dataset:
     test_labels: np.ndarray | None
     data_shape: tuple[int, ...]
     digest: str
-
-    @property
-    def n_labels(self) -> int:
-        """The number of classes: the largest label of both sets, plus one; 0 without labels."""
-        if self.train_labels is None or self.test_labels is None:
-            return 0
-        return 1 + int(max(self.train_labels.max(), self.test_labels.max()))
+    n_labels: int = 0
 
 
 def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = None) -> Dataset:
@@ -212,4 +207,5 @@ def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
     train_labels, test_labels = (None if y is None else y.astype(np.int64) for y in (y_train, y_test))
     arrays = [a for a in (train, test, train_labels, test_labels) if a is not None]
     digest = formats.sha256(*(part for a in arrays for part in (f"{a.dtype.str} {a.shape} ".encode(), a)))
-    return Dataset(name, train, test, train_labels, test_labels, x_train.shape[1:], digest)
+    n_labels = 0 if y_train is None or y_test is None else 1 + int(max(y_train.max(), y_test.max()))
+    return Dataset(name, train, test, train_labels, test_labels, x_train.shape[1:], digest, n_labels)

@@ -81,11 +81,17 @@ class Report:
         """The run.Run of a plan."""
         return Run.open(self.runs / plan.name)
 
-    def training(self, name):
-        """The loop.Training of the run of that name, at its end."""
-        from tinyvae.training import description
+    def dataset(self):
+        """The data of the first plan."""
+        from tinyvae.data import datasets
 
-        return description.load(Run.open(self.runs / name), self.data_dir)
+        return datasets.load(self.plans[0].source, self.data_dir, self.plans[0].limit)
+
+    def fitted(self, plan):
+        """The trained model of a plan, at its end."""
+        from tinyvae.training.description import load_fitted
+
+        return load_fitted(self.runs / plan.name)
 
     def history(self, plan):
         """The columns of a run's history: {name: (E,)}, of no more epochs than the plan has."""
@@ -135,18 +141,18 @@ def aevb_frey_plans(size):
 
 def write_aevb(report):
     """The curves, a panel for each size of the latent space, and where they end and turn."""
-    from tinyvae.drawing import paper_figures
+    from tinyvae.drawing import curves
 
     rows, ends, panels = [], [], []
     for plan in report.plans:
-        curves, n = report.history(plan), plan.settings.latent[0]
+        columns, n = report.history(plan), plan.settings.latent[0]
         ours = plan.name.startswith("aevb")
         dataset = "frey" if "frey" in plan.name else "mnist"
         theirs = {split: published.aevb(dataset, n, split) for split in ("train", "test")}
-        panels.append((f"$N_z$ = {n}" if ours else f"$N_z$ = {n}, our recipe", curves, theirs))
-        rows += [{"run": plan.name, "n_latent": n, **row} for row in thinned(curves)]
-        ends.append({"run": plan.name, "n_latent": n, **end_of(curves, theirs["test"])})
-    paper_figures.bound_panels(report.folder / "bounds.png", panels)
+        panels.append((f"$N_z$ = {n}" if ours else f"$N_z$ = {n}, our recipe", columns, theirs))
+        rows += [{"run": plan.name, "n_latent": n, **row} for row in thinned(columns)]
+        ends.append({"run": plan.name, "n_latent": n, **end_of(columns, theirs["test"])})
+    curves.bound_panels(report.folder / "bounds.png", panels)
     report.table("bounds.csv", rows)
     report.table("ends.csv", ends)
 
@@ -161,7 +167,7 @@ def thinned(curves):
 
 def end_of(curves, theirs):
     """Where a curve ends, where its test bound is highest and whether it turned down, and the published bound there."""
-    from tinyvae.drawing.paper_figures import turning_point
+    from tinyvae.drawing.curves import turning_point
 
     seen, test, train = (curves[name] for name in ("samples_seen", "test_bound", "train_bound"))
     best = int(np.argmax(test))
@@ -206,9 +212,9 @@ def one_vs_two_plans(size):
 
 def write_iwae(report):
     """The bounds against epochs, and the table of log p(x) and active units beside the published one."""
-    from tinyvae.drawing import paper_figures
+    from tinyvae.drawing import curves
 
-    curves, rows = [], []
+    lines, rows = [], []
     for plan in report.plans:
         layers, k = len(plan.settings.latent), plan.settings.samples
         model = "vae" if plan.settings.objective == "elbo" else "iwae"
@@ -216,7 +222,7 @@ def write_iwae(report):
         evaluation = report.run(plan).read_json("evaluation.json")
         theirs, units = published.iwae(layers, k, model)
         name = f"{model.upper()} k={k}, {layers} layer{'s' if layers > 1 else ''}, {schedule} schedule"
-        curves.append((name, report.history(plan)))
+        lines.append((name, report.history(plan)))
         rows.append(
             {
                 "stochastic_layers": layers,
@@ -234,7 +240,7 @@ def write_iwae(report):
                 "published_epochs": published.IWAE_EPOCHS,
             }
         )
-    paper_figures.bounds_by_epoch(report.folder / "bounds.png", curves)
+    curves.bounds_by_epoch(report.folder / "bounds.png", lines)
     report.table("table.csv", rows)
 
 
@@ -259,15 +265,12 @@ def write_latent_space(report):
     from sklearn.neighbors import KNeighborsClassifier
     from threadpoolctl import threadpool_limits
 
-    from tinyvae.data.datasets import to_float
-    from tinyvae.drawing import paper_figures
+    from tinyvae.drawing import maps
 
-    points, n = {}, 1000 if report.plans[0].limit else 5000
+    points, n, dataset = {}, 1000 if report.plans[0].limit else 5000, report.dataset()
     for plan in report.plans:
-        state = report.training(plan.name)
-        images = to_float(state.dataset.test[:n], state.params.flat.dtype)
-        points[len(points)] = np.asarray(state.model.encode(state.params, images)[0], float)
-    labels = state.dataset.test_labels[:n]
+        points[len(points)] = np.asarray(report.fitted(plan).encode(dataset.test[:n])[0], float)
+    labels = dataset.test_labels[:n]
     with threadpool_limits(1):  # its threads wait for one another in turns, for minutes if a core is busy
         flat = TSNE(random_state=0, init="pca").fit_transform(points[1])
     names = ("2-dimensional latent space", "t-SNE of the 20-dimensional one", "the 20-dimensional latent space")
@@ -276,17 +279,15 @@ def write_latent_space(report):
         accuracy = cross_val_score(KNeighborsClassifier(10), means, labels, cv=5).mean()
         rows.append({"space": name, "knn_accuracy": round(float(accuracy), 4), "neighbours": 10, "images": len(labels)})
         panels.append((f"{name}\n10-nearest-neighbour accuracy {100 * accuracy:.1f} %", means))
-    paper_figures.maps(report.folder / "latent_space.png", panels[:2], labels)
+    maps.side_by_side(report.folder / "latent_space.png", panels[:2], labels)
     report.table("separation.csv", rows)
 
 
 def write_manifold(report):
     """The unit square through the inverse Gaussian CDF and the decoder."""
-    from tinyvae.drawing import figures
+    from tinyvae.training import run_figures
 
-    state = report.training(report.plans[0].name)
-    grid = figures.manifold_grid(20).astype(state.params.flat.dtype)
-    figures.manifold(report.folder / "manifold.png", state.model.decode(state.params, grid), state.dataset.image_shape)
+    run_figures.draw_manifold(report.folder / "manifold.png", report.fitted(report.plans[0]))
 
 
 def samples_plans(size):
@@ -295,14 +296,13 @@ def samples_plans(size):
 
 def write_samples(report):
     """Samples from the prior as the latent dimension grows."""
-    from tinyvae.drawing import paper_figures
-    from tinyvae.training import run_figures
+    from tinyvae.drawing import mosaics
 
     panels = []
     for plan in report.plans:
-        state = report.training(plan.name)
-        panels.append((f"$N_z$ = {plan.settings.latent[0]}", run_figures.prior_samples(state, 64)))
-    paper_figures.mosaics(report.folder / "samples.png", panels, state.dataset.image_shape, columns=8)
+        fitted = report.fitted(plan)
+        panels.append((f"$N_z$ = {plan.settings.latent[0]}", fitted.sample(64).reshape(64, -1)))
+    mosaics.side_by_side(report.folder / "samples.png", panels, fitted.data_shape, columns=8)
 
 
 def cvae_plans(size):
@@ -315,22 +315,21 @@ def write_cvae(report):
 
     On the diagonal of the analogies is a test image's reconstruction, under its own label.
     """
-    from tinyvae.data.datasets import to_float
-    from tinyvae.drawing import figures
+    from tinyvae.drawing import mosaics
     from tinyvae.training import run_figures
 
-    state = report.training("cvae")
-    C, dtype = state.model.n_labels, state.params.flat.dtype
-    run_figures.draw_samples(report.folder / "samples.png", state)
-    first = [int(np.flatnonzero(state.dataset.test_labels == label)[0]) for label in range(C)]
-    mu, _ = state.model.encode(state.params, to_float(state.dataset.test[first], dtype), np.arange(C))
-    under_all = state.model.decode(state.params, np.repeat(mu, C, axis=0), y=np.tile(np.arange(C), C))
-    figures.image_grid(
+    fitted, dataset = report.fitted(report.plans[0]), report.dataset()
+    labels = np.arange(fitted.model.n_labels)
+    run_figures.draw_samples(report.folder / "samples.png", fitted)
+    first = [int(np.flatnonzero(dataset.test_labels == label)[0]) for label in labels]
+    mu, _ = fitted.encode(dataset.test[first], labels)
+    under_all = fitted.decode(np.repeat(mu, len(labels), axis=0), np.tile(labels, len(labels)))
+    mosaics.image_grid(
         report.folder / "analogies.png",
-        under_all,
-        state.dataset.image_shape,
-        row_labels=[f"style of a {label}" for label in range(C)],
-        column_labels=[str(label) for label in range(C)],
+        run_figures.flat(under_all),
+        fitted.data_shape,
+        row_labels=[f"style of a {label}" for label in labels],
+        column_labels=[str(label) for label in labels],
     )
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import joblib
 
-from tinyvae.cli import console
 from tinyvae.errors import RunError
 from tinyvae.settings import Settings
 
@@ -75,18 +74,20 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
 
     Raises: RunError if the run's folder holds something else than a beginning of the plan.
     """
-    from tinyvae.training import description, evaluation, loop
+    from tinyvae.training import description, evaluation, interrupts, loop
 
     if is_done(plan, folder, with_model):
         return
     run, state, history = begin(plan, folder, data_dir, threads)
     if state.epoch < state.settings.epochs:
-        with console.ProgressBar(1, quiet=True) as bar, console.DeferredInterrupt() as interrupt:
-            history = loop.train(state, run, bar, history, plan.checkpoint_every, interrupt.check)
+        with interrupts.DeferredInterrupt() as interrupt:
+            history = loop.train(state, run, None, history, plan.checkpoint_every, interrupt.check)
     if not (run.path / "summary.json").exists() or run.read_json("summary.json")["epochs"] != state.epoch:
         run.write_summary(description.summarise(state, history))
     if plan.samples and not evaluated(run, plan, state.epoch):
-        results = evaluation.evaluate(state, plan.samples, plan.images)
+        images, labels = state.dataset.test[: plan.images], state.labels(state.dataset.test_labels, slice(plan.images))
+        with state.crew:
+            results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
         run.write_json(
             "evaluation.json", results | {"protocol": description.protocol(state.settings), "epochs": state.epoch}
         )
@@ -167,7 +168,7 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models
         jobs: trainings side by side, each with its share of the cores.
         quiet: no progress.
     """
-    from tinyvae.machine.crew import available_cores
+    from tinyvae.machine import available_cores
 
     threads = max(1, available_cores() // jobs)
     longest_first = sorted(plans, key=lambda plan: -plan.training_cost(plan.settings.epochs))

@@ -18,7 +18,6 @@ from tinyvae.errors import DataError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 
-MODES = ("none", "static", "dynamic")
 CHUNK = 5000  # examples drawn at a time: bounds the memory
 
 
@@ -27,7 +26,7 @@ def binarise(dataset: Dataset, mode: str, seed: int) -> Dataset:
 
     Args:
         dataset: datasets.Dataset.
-        mode: one of ``MODES``.
+        mode: one of the three.
         seed: integer.
 
     Returns: a Dataset, whose drawn images are bool.
@@ -36,7 +35,7 @@ def binarise(dataset: Dataset, mode: str, seed: int) -> Dataset:
     """
     if mode == "none":
         return dataset
-    for split in (dataset.train, dataset.test):
+    for split in filter(len, (dataset.train, dataset.test)):
         lowest, highest = (to_float(np.array([[v]], split.dtype)).item() for v in (split.min(), split.max()))
         if lowest < 0 or highest > 1:
             raise DataError(

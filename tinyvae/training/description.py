@@ -1,16 +1,20 @@
 """What the files of a run say of a training (config.json, summary.json), and the training that they describe."""
 
 import dataclasses
+import itertools
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinyvae import __version__
+from tinyvae import __version__, machine
 from tinyvae.data import datasets
 from tinyvae.data.datasets import Dataset
+from tinyvae.derivation.parameters import Parameters
 from tinyvae.disk.run import CONFIG, Row, Run
 from tinyvae.errors import DataError, RunError, UserError
-from tinyvae.settings import Settings, is_size, require_sense
+from tinyvae.settings import DATASETS, Settings, is_size, require_sense
+from tinyvae.training.fitted import Fitted, build_model
 from tinyvae.training.loop import Training
 from tinyvae.types import AnyPath
 
@@ -35,6 +39,11 @@ def load(
     """
     settings, about, threads_before = read_config(run)
     source = source or about["source"]
+    if source is None:
+        raise DataError(
+            f"{run.path} was written from Python, and does not say where its data are\n"
+            "tinyvae.load opens it; to go on with its training, use VAE.from_run and partial_fit."
+        )
     dataset = datasets.load(source, data_dir, about["limit"])
     if dataset.digest != about["digest"]:
         raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
@@ -42,6 +51,37 @@ def load(
     if must_have_begun or run.has_checkpoint():
         training.restore(*run.load_checkpoint())
     return training
+
+
+def load_fitted(path: AnyPath) -> Fitted:
+    """The trained model in a run's folder, to encode, decode, sample and score with; its data are not needed.
+
+    Args:
+        path: of the folder.
+
+    Returns: Fitted.
+
+    Raises: RunError if the folder is no run, has no checkpoint yet, or is damaged.
+    """
+    run = Run.open(path)
+    settings, about, _ = read_config(run)
+    arrays, _ = run.load_checkpoint()
+    try:
+        vector = arrays["params"]
+        data_shape = tuple(about["data_shape"])
+        model = build_model(settings, data_shape, about["n_labels"] or _count_labels(settings, data_shape, vector.size))
+        params = Parameters(model.shapes(), vector)
+    except (KeyError, ValueError) as error:
+        raise RunError(f"{run.path}: the checkpoint does not go with config.json ({error})\nTrain again.") from None
+    return Fitted(model, params, settings)
+
+
+def _count_labels(settings: Settings, data_shape: tuple[int, ...], size: int) -> int:
+    """How many labels make a model of so many parameters: what the config of a run before this version does not say."""
+    if not settings.conditional:
+        return 0
+    sizes = (sum(map(math.prod, build_model(settings, data_shape, C).shapes().values())) for C in itertools.count(1))
+    return 1 + sum(1 for _ in itertools.takewhile(lambda other: other < size, sizes))
 
 
 def go_on(
@@ -63,7 +103,7 @@ def go_on(
 def make_longer(run: Run, state: Training, epochs: int) -> None:
     """Raise the length of a run to so many epochs, and say so in its config."""
     state.extend(epochs)
-    run.write_json(CONFIG, run.config() | describe_settings(state))
+    run.write_json(CONFIG, run.config() | describe_settings(state.settings))
 
 
 def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
@@ -76,7 +116,14 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
     try:
         settings, about, threads = Settings.from_dict(config["settings"]), config["dataset"], config["threads"]
         require_sense(settings)
-        wrong = [name for name in ("source", "digest") if not isinstance(about[name], str)]
+        # runs of version 0.1.0 knew a shape by another name, and not how many labels there are
+        about = {"data_shape": about.get("image_shape"), "n_labels": None} | about
+        wrong = ["digest"] if not isinstance(about["digest"], str) else []
+        wrong += ["source"] if not isinstance(about["source"], str | None) else []
+        if not (isinstance(about["data_shape"], list) and about["data_shape"] and all(map(is_size, about["data_shape"]))):
+            wrong.append("data_shape")
+        if not (about["n_labels"] in (None, 0) or is_size(about["n_labels"])):
+            wrong.append("n_labels")
         wrong += [name for name, n in {"limit": about["limit"] or 1, "threads": threads}.items() if not is_size(n)]
         if wrong:
             raise ValueError(f"{wrong[0]} is {(config | about)[wrong[0]]!r}")
@@ -92,29 +139,44 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
 
     Args:
         training: Training.
-        dataset: datasets.Dataset, as loaded.
+        dataset: Dataset, as loaded.
         source, limit: what ``datasets.load`` was given.
     """
+    about = {
+        "name": dataset.name,
+        "source": source if source in DATASETS else os.path.abspath(source),
+        "limit": limit,
+        "digest": dataset.digest,
+        "train_examples": len(dataset.train),
+        "test_examples": len(dataset.test),
+    }
+    return describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
+
+
+def describe_fitted(
+    fitted: Fitted, about: Mapping[str, Any] | None = None, n_labels: int | None = None
+) -> dict[str, Any]:
+    """The part of ``config.json`` that a trained model knows of itself.
+
+    Args:
+        fitted: Fitted.
+        about: what is known of its data beside their shape; by default nothing.
+        n_labels: of the data; by default those of the model.
+    """
+    about = about or {"name": "X", "source": None, "limit": None, "digest": ""}
+    shape = {"data_shape": fitted.data_shape, "n_labels": fitted.model.n_labels if n_labels is None else n_labels}
     return {
         "tinyvae": __version__,
-        "dataset": {
-            "name": dataset.name,
-            "source": source if source in datasets.NAMES else os.path.abspath(source),
-            "limit": limit,
-            "digest": dataset.digest,
-            "train_examples": len(dataset.train),
-            "test_examples": len(dataset.test),
-            "image_shape": dataset.image_shape,
-        },
-        "threads": training.threads,
-        "parameters": training.params.flat.size,
-        **describe_settings(training),
+        "dataset": {**about, **shape},
+        "threads": machine.available_cores(),
+        "parameters": fitted.params.flat.size,
+        **describe_settings(fitted.settings),
     }
 
 
-def describe_settings(training: Training) -> dict[str, Any]:
+def describe_settings(settings: Settings) -> dict[str, Any]:
     """The part of ``config.json`` that changes when a run is made longer."""
-    return {"settings": dataclasses.asdict(training.settings), "protocol": protocol(training.settings)}
+    return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings)}
 
 
 def protocol(settings: Settings) -> str:

@@ -201,7 +201,7 @@ def check(settings: Settings, dataset: Dataset) -> None:
             "leave --conditional out"
         )
     lowest, highest = LIKELIHOODS[settings.likelihood].support
-    for images in (dataset.train, dataset.test):
+    for images in filter(len, (dataset.train, dataset.test)):
         ends = np.array([[images.min()], [images.max()]], images.dtype)
         smallest, largest = to_float(ends, np.float64).ravel()
         if smallest < lowest or largest > highest:

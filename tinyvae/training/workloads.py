@@ -18,7 +18,8 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinyvae.settings import AEVB, IWAE_1
+from tinyvae import machine
+from tinyvae.settings import AEVB, IWAE_1, LIKELIHOODS
 
 WORKLOADS = {"vae": AEVB} | {f"iwae-k{K}": replace(IWAE_1, samples=K) for K in (1, 5, 50)}
 EVALUATION_SAMPLES = 5000
@@ -66,7 +67,7 @@ def sgemm(training, seconds, backward=True, K=None):
     layers = [
         (W.shape, K if network == "decoder" else 1, network == "encoder" and i == 0)
         for network in ("encoder", "decoder")
-        for i, (W, _) in enumerate(training.params.layers(network))
+        for i, (W, _) in enumerate(layers_of(training.params, network))
     ]
 
     def work(part):
@@ -125,10 +126,8 @@ def profile(training):
     Returns: {"products", "activations", "likelihood", "noise", "update", "python": microseconds}, whose sum is "step".
     """
     from tinyvae.data import datasets
-    from tinyvae.derivation.likelihoods import LIKELIHOODS
     from tinyvae.derivation.mlp import mlp, mlp_backward
     from tinyvae.machine import noise
-    from tinyvae.machine.matrix_products import BLOCKS
     from tinyvae.machine.noise import Stream
 
     settings, params, model = training.settings, training.params, training.model
@@ -138,19 +137,20 @@ def profile(training):
     x = noise.bernoulli(x, 0, Stream.BINARISATION) if drawn else x
     shape = (N, K, model.latent[0])
     z = noise.normal(shape, 0, Stream.TRAINING, dtype=x.dtype).reshape(N * K, -1)
-    networks = {name: mlp(h, params.layers(name)) for name, h in (("encoder", x), ("decoder", z))}
+    inputs = {"encoder": x, "decoder": z}
+    passes = {name: mlp(h, layers_of(params, name)) for name, h in inputs.items()}
     likelihood, weights = LIKELIHOODS[settings.likelihood], np.ones((N, K), x.dtype)
-    outputs = networks["decoder"][0].copy()
-    gradient, cuts = np.zeros_like(params.flat), params.cuts(BLOCKS)
+    outputs = passes["decoder"][0].copy()
+    gradient = params.with_flat(np.zeros_like(params.flat))
 
     def layers():
-        for name, (out, cache) in networks.items():
-            mlp(cache[0], params.layers(name))
+        for name, h in inputs.items():
+            out, cache = mlp(h, layers_of(params, name))
             mlp_backward(out, cache, need_dx=name == "decoder")
 
     def probability():
         _, cache = likelihood.log_prob(x, outputs, out=outputs)
-        likelihood.log_prob_backward(weights, cache, out=cache)
+        likelihood.log_prob_backward(weights, cache, out=outputs)
 
     def numbers():
         noise.normal(shape, 0, Stream.TRAINING, dtype=x.dtype)
@@ -158,30 +158,31 @@ def profile(training):
             noise.bernoulli(x, 0, Stream.BINARISATION)
 
     with training.crew:
-        parts = {"products": _products(networks)}
+        parts = {"products": sum(_products(h, layers_of(params, name), name) for name, h in inputs.items())}
         parts["activations"] = duration(layers) - parts["products"]
         parts["likelihood"], parts["noise"] = duration(probability), duration(numbers)
-        parts["update"] = duration(lambda: training.optimiser.update(params.flat, gradient, 0.0, cuts))
+        parts["update"] = duration(lambda: training.optimiser.update(params, gradient, 0.0))
     whole = N / statistics.median(window(training, 0.1)[0] for _ in range(REPEATS))
     parts["python"] = whole - sum(parts.values())
     return {name: 1e6 * seconds / N for name, seconds in (parts | {"step": whole}).items()}
 
 
-def _products(networks):
-    """The seconds that the products of some networks' passes take: {name: (out, cache)} from ``mlp.mlp``."""
-    from tinyvae.machine import jobs
-    from tinyvae.machine.crew import at_hand
+def layers_of(params, name):
+    """The layers [(W, b), ...] of a network of a workload, which are all MLPs."""
+    arrays = iter(params.part(name).values())
+    return list(zip(arrays, arrays))
 
-    total, desk = 0, at_hand()
-    for name, (_, (x, outputs, layers)) in networks.items():
-        for i, (h, y, (W, b)) in enumerate(zip((x, *outputs), outputs, layers)):
-            forward = [job.at(x.dtype) for job in (jobs.AFFINE, jobs.HALF_PRODUCT, jobs.COMPLETE_AFFINE)]
-            total += duration(partial(jobs.affine, desk, tuple(forward), h, W, b, np.empty_like(y), False))
-            job, dW, db = jobs.AFFINE_GRADIENT.at(x.dtype), np.empty_like(W), np.empty_like(b)
-            total += duration(partial(jobs.affine_gradient, desk, job, y, h, dW, db))
-            if i > 0 or name == "decoder":
-                job = jobs.AFFINE_INPUT_GRADIENT.at(x.dtype)
-                total += duration(partial(jobs.affine_input_gradient, desk, job, y, W, h, np.empty_like(h), False))
+
+def _products(h, layers, name):
+    """The seconds that the products of a network's passes take, from its input h (R, I)."""
+    total = 0
+    for i, (W, b) in enumerate(layers):
+        y, dW, db = np.empty((len(h), len(b)), h.dtype), np.empty_like(W), np.empty_like(b)
+        total += duration(partial(machine.affine, h, W, b, y, True))
+        total += duration(partial(machine.affine_gradient, y, h, dW, db))
+        if i > 0 or name == "decoder":
+            total += duration(partial(machine.affine_input_gradient, y, W, h, np.empty_like(h), False))
+        h = y
     return total
 
 

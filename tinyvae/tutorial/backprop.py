@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from tinyvae import gradcheck
+from tinyvae.checks import finite_differences
 from tinyvae.derivation import mlp
 from tinyvae.tutorial.answers import Wrong, compare, shape_slip
 
@@ -400,7 +400,7 @@ def check_hard_inputs(answer):
     shape = mlp.mlp(x, layers)[0].shape
     if u.shape != shape:
         raise Wrong(f"Your u: {shape_slip(u, np.empty(shape))} It is the derivative by the network's output.")
-    numerical = [gradcheck.numerical_gradient(lambda: np.sum(u * mlp.mlp(x, layers)[0]), array) for array in arrays]
+    numerical = [finite_differences.numerical_gradient(lambda: np.sum(u * mlp.mlp(x, layers)[0]), array) for array in arrays]
     if not passes_check(mlp.mlp_backward, x, layers, u, numerical):
         raise Wrong(
             "Your inputs: on these even the right backward pass disagrees with the differences. Smaller values?"
@@ -422,8 +422,8 @@ def passes_check(backward_, x, layers, u, numerical):
     except ValueError:  # shapes that do not fit
         return False
     gradients = [dx, *(array for layer in dlayers for array in layer)]
-    errors = [gradcheck.relative_error(mine, theirs) for mine, theirs in zip(gradients, numerical)]
-    return max(errors) < gradcheck.TOLERANCE
+    errors = [finite_differences.relative_error(mine, theirs) for mine, theirs in zip(gradients, numerical)]
+    return max(errors) < finite_differences.TOLERANCE
 
 
 # Functions that claim to draw from N(mu, exp(logvar)); whether they do; what an oracle overlooks that disagrees.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from tinyvae import gradcheck
-from tinyvae.gradcheck import Problem
+from tinyvae.checks import finite_differences
+from tinyvae.checks.finite_differences import Problem
 from tinyvae.tutorial.answers import Wrong, compare
 
 LOG_2PI = np.log(2 * np.pi)
@@ -233,7 +233,7 @@ def show(*numbers):
 
 
 def problem(number, seed=0):
-    """An exhibit on random numbers as a ``gradcheck.Problem``."""
+    """An exhibit on random numbers as a ``finite_differences.Problem``."""
     exhibit = EXHIBITS[number]
     inputs, constants = exhibit.draw(seed)
 
@@ -526,8 +526,8 @@ def check_blind_spot(answer):
         "exhibit 1", inputs, exhibit_1, lambda *arguments: dict(zip(names, exhibit_1_backward(*arguments)))
     )
     for seed in range(5):
-        errors = gradcheck.check(exhibit, seed)
-        seen = [f"{name} ({error:.0e})" for name, error in errors.items() if error >= gradcheck.TOLERANCE]
+        errors = finite_differences.check(exhibit, seed)
+        seen = [f"{name} ({error:.0e})" for name, error in errors.items() if error >= finite_differences.TOLERANCE]
         if seen:
             raise Wrong(
                 f"Your inputs: the gradient check still sees the mistake, by the relative errors of {', '.join(seen)}."
@@ -545,7 +545,7 @@ def right_gradients(inputs):
     def f():
         return sum(np.sum(u * output) for u, output in zip(upstream, exhibit_1(**inputs)[0]))
 
-    return {name: gradcheck.numerical_gradient(f, array) for name, array in inputs.items()}
+    return {name: finite_differences.numerical_gradient(f, array) for name, array in inputs.items()}
 
 
 def check_cost_of_product(answer):

@@ -17,7 +17,7 @@ def load(source: str = "mnist", limit: int = 10_000) -> Dataset:
     """
     is_here = downloads.is_at_hand(source)
     dataset = datasets.load(source if is_here else "digits", limit=limit)
-    height, width = dataset.image_shape
+    height, width = dataset.data_shape
     absence = "" if is_here else f"{source} is not on this machine, so: "
     print(
         f"{absence}{dataset.name}, {len(dataset.train):,} training and {len(dataset.test):,} test images "
@@ -53,6 +53,6 @@ def style() -> None:
     """Set how pyplot draws in the notebooks."""
     import matplotlib
 
-    from tinyvae.drawing import figures
+    from tinyvae.drawing import style
 
-    matplotlib.rcParams.update(figures.NOTEBOOK)
+    matplotlib.rcParams.update(style.NOTEBOOK)

@@ -1,26 +1,14 @@
-"""The papers' figures: curves of several trainings with the published points, maps and mosaics side by side."""
+"""Curves of bounds: of one training, of several side by side, with the published points."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
-from tinyvae.drawing.figures import (
-    DPI,
-    OKABE_ITO,
-    PUBLISHED,
-    TEST,
-    TEXT,
-    TRAIN,
-    WIDTH,
-    mosaic,
-    save,
-    scatter_classes,
-    visible_points,
-)
-from tinyvae.types import AnyPath
+from tinyvae.drawing.style import DPI, OKABE_ITO, PUBLISHED, TEST, TEXT, TRAIN, WIDTH, panel, plot, save
+from tinyvae.types import AnyPath, Pair
 
 Columns = Mapping[str, np.ndarray]  # of a history
 Points = tuple[Sequence[float], Sequence[float]]  # (samples_seen, bound), as published
@@ -30,6 +18,86 @@ LINES = tuple(zip(OKABE_ITO, ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1
 PANELS = 3  # in a row
 TURN = 1.0  # nats by which a bound must have fallen since its highest to have turned down
 SHOWN = (0.05, 0.35)  # the shares of the published points and of our logarithmic axis that may be under the picture
+HIDDEN = 0.1  # of the logarithmic axis of the curve may be out of view
+
+
+def curve(
+    path: AnyPath,
+    samples_seen: ArrayLike,
+    train_bound: ArrayLike,
+    test_bound: ArrayLike,
+    *,
+    bound_name: str = "ELBO",
+    title: str = "",
+    published: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Figure:
+    """The bound against the number of training examples seen, on a logarithmic axis (AEVB, Figure 2).
+
+    Points that are not finite, or at 0 examples, are left out. The first bounds may lie hundreds of nats under all
+    others: what would flatten the rest may leave the picture at the bottom, see ``bound_limits``.
+
+    Args:
+        path: of the PNG.
+        samples_seen, train_bound, test_bound: (E,) each, a point an evaluation, samples_seen rising; nats per example.
+        bound_name: what the axis calls the bound.
+        title: of the figure.
+        published: (samples_seen, bound), (P,) each: a published test curve, drawn as open circles under ours; or None.
+
+    Raises: ValueError if the arrays of a curve are not of one length.
+    """
+    train = visible_points("train_bound", samples_seen, train_bound)
+    test = visible_points("test_bound", samples_seen, test_bound)
+    theirs = (np.empty(0), np.empty(0)) if published is None else visible_points("published", *published)
+
+    figure, axes = plot(title, height=500)
+    marker = "." if len(test[0]) <= 20 else None
+    axes.plot(*test, "-", color=TEST, marker=marker, lw=2, label="test", zorder=4)
+    axes.plot(*train, "--", color=TRAIN, marker=marker, lw=1.4, label="training", zorder=3)
+    if published is not None:
+        axes.plot(*theirs, "o", mfc="none", color=PUBLISHED, ms=5, mew=1, label="published (test)", zorder=2)
+    axes.set_xscale("log")
+    limits = bound_limits([train, test, theirs], kept=test)
+    if limits:
+        axes.set_ylim(*limits)
+    axes.set_xlabel("training examples seen")
+    axes.set_ylabel(f"{bound_name} (nats per example)")
+    axes.legend(frameon=False, loc="best", fontsize=TEXT)
+    save(figure, path)
+    return figure
+
+
+def visible_points(name: str, x: ArrayLike, bound: ArrayLike) -> Pair:
+    """The points of a curve that a logarithmic axis can show: finite ones, x > 0."""
+    x, bound = np.asarray(x, float), np.asarray(bound, float)
+    if x.ndim != 1 or x.shape != bound.shape:
+        raise ValueError(f"{name}: a bound for each number of examples is needed, not {bound.shape} for {x.shape}")
+    shown = np.isfinite(x) & np.isfinite(bound) & (x > 0)
+    return x[shown], bound[shown]
+
+
+def bound_limits(curves: Sequence[Pair], kept: Pair) -> tuple[float, float] | None:
+    """The limits of the vertical axis: everything, unless the start of the curves would flatten the rest.
+
+    At most the lowest tenth of each curve, measured along the logarithmic axis, is left out of view, and only if all
+    of it would take half as much height again; never the end of the test curve.
+
+    Args:
+        curves: list of (x, bound), each (P,), P >= 0.
+        kept: (x, bound), whose last bound is in view.
+
+    Returns: (lower, upper), or None if there are no points.
+    """
+    curves = [(np.log(x), bound) for x, bound in curves if len(x)]
+    if not curves:
+        return None
+    low = min(bound.min() for _, bound in curves)
+    high = max(bound.max() for _, bound in curves)
+    even = [np.interp(np.linspace(x[0], x[-1], 200), x, bound) for x, bound in curves]
+    late = min([np.quantile(bounds, HIDDEN) for bounds in even] + list(kept[1][-1:]))
+    if high - low > 1.5 * (high - late):
+        low = late
+    margin = max(0.06 * (high - low), 1e-3 * abs(high), 1e-3)
+    return low - margin, high + margin
 
 
 def bound_panels(path: AnyPath, panels: Sequence[tuple[str, Columns, Mapping[str, Points]]]) -> Figure:
@@ -49,7 +117,7 @@ def bound_panels(path: AnyPath, panels: Sequence[tuple[str, Columns, Mapping[str
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     lowest, highest = np.inf, -np.inf
     for axes, (title, curves, theirs) in zip(grid.flat, panels):
-        style(axes, title)
+        panel(axes, title)
         train = visible_points("train", curves["samples_seen"], curves["train_bound"])
         test = visible_points("test", curves["samples_seen"], curves["test_bound"])
         axes.plot(*theirs["test"], "o", mfc="none", color=PUBLISHED, ms=4.5, mew=0.9, label="published, test")
@@ -102,7 +170,7 @@ def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Fig
     """
     figure = Figure(figsize=(1.2 * WIDTH / DPI, 640 / DPI), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
-    style(axes, "")
+    panel(axes, "")
     late = []
     for (name, columns), (colour, dashes) in zip(curves, LINES):
         axes.plot(columns["epoch"], columns["test_bound"], color=colour, ls=dashes, lw=1.8, label=name)
@@ -119,60 +187,3 @@ def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Fig
     figure.legend(frameon=False, fontsize=TEXT - 0.5, loc="outside lower center", ncols=2)
     save(figure, path)
     return figure
-
-
-def maps(path: AnyPath, panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray) -> Figure:
-    """Two-dimensional maps side by side, their points coloured by label.
-
-    Args:
-        path: of the PNG.
-        panels: [(title, points (M, 2))].
-        labels: (M,) integers, at most ten different ones.
-    """
-    width = 1.45 * WIDTH / DPI
-    figure = Figure(figsize=(width, 0.5 * width), dpi=DPI, layout="constrained")
-    grid = figure.subplots(1, len(panels), squeeze=False)
-    for axes, (title, points) in zip(grid.flat, panels):
-        style(axes, title)
-        scatter_classes(axes, points, labels, {"s": 6, "alpha": 0.6, "linewidths": 0})
-        axes.set_aspect("equal", "datalim")
-        if axes is not grid.flat[-1]:
-            axes.get_legend().remove()
-    grid.flat[0].set_xlabel("mean of $q(z_1|x)$", fontsize=TEXT)
-    grid.flat[0].set_ylabel("mean of $q(z_2|x)$", fontsize=TEXT)
-    for axes in list(grid.flat)[1:]:
-        axes.set_xlabel("first t-SNE coordinate", fontsize=TEXT)
-        axes.set_ylabel("second t-SNE coordinate", fontsize=TEXT)
-    save(figure, path)
-    return figure
-
-
-def mosaics(
-    path: AnyPath, panels: Sequence[tuple[str, np.ndarray]], image_shape: tuple[int, int], columns: int
-) -> Figure:
-    """Mosaics of images side by side.
-
-    Args:
-        path: of the PNG.
-        panels: [(title, images (n, H W))].
-        image_shape: (H, W).
-        columns: images in a row of a mosaic.
-    """
-    width = 1.5 * WIDTH / DPI
-    height = width / len(panels) * image_shape[0] / image_shape[1] + 0.4
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    for axes, (title, images) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels):
-        axes.imshow(mosaic(images, image_shape, columns), cmap="gray", vmin=0, vmax=1)
-        axes.set_title(title, fontsize=TEXT + 1)
-        axes.axis("off")
-    save(figure, path)
-    return figure
-
-
-def style(axes: Axes, title: str) -> None:
-    """The look that all axes share."""
-    axes.set_title(title, fontsize=TEXT + 1)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=TEXT - 0.5)

@@ -1,0 +1,90 @@
+"""Maps of two-dimensional spaces, their points coloured by label."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from tinyvae.drawing.style import COLOURS, DPI, TEST, TEXT, WIDTH, panel, plot, save
+from tinyvae.types import AnyPath
+
+
+def latent(path: AnyPath, means: np.ndarray, labels: np.ndarray | None = None, *, title: str = "") -> Figure:
+    """The means of q(z|x) of a set of examples in a two-dimensional latent space.
+
+    Up to ten different labels have a colour each, and their name at the median of their points; more share a scale.
+
+    Args:
+        path: of the PNG.
+        means: (M, 2); rows that are not finite are left out.
+        labels: (M,) integers, or None.
+        title: of the figure.
+
+    Raises: ValueError if means or labels have another shape.
+    """
+    means = np.asarray(means, float)
+    labels = None if labels is None else np.asarray(labels)
+    if means.ndim != 2 or means.shape[1] != 2:
+        raise ValueError(f"means (M, 2) are needed, not {means.shape}")
+    if labels is not None and labels.shape != means.shape[:1]:
+        raise ValueError(f"labels: {len(means)} are needed, one for each mean, not {labels.shape}")
+    shown = np.isfinite(means).all(axis=1)
+    means, labels = means[shown], None if labels is None else labels[shown]
+
+    figure, axes = plot(title, height=700)
+    style = {"s": np.clip(30_000 / max(len(means), 1), 6, 30), "alpha": 0.6, "linewidths": 0}
+    if labels is None or len(means) == 0:
+        axes.scatter(*means.T, color=TEST, **style)
+    elif len(np.unique(labels)) <= len(COLOURS):
+        scatter_classes(axes, means, labels, style)
+    else:
+        points = axes.scatter(*means.T, c=labels, cmap="viridis", **style)
+        figure.colorbar(points, ax=axes, label="label").solids.set(alpha=1)
+    axes.set_aspect("equal", "datalim")
+    axes.set_xlabel("mean of $q(z_1|x)$")
+    axes.set_ylabel("mean of $q(z_2|x)$")
+    save(figure, path)
+    return figure
+
+
+def scatter_classes(axes: Axes, means: np.ndarray, labels: np.ndarray, style: dict[str, Any]) -> None:
+    """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest."""
+    names, index = np.unique(labels, return_inverse=True)
+    axes.scatter(*means.T, c=np.array(COLOURS)[index], **style)
+    for i, (name, colour) in enumerate(zip(names, COLOURS)):
+        axes.scatter([], [], s=40, color=colour, label=str(name))
+        x, y = np.median(means[index == i], axis=0)
+        outline = [withStroke(linewidth=3, foreground="white")]
+        axes.text(x, y, str(name), size=13, weight="bold", ha="center", va="center", path_effects=outline)
+    axes.legend(
+        title="label", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=TEXT, title_fontsize=TEXT
+    )
+
+
+def side_by_side(path: AnyPath, panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray) -> Figure:
+    """Two-dimensional maps side by side, their points coloured by label.
+
+    Args:
+        path: of the PNG.
+        panels: [(title, points (M, 2))].
+        labels: (M,) integers, at most ten different ones.
+    """
+    width = 1.45 * WIDTH / DPI
+    figure = Figure(figsize=(width, 0.5 * width), dpi=DPI, layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False)
+    for axes, (title, points) in zip(grid.flat, panels):
+        panel(axes, title)
+        scatter_classes(axes, points, labels, {"s": 6, "alpha": 0.6, "linewidths": 0})
+        axes.set_aspect("equal", "datalim")
+        if axes is not grid.flat[-1]:
+            axes.get_legend().remove()
+    grid.flat[0].set_xlabel("mean of $q(z_1|x)$", fontsize=TEXT)
+    grid.flat[0].set_ylabel("mean of $q(z_2|x)$", fontsize=TEXT)
+    for axes in list(grid.flat)[1:]:
+        axes.set_xlabel("first t-SNE coordinate", fontsize=TEXT)
+        axes.set_ylabel("second t-SNE coordinate", fontsize=TEXT)
+    save(figure, path)
+    return figure
