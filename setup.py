@@ -20,13 +20,13 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    package_data={"tinyvae": ["py.typed"], "tinyvae.published": ["*.csv"]},
+    package_data={"tinyvae": ["py.typed"], "tinyvae.papers.published": ["*.csv"]},
     packages=find_packages(include=["tinyvae", "tinyvae.*"]),
     python_requires=">=3.10",
     install_requires=[
         "numpy>=1.24",
         "scipy>=1.10",
-        "numba>=0.59",
+        'numba>=0.59; sys_platform != "emscripten"',  # without it the plain twins of the kernels serve
         "matplotlib>=3.7",
         "scikit-learn>=1.6",
         "tqdm>=4.65",
@@ -40,7 +40,7 @@ setup(
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",
         "License :: OSI Approved :: MIT License",
-        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
 )

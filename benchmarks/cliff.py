@@ -16,7 +16,7 @@ from benchmarks.compare import add_common_options, check, spread
 from benchmarks.protocol import Remote
 from tinyvae.cli import console
 from tinyvae.data import datasets
-from tinyvae.machine.crew import available_cores
+from tinyvae.machine import available_cores
 from tinyvae.training.workloads import WORKLOADS
 
 WORKLOAD = "vae"

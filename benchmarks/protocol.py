@@ -9,9 +9,9 @@ A request and its answer are a line of JSON each; between them the worker waits,
 | `{"do": "window", "seconds": s}` | trains for about s seconds | `examples_per_second`, `bound` |
 | `{"do": "sgemm", "seconds": s}` | runs a step's matrix products (tinyvae's) | `examples_per_second`, `gflops` |
 
-F is an .npz file with the parameters under the names of ``tinyvae.derivation.parameters``, images ``x`` (N, D) and ``noise``
-(N, K, D_1), all float32. ``bound`` is asked for first. It answers with the bound of each example, in nats, and with the
-Euclidean norm of the gradient of their mean; ``window`` answers with the mean of the bounds over its steps.
+F is an .npz file with the parameters under the names of ``tinyvae.derivation.parameters``, images ``x`` (N, D) and
+``noise`` (N, K, D_1), all float32. ``bound`` is asked for first. It answers with the bound of each example, in nats,
+and with the Euclidean norm of the gradient of their mean; ``window`` with the mean of the bounds over its steps.
 """
 
 import json

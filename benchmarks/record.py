@@ -13,7 +13,7 @@ import scipy.linalg  # noqa: F401  (loads the BLAS of tinyvae's kernels)
 from threadpoolctl import threadpool_info
 
 from tinyvae.disk.files import atomic_write
-from tinyvae.machine.crew import available_cores
+from tinyvae.machine import available_cores
 
 PACKAGES = ("tinyvae", "numpy", "scipy", "numba", "jax", "torch")
 

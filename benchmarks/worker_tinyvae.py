@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchmarks import protocol
-from tinyvae.derivation.bounds import BOUNDS
+from tinyvae.settings import BOUNDS
 from tinyvae.training import workloads
 from tinyvae.training.loop import Training
 

@@ -14,27 +14,42 @@ from tinyvae.derivation.parameters import Parameters
 ROOT = Path(__file__).parents[1]
 
 RIGHT = """\
+from collections.abc import Mapping
+
 import numpy as np
 
-from tinyvae import VAE
+import tinyvae
+from tinyvae import VAE, settings
+from tinyvae.checks.finite_differences import Problem, check
 from tinyvae.data import datasets
 from tinyvae.derivation import bounds, gaussian
-from tinyvae.checks.finite_differences import Problem, check
 from tinyvae.derivation.mlp import mlp, mlp_backward
 from tinyvae.derivation.model import Model
-from tinyvae.derivation.parameters import Parameters, initialise
+from tinyvae.derivation.networks import MLP
+from tinyvae.derivation.parameters import Parameters
 from tinyvae.settings import Settings
+from tinyvae.training.fitted import Fitted
+from tinyvae.training.initialisation import initialise
 from tinyvae.training.loop import Training
-from tinyvae.types import Array
+from tinyvae.types import Array, Cache
 
-model = Model(data_dim=6, latent=(2,), hidden=((3,),))
+model = Model(data_shape=(2, 3), latent=(2,), hidden=((3,),))
 params = Parameters(model.shapes())
 initialise(params, "glorot", seed=0)
 x, noise = np.full((4, 6), 0.5, np.float32), [np.zeros(shape, np.float32) for shape in model.noise_shapes(4, 3)]
 logw, cache = model.log_weights(params, x, noise)
 bound, dlogw = bounds.iwae(logw)
-gradient: Array = model.backward(params, cache, dlogw)["encoder.0.W"]
-bounds.BOUNDS["mine"] = lambda logw: bounds.elbo(0.5 * logw)
+gradient: Array = model.backward(params, cache, dlogw, *bounds.dreg(dlogw))["encoder.0.W"]
+settings.BOUNDS["mine"] = lambda logw: bounds.elbo(0.5 * logw)
+
+
+class Doubled(MLP):
+    def forward(self, weights: Mapping[str, Array], x: Array, labels: Array) -> tuple[Array, Cache]:
+        out, cache = super().forward(weights, x, labels)
+        return 2 * out, cache
+
+
+settings.NETWORKS["doubled"] = Doubled, MLP
 
 h, hidden = mlp(np.zeros((4, 3)), [(np.zeros((3, 2)), np.zeros(2))])
 dh, dlayers = mlp_backward(h, hidden)
@@ -49,6 +64,9 @@ errors = check(Problem("exp", {"x": np.ones(3)}, exponential, lambda dout, out: 
 worst: float = max(errors.values())
 training = Training(Settings(epochs=1), datasets.load("digits", limit=100), threads=1)
 mean: float = training.run_epoch(lambda examples, bound: print(examples + 1, bound / 2))
+fitted: Fitted = tinyvae.load("runs/digits")
+mu, logvar = fitted.encode(training.dataset.test)
+width: int = (fitted.decode(mu) - fitted.sample(len(mu))).shape[-1]
 
 
 def components(vae: VAE) -> object:
@@ -60,11 +78,11 @@ import numpy as np
 import tinyvae
 from tinyvae.data import datasets
 from tinyvae.derivation import bounds, gaussian
-from tinyvae.derivation.likelihoods import LIKELIHOODS
+from tinyvae.derivation.likelihoods import BERNOULLI
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 
-mu, model = np.zeros((2, 3)), Model(data_dim=6)
+mu, model = np.zeros((2, 3)), Model(data_shape=(6,))
 gaussian.kl("mu", mu)  # wrong
 gaussian.kl(mu, logvar=[0.0])  # wrong
 gaussian.kl(mu)  # wrong
@@ -73,10 +91,13 @@ gaussian.sample_backward(z, None)  # wrong
 bounds.elbo(mu) + 1  # wrong
 model.decode(mu, mu)  # wrong
 model.posterior(Parameters(model.shapes()), mu, mu, y="3")  # wrong
-LIKELIHOODS["bernoulli"].mean(3)  # wrong
+BERNOULLI.mean(3)  # wrong
 datasets.load("mnist").train_label  # wrong
 datasets.load("mnist", limit="10")  # wrong
 tinyvae.VEA  # wrong
+Model(6)  # wrong
+tinyvae.load("runs/digits").encode(mu, "3")  # wrong
+tinyvae.load("runs/digits").decoded  # wrong
 """
 
 
@@ -128,7 +149,7 @@ def test_users_are_told_what_is_wrong_in_their_programs_and_nothing_else(tmp_pat
 
 
 def test_a_conditional_model_without_labels_is_refused_where_types_cannot_tell():
-    model = Model(data_dim=6, latent=(2,), hidden=((3,),), n_labels=3)
+    model = Model(data_shape=(6,), latent=(2,), hidden=((3,),), n_labels=3)
     params, x = Parameters(model.shapes()), np.zeros((4, 6), np.float32)
     noise = [np.zeros(shape, np.float32) for shape in model.noise_shapes(4, 1)]
     with pytest.raises(ValueError, match="a model of 3 labels needs y"):

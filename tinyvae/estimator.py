@@ -8,6 +8,7 @@ import math
 import numbers
 import zlib
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -141,8 +142,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Returns: self.
         """
-        X, labels, settings = self._begin(X, y)
-        return self._train(settings, X, labels, settings.epochs)
+        fresh = copy(self)
+        X, labels, settings = fresh._begin(X, y)
+        return self._become(fresh._train(settings, X, labels, settings.epochs))
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike | None = None, classes: ArrayLike | None = None) -> "VAE":
         """Train for one epoch on X: a step of the full ``learning_rate`` for each minibatch, in a random order.
@@ -159,9 +161,10 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Returns: self.
         """
+        fresh = copy(self)
         if not hasattr(self, "model_"):
-            X, labels, settings = self._begin(X, y, classes)
-            return self._train(replace(settings, schedule="constant"), X, labels, 1)
+            X, labels, settings = fresh._begin(X, y, classes)
+            return self._become(fresh._train(replace(settings, schedule="constant"), X, labels, 1))
         X, before = self._checked(X), self.settings_
         likelihood = before.likelihood if self.likelihood == "auto" else self.likelihood
         settings = replace(self._settings(X, likelihood, before.seed), dtype=before.dtype, schedule="constant")
@@ -170,11 +173,16 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"partial_fit goes on with the model that was begun, but {', '.join(changed)} changed since: set it "
                 "back, or begin anew with fit"
             )
-        return self._train(settings, X, self._labels(y, X), 1, self._progress, self.history_)
+        return self._become(fresh._train(settings, X, self._labels(y, X), 1, self._progress, self.history_))
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
         """``fit``, then ``transform`` of the same X and y: (N, n_components)."""
         return self.fit(X, y).transform(X, y)
+
+    def _become(self, fresh: "VAE") -> "VAE":
+        """Take over what another has learned, all at once: whatever ends a fit before leaves what was there before."""
+        self.__dict__ = fresh.__dict__
+        return self
 
     def _begin(
         self, X: Any, y: ArrayLike | None, classes: ArrayLike | None = None
@@ -245,7 +253,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             print(f"epoch {training.epoch}: {bound:.2f} nats per example", flush=True)
         return {"epoch": training.epoch, "samples_seen": training.samples_seen, "train_bound": bound}
 
-    # -- runs --------------------------------------------------------------------------------------------------------------
+    # -- runs ----------------------------------------------------------------------------------------------------------
 
     @classmethod
     def from_run(cls, path: AnyPath) -> "VAE":
@@ -282,7 +290,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             vae.classes_ = np.array(run.config().get("classes", range(fitted.model.n_labels)))
         vae.n_features_in_ = fitted.model.data_dim
         vae.settings_, vae.model_, vae.history_ = settings, fitted.model, run.history()
-        vae._progress = {"params": fitted.params.flat}, None
+        vae._progress = {"params": fitted.params.flat}, {}
         return vae
 
     def write_run(self, path: AnyPath) -> None:
@@ -301,7 +309,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         nothing = {"test_bound": math.nan, "seconds": math.nan}
         run.write_history([nothing | row for row in self.history_])
         arrays, state = self._progress
-        run.save_checkpoint(arrays, state or {})
+        run.save_checkpoint(arrays, state)
 
     # -- use of a fitted model -----------------------------------------------------------------------------------------
 
@@ -449,7 +457,7 @@ def require_sense(vae: VAE) -> None:
     for units in vae.hidden:
         require_size("each of hidden", units)
     choices: dict[str, tuple[Any, ...]] = {
-        name: CHOICES[name] for name in ("likelihood", "objective", "prior", "schedule")
+        name: tuple(CHOICES[name]) for name in ("likelihood", "objective", "prior", "schedule")
     }
     choices |= {"likelihood": ("auto", *CHOICES["likelihood"]), "conditional": (False, True)}
     for name, allowed in choices.items():

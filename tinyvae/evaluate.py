@@ -29,7 +29,9 @@ def main(argv=None):
     run = Run.open(arguments.run)
     console.announce_compilation(arguments.quiet)
     state = description.load(run, arguments.data_dir)
-    images, labels = (None if a is None else a[: arguments.limit] for a in (state.dataset.test, state.dataset.test_labels))
+    images, labels = (
+        None if a is None else a[: arguments.limit] for a in (state.dataset.test, state.dataset.test_labels)
+    )
     with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
         results = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
     results["protocol"] = description.protocol(state.settings)

@@ -1,14 +1,14 @@
 """What may be chosen, every setting of a training run, and named sets of them.
 
-Each choice is an entry in one registry here: a name, and the place where the thing itself stands, which is imported when
-it is first asked for. So the commands can show all names at once, and nobody pays for what is not used. A run saves its
-``Settings`` whole; there is no other place where a default could hide.
+Each choice is an entry in one registry here: a name, and the place where the thing itself stands, which is imported
+when it is first asked for. So the commands can show all names at once, and nobody pays for what is not used. A run
+saves its ``Settings`` whole; there is no other place where a default could hide.
 """
 
 import importlib
 import itertools
 import math
-from collections.abc import Collection, ItemsView, Mapping, ValuesView
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -29,11 +29,11 @@ class Registry(dict[str, Any]):
             thing = self[name] = getattr(importlib.import_module(f"tinyvae.{module}"), attribute)
         return thing
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self) -> Any:
         """The names with the things themselves."""
         return {name: self[name] for name in self}.items()
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> Any:
         """The things themselves."""
         return dict(self.items()).values()
 
@@ -53,9 +53,7 @@ PRIORS = Registry(
     vamp="derivation.priors:VampPrior",
 )
 BOUNDS = Registry(elbo="derivation.bounds:elbo", iwae="derivation.bounds:iwae")
-ESTIMATORS = Registry(
-    standard="derivation.bounds:STANDARD", stl="derivation.bounds:STL", dreg="derivation.bounds:DREG"
-)
+ESTIMATORS = Registry(standard="derivation.bounds:STANDARD", stl="derivation.bounds:STL", dreg="derivation.bounds:DREG")
 OPTIMISERS = Registry(
     adam="training.optimisers:Adam", adagrad="training.optimisers:Adagrad", sgd="training.optimisers:SGD"
 )

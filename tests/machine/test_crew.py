@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info
 
 from tests import oracles
 from tinyvae.machine import jobs, work_sharing
-from tinyvae.machine.crew import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand
+from tinyvae.machine.threads import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand
 
 CREWS = {size: Crew(size, work_sharing.serve) for size in (1, 2, 5)}
 sizes = st.sampled_from(sorted(CREWS))

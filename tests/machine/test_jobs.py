@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests import oracles
 from tests.machine.test_kernels import TOLERANCE, close, dtypes, random_arrays, samples, seeds, wide
 from tinyvae.machine import jobs, noise, philox, work_sharing
-from tinyvae.machine.crew import Crew, at_hand
+from tinyvae.machine.threads import Crew, at_hand
 
 CREWS = [Crew(1, work_sharing.serve), Crew(3, work_sharing.serve)]
 crews = st.sampled_from(CREWS)

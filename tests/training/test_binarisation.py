@@ -10,7 +10,7 @@ from tinyvae.errors import DataError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import CHOICES
-from tinyvae.training.binarisation import MODES, binarise
+from tinyvae.training.binarisation import binarise
 
 
 def dataset(train, test):
@@ -32,11 +32,10 @@ def test_pixels_are_drawn_with_their_intensity_as_probability():
 
 
 def test_modes():
-    assert binarise(GREY, "none", 1) is GREY
-    dynamic = binarise(GREY, "dynamic", 1)
-    assert dynamic.train is GREY.train and dynamic.test.dtype == bool
-    np.testing.assert_array_equal(dynamic.test, binarise(GREY, "static", 1).test)
-    assert CHOICES["binarise"] == MODES
+    drawn = {mode: binarise(GREY, mode, 1) for mode in CHOICES["binarise"]}
+    assert set(drawn) == {"none", "static", "dynamic"} and drawn["none"] is GREY
+    assert drawn["dynamic"].train is GREY.train and drawn["dynamic"].test.dtype == bool
+    np.testing.assert_array_equal(drawn["dynamic"].test, drawn["static"].test)
 
 
 def test_draws_do_not_depend_on_chunks_but_on_the_seed():

@@ -14,10 +14,15 @@ from tinyvae.disk.run import Run
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import RECIPES, Settings
-from tinyvae.training import evaluation
+from tinyvae.training import evaluation, importance_sampling
 from tinyvae.training.loop import Training
 
 SMALL = Settings(latent=(2,), hidden=((16,),), batch_size=50, epochs=3, learning_rate=0.01, binarise="static")
+
+
+def log_likelihood(state, images, labels, K):
+    """What is said of each example."""
+    return importance_sampling.log_likelihood(state.model, state.params, state.settings.seed, images, labels, K)
 
 
 def trained(**changes):
@@ -33,14 +38,11 @@ def two_layers():
 
 
 def test_streaming_in_blocks_is_the_same_as_all_weights_at_once(two_layers, monkeypatch):
-    monkeypatch.setattr(evaluation, "BLOCK", 100)
-    monkeypatch.setattr(evaluation, "GROUPS", (1, 5, 50))
+    monkeypatch.setattr(importance_sampling, "BLOCK", 100)
+    monkeypatch.setattr(importance_sampling, "GROUPS", (1, 5, 50))
     images, K = two_layers.dataset.test[:7], 260
-    streamed = evaluation.log_likelihood(two_layers, images, None, K)
-    eps = [
-        noise.normal((7, K, units), 0, Stream.EVALUATION + l, 1, dtype=np.float64)
-        for l, units in enumerate(two_layers.model.latent)
-    ]
+    streamed = log_likelihood(two_layers, images, None, K)
+    eps = noise.layers(two_layers.model.noise_shapes(7, K), 0, Stream.EVALUATION, 1, dtype=np.float64)
     logw, _ = two_layers.model.log_weights(two_layers.params, images.astype(float), eps)
     np.testing.assert_allclose(streamed["log_likelihood"], special.logsumexp(logw, axis=1) - np.log(K), rtol=1e-12)
     np.testing.assert_allclose(streamed["bound 1"], logw.mean(axis=1), rtol=1e-12)
@@ -63,7 +65,7 @@ def test_log_p_is_the_integral_over_the_latent_space():
     log_joint = x @ np.log(p).T + (1 - x) @ np.log1p(-p).T - 0.5 * (z**2).sum(axis=1) - np.log(2 * np.pi)
     exact = special.logsumexp(log_joint, axis=1) + 2 * np.log(side[1] - side[0])
     K = 20_000
-    result = evaluation.log_likelihood(state, state.dataset.test[:5], None, K)
+    result = log_likelihood(state, state.dataset.test[:5], None, K)
     error = np.sqrt(500 / np.maximum(result["ess 500"], 1) / K)
     assert np.all(np.abs(result["log_likelihood"] - exact) < 5 * error + 1e-3)  # float32 beside it
     assert np.all(result["bound 1"] < result["bound 5"]) and np.all(result["bound 50"] < exact + 0.05)
@@ -72,7 +74,7 @@ def test_log_p_is_the_integral_over_the_latent_space():
 def test_units_that_the_decoder_ignores_are_not_active():
     state = trained(latent=(5,), epochs=40)
     state.params["encoder.1.W"][:, [1, 3]] = 0  # their mean no longer depends on x
-    (layer,) = evaluation.latent_diagnostics(state, state.dataset.test, None)
+    (layer,) = evaluation.latent_diagnostics(state.fitted, state.dataset.test, None)
     np.testing.assert_allclose(layer["variance"][[1, 3]], 0, atol=1e-10)
     assert layer["variance"].shape == layer["kl"].shape == (5,)
     mu, logvar = state.model.encode(state.params, state.dataset.test.astype(np.float32))
@@ -82,12 +84,10 @@ def test_units_that_the_decoder_ignores_are_not_active():
 
 def test_the_divergences_of_all_layers_add_up_to_the_gap_between_reconstruction_and_bound(two_layers):
     images = two_layers.dataset.test
-    layers = evaluation.latent_diagnostics(two_layers, images, None)
+    layers = evaluation.latent_diagnostics(two_layers.fitted, images, None)
     total = sum(layer["kl"].sum() for layer in layers)
-    eps = [
-        noise.normal((len(images), evaluation.DIAGNOSTIC_SAMPLES, units), 0, Stream.EVALUATION + l, 2, dtype=np.float64)
-        for l, units in enumerate(two_layers.model.latent)
-    ]
+    shapes = two_layers.model.noise_shapes(len(images), evaluation.DIAGNOSTIC_SAMPLES)
+    eps = noise.layers(shapes, 0, Stream.EVALUATION, 2, dtype=np.float64)
     x = images.astype(float)
     z, log_q, _ = two_layers.model.posterior(two_layers.params, x, eps)
     _, log_prior, _ = two_layers.model.joint(two_layers.params, x, z)
@@ -98,27 +98,28 @@ def test_the_divergences_of_all_layers_add_up_to_the_gap_between_reconstruction_
 
 def test_a_mixture_has_no_share_for_each_unit_and_labels_are_used():
     state = trained(prior="mixture", components=3, kl="sampled", conditional=True)
-    result = evaluation.evaluate(state, 10, limit=30)
-    assert result["kl"] == [None] and result["n_images"] == 30
     images, labels = state.dataset.test, state.dataset.test_labels
-    others = evaluation.log_likelihood(state, images, (labels + 1) % 10, 10)
-    right = evaluation.log_likelihood(state, images, labels, 10)
+    result = evaluation.evaluate(state.fitted, images[:30], labels[:30], 10)
+    assert result["kl"] == [None] and result["n_images"] == 30
+    others, right = log_likelihood(state, images, (labels + 1) % 10, 10), log_likelihood(state, images, labels, 10)
     assert not np.allclose(others["log_likelihood"], right["log_likelihood"])
 
 
 def test_the_floor_of_the_variance_is_reported():
     state = trained(likelihood="gaussian", binarise="none", kl="closed")
-    assert evaluation.floor_share(state, state.dataset.test, None) < 0.5
+    images, words = state.dataset.test, "of the decoder's variances are at their floor"
+    assert evaluation.remark(state.fitted, images, None) == "" == evaluation.remark(trained().fitted, images, None)
+    state.params["decoder.1.b"][64:80] = -100
+    assert evaluation.remark(state.fitted, images, None) == f"25.0 % {words}"
     state.params["decoder.1.b"][64:] = -100
-    assert evaluation.floor_share(state, state.dataset.test, None) == 1
-    assert evaluation.floor_share(trained(), state.dataset.test, None) is None
+    assert evaluation.evaluate(state.fitted, images, None, 2)["remark"] == f"100.0 % {words}"
 
 
-def test_the_end_of_a_training_says_where_the_floor_binds():
+def test_the_end_of_a_training_says_what_the_likelihood_remarks():
     summary = {"dataset": "x", "epochs": 1, "samples_seen": 1, "seconds": 1, "test_bound": 0, "train_bound": 0}
-    summary |= {"protocol": "", "variance_floor_share": 0.125}
-    assert "12.5 % of the decoder's variances are at their floor" in train.report(summary, "run", [])
-    assert "floor" not in train.report(summary | {"variance_floor_share": None}, "run", [])
+    summary |= {"protocol": "", "remark": "12.5 % of the decoder's variances are at their floor"}
+    assert f"  note         {summary['remark']}\n" in train.report(summary, "run", [])
+    assert "note" not in train.report(summary | {"remark": ""}, "run", [])
 
 
 def test_the_command_says_it_in_words_and_in_numbers(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 
 from tests.commands import assert_misuse, call, command
 from tinyvae.disk.run import Run
+from tinyvae.drawing import curves
 from tinyvae.training import run_figures
 from tinyvae.training.loop import Training
 from tinyvae.training.optimisers import SGD
@@ -46,9 +47,11 @@ BAD_ARRAYS = {
     "one example": (IMAGES[:1], "1"),
     "no example": (IMAGES[:0], "0"),
     "no pixels": (IMAGES[:, :0], "(100, 0)"),
-    "a number": (np.float32(3), "expected are 2 or 3 dimensions"),
+    "a number": (np.float32(3), "expected is (N, D), (N, height, width) or, in colour, (N, height, width, 3)"),
     "one dimension": (IMAGES[0], "(6,)"),
-    "colours": (np.zeros((100, 4, 4, 3), np.uint8), "(100, 4, 4, 3)"),
+    "two channels": (np.zeros((100, 4, 4, 2), np.uint8), "(100, 4, 4, 2)"),
+    "channels first": (np.zeros((100, 3, 4, 4), np.uint8), "(100, 3, 4, 4)"),
+    "films": (np.zeros((100, 2, 4, 4, 3), np.uint8), "(100, 2, 4, 4, 3)"),
     "integers": (np.zeros((100, 6), np.int64), "int64"),
     "complex": (IMAGES * 1j, "complex128"),
     "strings": (np.full((100, 6), "a"), "<U1"),
@@ -197,8 +200,8 @@ def test_divergence_keeps_the_last_checkpoint_and_gives_advice_that_fits(likelih
     words = ("digits", *QUICK, "--optimiser", "sgd", "--lr", 1e-3, "--likelihood", likelihood, "--epochs", 3)
     update = SGD.update
 
-    def exploding(self, theta, gradients, rate, team):
-        return update(self, theta, gradients, np.inf if exploding.steps == 80 else rate, team)
+    def exploding(self, params, gradients, rate):
+        return update(self, params, gradients, np.inf if exploding.steps == 80 else rate)
 
     exploding.steps = 0
 
@@ -230,7 +233,7 @@ def test_a_picture_that_cannot_be_drawn_is_a_warning_after_everything_is_safe(ou
         assert (out / "checkpoint.npz").exists() and (out / "summary.json").exists()
         raise MemoryError("no more ink")
 
-    monkeypatch.setattr(figures, "curve", fail)
+    monkeypatch.setattr(curves, "curve", fail)
     result = call("digits", *QUICK, "--out", out)
     assert result.returncode == 0
     assert "warning: not all figures were drawn (MemoryError: no more ink); the run itself is complete" in result.stderr

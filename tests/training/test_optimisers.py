@@ -5,7 +5,7 @@ import pytest
 
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.machine import work_sharing
-from tinyvae.machine.crew import Crew
+from tinyvae.machine.threads import Crew
 from tinyvae.settings import CHOICES, iwae_epochs
 from tinyvae.training.optimisers import OPTIMISERS, SCHEDULES, SGD, Adagrad, Adam
 

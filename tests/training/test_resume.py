@@ -93,9 +93,10 @@ def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_with_130(whole, tm
 INTERRUPTED_TWICE = """
 import os, signal
 from tinyvae.cli import console
+from tinyvae.training import interrupts
 
 def work():
-    with console.DeferredInterrupt():
+    with interrupts.DeferredInterrupt():
         os.kill(os.getpid(), signal.SIGINT)
         print("goes on", flush=True)
         os.kill(os.getpid(), signal.SIGINT)
@@ -300,9 +301,12 @@ def changed(part, **values):
         changed("settings", objective="elb"), changed("settings", kl="closed", objective="iwae"),
         changed("settings", dtype="float16"), changed("settings", batch_size=10**6), changed("settings", seed=True),
         changed("dataset", limit="abc"), changed("dataset", limit=0), changed("dataset", source=5),
-        changed("dataset", digest=5), changed("dataset", source="nowhere.npy"), changed(None, threads=-1),
-        changed(None, threads=None), changed(None, dataset=[]), changed(None, settings=None),
-        lambda config: config.pop("dataset"), lambda config: config["settings"].pop("seed"),
+        changed("dataset", digest=5), changed("dataset", source="nowhere.npy"), changed("dataset", data_shape=64),
+        changed("dataset", data_shape=[]), changed("dataset", data_shape=[8, -8]), changed("dataset", n_labels="ten"),
+        changed("dataset", n_labels=-1), changed(None, threads=-1), changed(None, threads=None),
+        changed(None, dataset=[]), changed(None, dataset="digits"), changed(None, dataset=3),
+        changed(None, settings=None), changed(None, settings=[]), lambda config: config.pop("dataset"),
+        lambda config: config["dataset"].pop("data_shape"), lambda config: config["dataset"].pop("limit"),
     ],
 )  # fmt: skip
 def test_a_config_that_was_tampered_with_is_an_error_in_words(copy, spoil):
@@ -312,6 +316,16 @@ def test_a_config_that_was_tampered_with_is_an_error_in_words(copy, spoil):
     result = call("--resume", copy)
     assert_misuse(result)
     assert result.stderr.startswith("error: ") and len(result.stderr) < 600
+
+
+def test_a_setting_that_an_older_version_did_not_have_takes_its_default(no_pictures, copy):
+    before = content(copy)
+    config = json.loads((copy / "config.json").read_text())
+    for name in ("network", "seed", "estimator", "raised_from"):
+        del config["settings"][name]
+    (copy / "config.json").write_text(json.dumps(config))
+    assert description.read_config(Run.open(copy))[0] == replace(Settings.from_dict(config["settings"]), seed=0)
+    assert call("--resume", copy, "--quiet").returncode == 0 and content(copy) == before
 
 
 def test_another_architecture_in_the_config_does_not_go_with_the_checkpoint(copy):

@@ -146,7 +146,7 @@ class Model:
 
     def log_weights(
         self, params: Parameters, x: Array, noise: Arrays, y: Labels | None = None, closed_form_kl: bool = False
-    ) -> tuple[Array, Cache]:
+    ) -> tuple[Array, ModelCache]:
         """log w_nk = log p(x_n, z_nk) - log q(z_nk | x_n).
 
         With ``closed_form_kl`` the sampled log p(z) - log q(z | x) is exchanged for minus the divergence itself, which
@@ -240,7 +240,7 @@ class Model:
             cache: for ``posterior_backward``.
         """
         N, K = noise[0].shape[:2]
-        require(x.ndim == 2 and x.shape == (N, self.data_dim), f"x (N, {self.data_dim}) for N = {N}", x)
+        require(x.shape == (N, self.data_dim), f"x {(N, self.data_dim)}", x)
         require([eps.shape for eps in noise] == self.noise_shapes(N, K), f"noise {self.noise_shapes(N, K)}", *noise)
         labels = self._one_hot(y, x)
         below, z, log_q, cache = x, [], np.zeros((N, K), x.dtype), []
@@ -339,7 +339,9 @@ class Model:
         Raises: ValueError for a cache that was used up.
         """
         if cache.consumed:
-            raise ValueError("the cache was used up by an earlier backward pass, with consume=True: run it forward anew")
+            raise ValueError(
+                "the cache was used up by an earlier backward pass, with consume=True: run it forward anew"
+            )
         cache.consumed.extend([True] * consume)
         out = cache.outputs if consume else None
         doutputs = self._likelihood.log_prob_backward(dlog_likelihood, cache.likelihood, out=out)

@@ -16,7 +16,7 @@ Gaussians, and the VampPrior, a mixture of the encoder's own posteriors (Tomczak
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class LabelCache(NamedTuple):
     """What ``LabelNormal.log_prob`` leaves: that of the density, and the labels."""
 
     density: DensityCache
-    y: Labels
+    y: Labels | Any  # not None: ``require_labels`` was there
 
 
 class LabelKLCache(NamedTuple):
@@ -114,7 +114,7 @@ class LabelKLCache(NamedTuple):
     kl: KLCache
     shifted: Array
     scale: Array
-    y: Labels
+    y: Labels | Any  # not None: ``require_labels`` was there
 
 
 class LabelNormal(StandardNormal):

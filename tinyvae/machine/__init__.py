@@ -56,5 +56,5 @@ def _choice():
         why = "NUMBA_DISABLE_JIT is set"
     except ImportError:
         why = "Numba is not installed"
-    print(f"{why}: all is computed by plain NumPy, some ten times slower", file=sys.stderr, flush=True)
+    print(f"{why}: all is computed by plain NumPy, more slowly", file=sys.stderr, flush=True)
     return "plain"

@@ -1,7 +1,7 @@
 """Behind the door: kernels that Numba compiles, whose work the threads at hand share.
 
-Each function has the arguments of its twin in ``plain``. What is small is a kernel as it is; what is shared is given the
-desk at hand and the addresses of its jobs in the arrays' dtype.
+Each function has the arguments of its twin in ``plain``. What is small is a kernel as it is; what is shared is given
+the desk at hand and the addresses of its jobs in the arrays' dtype.
 """
 
 from functools import partial
@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from tinyvae.machine import available_cores, jobs, kernels, philox
-from tinyvae.machine.crew import Crew, at_hand, current
 from tinyvae.machine.matrix_products import BLOCKS
+from tinyvae.machine.threads import Crew, at_hand, current
 
 gaussian_sample = kernels.gaussian_sample
 gaussian_sample_gradient = kernels.gaussian_sample_gradient
@@ -58,31 +58,31 @@ def _affine_jobs(dtype):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _by_rows(job, rows, arrays, integers=(0,)):
+def by_rows(job, rows, arrays, integers=(0,)):
     jobs.share_rows(at_hand(), job.at(rows.dtype), rows, arrays, integers)
 
 
 def bernoulli_log_prob(x, logits, logp):
     _require(len(logp) == len(x) and logits.shape == (logp.size, x.shape[1]), "x, logits and logp")
-    _by_rows(jobs.BERNOULLI, logits, (x, logits, logp))
+    by_rows(jobs.BERNOULLI, logits, (x, logits, logp))
 
 
 def gaussian_log_prob(x, outputs, squash, floor, logp):
     _require(len(logp) == len(x) and outputs.shape == (logp.size, 2 * x.shape[1]), "x, outputs and logp")
-    _by_rows(jobs.GAUSSIAN, outputs, (x, outputs, logp, np.full(1, floor, x.dtype)), (int(squash),))
+    by_rows(jobs.GAUSSIAN, outputs, (x, outputs, logp, np.full(1, floor, x.dtype)), (int(squash),))
 
 
 def scale_rows(weights, rows):
     _require(weights.shape == rows.shape[:1], "the weights and the rows")
-    _by_rows(jobs.SCALE_ROWS, rows, (weights, rows))
+    by_rows(jobs.SCALE_ROWS, rows, (weights, rows))
 
 
 def normal(out, place):
-    _by_rows(jobs.NORMAL, out, (out,), place)
+    by_rows(jobs.NORMAL, out, (out,), place)
 
 
 def uniform(out, place):
-    _by_rows(jobs.UNIFORM, out, (out,), place)
+    by_rows(jobs.UNIFORM, out, (out,), place)
 
 
 def _require(fits, what):

@@ -2,8 +2,8 @@
 
 A loop that calls the C library's ``exp`` runs one element at a time. The float32 versions here are straight-line
 arithmetic, so that the compiler turns the loop around them into vector instructions (about 30 times faster); their
-error is a few units in the last place, which ``tests/test_elementary.py`` measures over the whole range. The float64
-versions exist to check derivatives and stay exact.
+error is a few units in the last place, which ``tests/machine/test_elementary.py`` measures over the whole range. The
+float64 versions exist to check derivatives and stay exact.
 
 The coefficients are Chebyshev fits of the function named beside them, rounded to float32. None of these functions is
 compiled with full ``fastmath``: reordering the sums would undo the exact range reductions.

@@ -16,10 +16,10 @@ Where a kernel has a range of rows, or a tile from top to bottom and from left t
 them, in any order: ``jobs.py`` lets threads do that.
 
 Numba keeps compiled code by the date of its own file: after a change here, or in another file of the machine room, that
-of the files that call it is stale. Remove ``tinyvae/__pycache__`` then.
+of the files that call it is stale. Remove ``tinyvae/machine/__pycache__`` then.
 
 Every kernel writes into arrays that it is given, works on float32 and float64 (one dtype a call, C-ordered), and has a
-slow and obvious twin in ``tests/oracles.py``. The mathematics is explained where it is used, in the derivation.
+slow and obvious twin in ``plain.py``. The mathematics is explained where it is used, in the derivation.
 """
 
 import math

@@ -65,9 +65,7 @@ def layers(
     dtype: DTypeLike = np.float32,
 ) -> list[Array]:
     """``normal`` for several stochastic layers, each from a stream of its own: stream, stream + 1, ..."""
-    return [
-        normal(shape, seed, stream + l, step, first_example, first_sample, dtype) for l, shape in enumerate(shapes)
-    ]
+    return [normal(shape, seed, stream + l, step, first_example, first_sample, dtype) for l, shape in enumerate(shapes)]
 
 
 def uniform(

@@ -19,7 +19,7 @@ LOG_2PI = np.log(2 * np.pi)
 
 
 def layers(x, Ws, bs, outputs):
-    """From the input x (N, I) up: tanh layers, and at last an affine one. ``outputs[i]`` is the i-th layer's (N, J_i)."""
+    """From the input x (N, I) up: tanh layers, at last an affine one. ``outputs[i]`` (N, J_i) is the i-th layer's."""
     h, last = x, len(Ws) - 1
     for i, (W, b) in enumerate(zip(Ws, bs)):
         affine(h, W, b, outputs[i], squash=i < last)

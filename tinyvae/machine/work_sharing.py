@@ -1,4 +1,4 @@
-"""The desk: where a thread writes down what is to be done, and how it and its helpers do it (crew.py says why).
+"""The desk: where a thread writes down what is to be done, and how it and its helpers do it (threads.py says why).
 
 A kernel that is shared (jobs.py) has two halves. One leaves its arguments on the desk, as whole numbers and
 addresses, and the address of the other half: a *job*, which takes them from there and does a piece of the work. So a

@@ -1,7 +1,6 @@
 """What the files of a run say of a training (config.json, summary.json), and the training that they describe."""
 
 import dataclasses
-import itertools
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -69,7 +68,8 @@ def load_fitted(path: AnyPath) -> Fitted:
     try:
         vector = arrays["params"]
         data_shape = tuple(about["data_shape"])
-        model = build_model(settings, data_shape, about["n_labels"] or _count_labels(settings, data_shape, vector.size))
+        n_labels = about["n_labels"] or _count_labels(settings, data_shape, vector.size)
+        model = build_model(settings, data_shape, n_labels)
         params = Parameters(model.shapes(), vector)
     except (KeyError, ValueError) as error:
         raise RunError(f"{run.path}: the checkpoint does not go with config.json ({error})\nTrain again.") from None
@@ -77,11 +77,14 @@ def load_fitted(path: AnyPath) -> Fitted:
 
 
 def _count_labels(settings: Settings, data_shape: tuple[int, ...], size: int) -> int:
-    """How many labels make a model of so many parameters: what the config of a run before this version does not say."""
+    """How many labels make a model of so many parameters: what the config of version 0.1.0 does not say.
+
+    Each label has the same number of parameters.
+    """
     if not settings.conditional:
         return 0
-    sizes = (sum(map(math.prod, build_model(settings, data_shape, C).shapes().values())) for C in itertools.count(1))
-    return 1 + sum(1 for _ in itertools.takewhile(lambda other: other < size, sizes))
+    one, two = (sum(map(math.prod, build_model(settings, data_shape, C).shapes().values())) for C in (1, 2))
+    return max(1, 1 + (size - one) // (two - one))
 
 
 def go_on(
@@ -114,13 +117,15 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
     """
     config = run.config()
     try:
-        settings, about, threads = Settings.from_dict(config["settings"]), config["dataset"], config["threads"]
+        settings, about, threads = Settings.from_dict(config["settings"]), dict(config["dataset"]), config["threads"]
         require_sense(settings)
         # runs of version 0.1.0 knew a shape by another name, and not how many labels there are
         about = {"data_shape": about.get("image_shape"), "n_labels": None} | about
         wrong = ["digest"] if not isinstance(about["digest"], str) else []
         wrong += ["source"] if not isinstance(about["source"], str | None) else []
-        if not (isinstance(about["data_shape"], list) and about["data_shape"] and all(map(is_size, about["data_shape"]))):
+        if not (
+            isinstance(about["data_shape"], list) and about["data_shape"] and all(map(is_size, about["data_shape"]))
+        ):
             wrong.append("data_shape")
         if not (about["n_labels"] in (None, 0) or is_size(about["n_labels"])):
             wrong.append("n_labels")

@@ -1,4 +1,4 @@
-"""What a trained model is worth: log p(x) by importance sampling, bounds for several K, and which latent units it uses."""
+"""What a trained model is worth: log p(x) by importance sampling, bounds for several K, which latent units it uses."""
 
 import math
 from typing import Any

@@ -62,7 +62,8 @@ class Fitted:
         Raises: ValueError, as all methods, for images or labels that do not fit.
         """
         x = self.rows(images)
-        return self.by_rows(lambda s: self.model.encode(self.params, x[s], take(y, s)), len(x))
+        mu, logvar = self.by_rows(lambda s: self.model.encode(self.params, x[s], take(y, s)), len(x))
+        return mu, logvar
 
     def decode(self, z: ArrayLike, y: Labels | None = None) -> Array:
         """E[x | z_1, y], the mean of the data at values of the layer next to them.

@@ -1,4 +1,4 @@
-"""log p(x) by importance sampling, in blocks of bounded memory: some examples and some hundreds of samples at a time."""
+"""log p(x) by importance sampling, in blocks of bounded memory: some examples, some hundreds of samples at a time."""
 
 from collections.abc import Callable
 

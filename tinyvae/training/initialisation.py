@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def initialise(params: Parameters, scheme: str, seed: int) -> None:
         seed: integer.
     """
     for i, (name, array) in enumerate(params.items()):
-        place = {"shape": (1, *array.shape), "seed": seed, "stream": noise.Stream.PARAMETERS, "step": i}
+        place: dict[str, Any] = {"shape": (1, *array.shape), "seed": seed, "stream": noise.Stream.PARAMETERS, "step": i}
         if name.endswith(".b"):
             array[:] = 0
         elif name.endswith(".W"):

@@ -1,7 +1,8 @@
 """What the notebooks of the course use beside the package itself: data that are at hand, training in a line, checks.
 
 Each ``check_...`` takes a student's answer, and prints that it is right or raises ``Wrong`` with a diagnosis. Those of
-a notebook stand in the file of its name.
+a notebook stand in the file of its name. The room knows training, drawing, checks and the derivation; it must not
+know runs or commands.
 """
 
 from tinyvae.tutorial.answers import Wrong, check_number

@@ -1,0 +1,250 @@
+"""The whole product against an independent one: the models of the papers in PyTorch, by automatic derivatives.
+
+Nothing of tinyvae computes on PyTorch's side. It is handed the settings as a description, the parameters by their
+names, the data and the random numbers; densities and divergences are torch.distributions', steps are torch.optim's.
+All is float64.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from tinyvae.data.datasets import Dataset
+from tinyvae.derivation.parameters import Parameters
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
+from tinyvae.settings import BOUNDS, ESTIMATORS, Settings
+from tinyvae.training.fitted import build_model
+from tinyvae.training.loop import Training
+
+torch = pytest.importorskip("torch")
+distributions = torch.distributions
+pytestmark = pytest.mark.slow
+
+N_LABELS = 3
+LOGVAR_FLOOR = math.log((1 / 255) ** 2 / 12)  # the variance of rounding to 256 grey levels
+
+# ---------------------------------------------------------------------------------------------------------------------
+# PyTorch's side: parameters are {name: tensor}; a batch is x (N, D), y (N,) or None, and eps [(N, K, D_l) for each l]
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def network(params, name, h, labels=None):
+    """tanh layers and an affine one above h (..., I), with the labels (N, 1, C) beside it."""
+    if labels is not None:
+        h = torch.cat([h, labels.expand(*h.shape[:-1], -1)], dim=-1)
+    for i in itertools.count():
+        if f"{name}.{i}.W" not in params:
+            return h
+        h = (h.tanh() if i else h) @ params[f"{name}.{i}.W"] + params[f"{name}.{i}.b"]
+
+
+def gaussian(mu, logvar):
+    return distributions.Independent(distributions.Normal(mu, (logvar / 2).exp()), 1)
+
+
+def layer(params, kind, l, h, labels=None):
+    """The Gaussian that the encoder or the decoder of z_l describes; the names are encoder, encoder2, ..."""
+    return gaussian(*network(params, kind if l == 1 else f"{kind}{l}", h, labels).chunk(2, dim=-1))
+
+
+def likelihood(settings, outputs):
+    """p(x | z) from the decoder's outputs."""
+    if settings.likelihood == "bernoulli":  # of grey levels too, which validate_args would refuse
+        return distributions.Independent(distributions.Bernoulli(logits=outputs, validate_args=False), 1)
+    a, logvar = outputs.chunk(2, dim=-1)
+    return gaussian(a.sigmoid() if settings.likelihood == "gaussian" else a, logvar.clamp(min=LOGVAR_FLOOR))
+
+
+def prior(settings, params, y):
+    """p(z_L | y)."""
+    if settings.prior == "normal":
+        return gaussian(*torch.zeros(2, settings.latent[-1], dtype=torch.float64))
+    if settings.prior == "label":
+        return gaussian(params["prior.mu"][y, None], params["prior.logvar"][y, None])
+    if settings.prior == "mixture":
+        logits, parts = params["prior.logits"], gaussian(params["prior.mu"], params["prior.logvar"])
+    else:  # Tomczak and Welling 2018, Eq. 9; a pseudo-input has columns for the labels
+        logits = torch.zeros(settings.components, dtype=torch.float64)
+        parts = layer(params, "encoder", len(settings.latent), params["prior.inputs"])
+    return distributions.MixtureSameFamily(distributions.Categorical(logits=logits), parts)
+
+
+def log_weights(settings, drawing, judging, joint, x, y, eps):
+    """log p(x, z | y) - log q(z | x, y), or with the closed form log p(x | z, y) - KL (AEVB, Eq. 10): (N, K).
+
+    The parameters have three roles: z is drawn by the first, log q(z | x) is that of the second, log p(x, z) of the
+    third.
+    """
+    labels = torch.eye(N_LABELS, dtype=torch.float64)[y, None] if settings.conditional else None
+    z, log_q = [x[:, None]], 0  # z_0 = x, one for all samples
+    for l, noise_l in enumerate(eps, start=1):
+        q = layer(drawing, "encoder", l, z[l - 1], labels)
+        z.append(q.mean + q.stddev * noise_l)
+        log_q = log_q + layer(judging, "encoder", l, z[l - 1], labels).log_prob(z[l])
+    log_p = likelihood(settings, network(joint, "decoder", z[1], labels)).log_prob(x[:, None])
+    if settings.kl == "closed":
+        return log_p - distributions.kl_divergence(q, prior(settings, joint, y))
+    for l in range(2, len(z)):
+        log_p = log_p + layer(joint, "decoder", l, z[l], labels).log_prob(z[l - 1])
+    return log_p + prior(settings, joint, y).log_prob(z[-1]) - log_q
+
+
+def objective(settings, params, *batch):
+    """The log weights (N, K), the bounds (N,), and a surrogate (N,) whose gradient is what the estimator wants."""
+    stopped = {name: tensor.detach() for name, tensor in params.items()}
+
+    def bound(logw):
+        return logw.mean(dim=1) if settings.objective == "elbo" else logw.logsumexp(dim=1) - math.log(settings.samples)
+
+    logw = log_weights(settings, params, params, params, *batch)
+    surrogate = bound(logw)
+    if settings.estimator == "stl":  # Roeder, Wu and Duvenaud 2017: log q with its parameters stopped
+        surrogate = bound(log_weights(settings, params, stopped, params, *batch))
+    if settings.estimator == "dreg":  # Tucker et al. 2019, Eq. 7, along the path; IWAE, Eq. 14, for the joint density
+        v = logw.softmax(dim=1).detach()
+        path = log_weights(settings, params, stopped, stopped, *batch)
+        surrogate = (v**2 * path + v * log_weights(settings, stopped, stopped, params, *batch)).sum(dim=1)
+    return logw, bound(logw), surrogate
+
+
+def optimiser(settings, tensors):
+    """Ascent on the bound; torch's formulas are those of the papers, and of momentum: v <- 0.9 v + g."""
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(tensors, momentum=0.9, maximize=True)
+    kind = {"adam": torch.optim.Adam, "adagrad": torch.optim.Adagrad}[settings.optimiser]
+    return kind(tensors, eps=settings.epsilon, maximize=True)
+
+
+SCHEDULES = {  # factors on the step, from how many epochs are done and how many there will be
+    "constant": lambda epoch, epochs: 1,
+    "cosine": lambda epoch, epochs: (1 + math.cos(math.pi * epoch / epochs)) / 2,
+    "iwae": lambda epoch, epochs: 10 ** (-sum(epoch >= (3**i - 1) / 2 for i in range(1, 8)) / 7),
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Cases for both sides
+# ---------------------------------------------------------------------------------------------------------------------
+
+IMAGES = {  # from a Generator and a shape (N, D); the first word names the likelihood
+    "bernoulli grey": lambda rng, shape: rng.integers(0, 256, shape).astype(np.uint8),
+    "bernoulli binary": lambda rng, shape: rng.random(shape) < 0.5,
+    "gaussian": lambda rng, shape: rng.random(shape),
+    "gaussian-linear": lambda rng, shape: 2 * rng.standard_normal(shape),
+}
+PRIORS = ["normal", "normal conditional", "label conditional", "mixture", "mixture conditional", "vamp"]
+PRIORS += ["vamp conditional"]
+BOUNDS_AND_K = ["elbo closed standard 1", "elbo closed standard 3", "elbo sampled standard 1"]
+BOUNDS_AND_K += ["elbo sampled standard 3", "elbo sampled stl 3", "iwae sampled standard 5", "iwae sampled dreg 5"]
+LATENT, HIDDEN = (5, 3, 2), ((7, 6), (6,), (5, 4))
+
+
+def settings_of(images, prior, bound, layers, **others):
+    """The Settings of a case in words; None for a closed form that does not exist."""
+    objective, kl, estimator, K = bound.split()
+    prior, *conditional = prior.split()
+    if kl == "closed" and (layers > 1 or prior in ("mixture", "vamp")):
+        return None
+    model = {"latent": LATENT[:layers], "hidden": HIDDEN[:layers], "likelihood": images.split()[0], "prior": prior}
+    model |= {"components": 4, "conditional": bool(conditional), "dtype": "float64", "seed": 3}
+    return Settings(**model | {"objective": objective, "kl": kl, "estimator": estimator, "samples": int(K)} | others)
+
+
+def intensities(images):
+    return images / 255 if images.dtype == np.uint8 else images.astype(np.float64)
+
+
+def leaves(params):
+    """tinyvae's parameters, copied."""
+    return {name: torch.tensor(array, requires_grad=True) for name, array in params.items()}
+
+
+def batch_of(settings, x, y, *place):
+    """A batch as tensors, with the noise of a place in the training: a stream, a step."""
+    eps = noise.layers([(len(x), settings.samples, D) for D in settings.latent], settings.seed, *place, dtype=x.dtype)
+    return torch.tensor(x), torch.tensor(y) if settings.conditional else None, list(map(torch.tensor, eps))
+
+
+def assert_same(ours, theirs, tolerance):
+    """The same names and shapes, and no entry further off than so much of the array's largest."""
+    assert set(ours) == set(theirs)
+    for name, array in theirs.items():
+        array = array.detach().numpy()
+        assert ours[name].shape == array.shape and np.abs(array).max() > 0, name
+        assert np.abs(ours[name] - array).max() <= tolerance * np.abs(array).max(), name
+
+
+@pytest.mark.parametrize(
+    ("images", "prior", "bound", "layers"),
+    [case for case in itertools.product(IMAGES, PRIORS, BOUNDS_AND_K, (1, 2, 3)) if settings_of(*case)],
+)
+def test_log_weights_bound_and_gradient(images, prior, bound, layers):
+    settings, rng, N, D = settings_of(images, prior, bound, layers), np.random.default_rng(layers), 4, 12
+    model = build_model(settings, (4, 3), N_LABELS)
+    params = Parameters(model.shapes(), dtype=np.float64)
+    params.flat[:] = 0.5 * rng.standard_normal(params.flat.size)
+    x, y = intensities(IMAGES[images](rng, (N, D))), np.array([2, 0, 2, 1])
+    if images == "gaussian-linear":  # two entries with variances under the floor, and on both sides of it
+        W, b = (params[f"decoder.{len(HIDDEN[0])}.{kind}"] for kind in "Wb")
+        b[D : D + 2] = -20, LOGVAR_FLOOR
+        for means in (x[:, :2], W[:, :2], b[:2]):
+            means *= 1e-3  # and errors of about that size
+
+    tensors, batch = leaves(params), batch_of(settings, x, y, Stream.TRAINING)
+    logw, bounds, surrogate = objective(settings, tensors, *batch)
+    surrogate.mean().backward()
+
+    eps, y = [array.numpy() for array in batch[2]], y if settings.conditional else None
+    own_logw, cache = model.log_weights(params, x, eps, y, closed_form_kl=settings.kl == "closed")
+    own_bounds, v = BOUNDS[settings.objective](own_logw)
+    path, direct = ESTIMATORS[settings.estimator].weights(v)
+    np.testing.assert_allclose(own_logw, logw.detach(), rtol=1e-12)
+    np.testing.assert_allclose(own_bounds, bounds.detach(), rtol=1e-12)
+    gradient = model.backward(params, cache, v / N, path / N, direct / N)
+    assert_same(gradient, {name: tensor.grad for name, tensor in tensors.items()}, 1e-10)
+
+
+IWAE = {"binarise": "dynamic", "schedule": "iwae"}
+TRAININGS = {
+    "aevb": ("bernoulli grey", "normal", "elbo closed standard 1", 1, {"initialisation": "aevb"}),
+    "labels": ("gaussian", "label conditional", "elbo closed standard 3", 1, {"schedule": "constant"}),
+    "iwae": ("bernoulli grey", "vamp conditional", "iwae sampled dreg 5", 2, IWAE),
+    "deep": ("gaussian-linear", "mixture", "elbo sampled stl 3", 3, {}),
+    "wide": ("bernoulli binary", "vamp", "iwae sampled standard 5", 1, {"latent": (50,), "hidden": ((200, 200),)}),
+}
+
+
+@pytest.mark.parametrize(("name", "rate"), [("adam", 0.01), ("adagrad", 0.02), ("sgd", 0.001)])
+@pytest.mark.parametrize("training", TRAININGS)
+def test_two_epochs_of_training(training, name, rate):
+    *case, others = TRAININGS[training]
+    settings = settings_of(*case, optimiser=name, learning_rate=rate, batch_size=10, epochs=2, **others)
+    shape = (28, 28) if training == "wide" else (4, 3)
+    rng, N = np.random.default_rng(0), 34  # a smaller minibatch at the end of each epoch
+    train, test = (IMAGES[case[0]](rng, (n, math.prod(shape))) for n in (N, 7))
+    labels, test_labels = rng.integers(0, N_LABELS, N), rng.integers(0, N_LABELS, 7)
+    state = Training(settings, Dataset("random", train, test, labels, test_labels, shape, "", N_LABELS), threads=2)
+    tensors = leaves(state.params)
+    steps, step = optimiser(settings, tensors.values()), 0
+    for epoch in range(settings.epochs):
+        order, bounds = noise.permutation(N, settings.seed, Stream.ORDER, epoch), []
+        for start in range(0, N, settings.batch_size):
+            rows = order[start : start + settings.batch_size]
+            x = intensities(train[rows])
+            if settings.binarise == "dynamic":
+                x = noise.bernoulli(x, settings.seed, Stream.BINARISATION, step)
+            batch = batch_of(settings, x, labels[rows], Stream.TRAINING, step)
+            _, bound, surrogate = objective(settings, tensors, *batch)
+            steps.zero_grad()
+            surrogate.mean().backward()
+            factor = SCHEDULES[settings.schedule](epoch + start / N, settings.epochs)
+            steps.param_groups[0]["lr"] = settings.learning_rate * factor
+            steps.step()
+            bounds.append(bound.detach())
+            step += 1
+        assert state.run_epoch() == pytest.approx(torch.cat(bounds).mean().item(), rel=1e-9)
+    assert_same(state.params, tensors, 1e-9)
+    batch = batch_of(settings, intensities(state.dataset.test), test_labels, Stream.EVALUATION)
+    assert state.test_bound() == pytest.approx(objective(settings, tensors, *batch)[1].mean().item(), rel=1e-9)
