@@ -75,8 +75,7 @@ def prior(settings, params, y):
 def log_weights(settings, drawing, judging, joint, x, y, eps):
     """log p(x, z | y) - log q(z | x, y), or with the closed form log p(x | z, y) - KL (AEVB, Eq. 10): (N, K).
 
-    The parameters have three roles: z is drawn by the first, log q(z | x) is that of the second, log p(x, z) of the
-    third.
+    The parameters have three roles: the first draw z, the second make log q(z | x), the third log p(x, z).
     """
     labels = torch.eye(N_LABELS, dtype=torch.float64)[y, None] if settings.conditional else None
     z, log_q = [x[:, None]], 0  # z_0 = x, one for all samples
@@ -125,7 +124,7 @@ SCHEDULES = {  # factors on the step, from how many epochs are done and how many
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Cases for both sides
+# What both sides are given
 # ---------------------------------------------------------------------------------------------------------------------
 
 IMAGES = {  # from a Generator and a shape (N, D); the first word names the likelihood
@@ -134,8 +133,7 @@ IMAGES = {  # from a Generator and a shape (N, D); the first word names the like
     "gaussian": lambda rng, shape: rng.random(shape),
     "gaussian-linear": lambda rng, shape: 2 * rng.standard_normal(shape),
 }
-PRIORS = ["normal", "normal conditional", "label conditional", "mixture", "mixture conditional", "vamp"]
-PRIORS += ["vamp conditional"]
+PRIORS = ["normal", "mixture", "vamp", *(f"{name} conditional" for name in ("normal", "label", "mixture", "vamp"))]
 BOUNDS_AND_K = ["elbo closed standard 1", "elbo closed standard 3", "elbo sampled standard 1"]
 BOUNDS_AND_K += ["elbo sampled standard 3", "elbo sampled stl 3", "iwae sampled standard 5", "iwae sampled dreg 5"]
 LATENT, HIDDEN = (5, 3, 2), ((7, 6), (6,), (5, 4))
@@ -176,6 +174,15 @@ def assert_same(ours, theirs, tolerance):
         assert np.abs(ours[name] - array).max() <= tolerance * np.abs(array).max(), name
 
 
+@pytest.fixture(autouse=True)
+def one_thread_for_torch():
+    """For such small products more of them only wait for each other: ten times as long on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.mark.parametrize(
     ("images", "prior", "bound", "layers"),
     [case for case in itertools.product(IMAGES, PRIORS, BOUNDS_AND_K, (1, 2, 3)) if settings_of(*case)],
@@ -207,16 +214,18 @@ def test_log_weights_bound_and_gradient(images, prior, bound, layers):
 
 
 IWAE = {"binarise": "dynamic", "schedule": "iwae"}
+# IWAE's epsilon: with the usual 1e-8 torch's own parameters move by 1e-9 if the rows of a minibatch change places.
+WIDE = {"latent": (50,), "hidden": ((200, 200),), "epsilon": 1e-4}
 TRAININGS = {
     "aevb": ("bernoulli grey", "normal", "elbo closed standard 1", 1, {"initialisation": "aevb"}),
     "labels": ("gaussian", "label conditional", "elbo closed standard 3", 1, {"schedule": "constant"}),
     "iwae": ("bernoulli grey", "vamp conditional", "iwae sampled dreg 5", 2, IWAE),
     "deep": ("gaussian-linear", "mixture", "elbo sampled stl 3", 3, {}),
-    "wide": ("bernoulli binary", "vamp", "iwae sampled standard 5", 1, {"latent": (50,), "hidden": ((200, 200),)}),
+    "wide": ("bernoulli binary", "vamp", "iwae sampled standard 5", 1, WIDE),
 }
 
 
-@pytest.mark.parametrize(("name", "rate"), [("adam", 0.01), ("adagrad", 0.02), ("sgd", 0.001)])
+@pytest.mark.parametrize(("name", "rate"), [("adam", 0.003), ("adagrad", 0.005), ("sgd", 0.001)])
 @pytest.mark.parametrize("training", TRAININGS)
 def test_two_epochs_of_training(training, name, rate):
     *case, others = TRAININGS[training]
@@ -227,7 +236,7 @@ def test_two_epochs_of_training(training, name, rate):
     labels, test_labels = rng.integers(0, N_LABELS, N), rng.integers(0, N_LABELS, 7)
     state = Training(settings, Dataset("random", train, test, labels, test_labels, shape, "", N_LABELS), threads=2)
     tensors = leaves(state.params)
-    steps, step = optimiser(settings, tensors.values()), 0
+    ascent, step = optimiser(settings, tensors.values()), 0
     for epoch in range(settings.epochs):
         order, bounds = noise.permutation(N, settings.seed, Stream.ORDER, epoch), []
         for start in range(0, N, settings.batch_size):
@@ -237,11 +246,10 @@ def test_two_epochs_of_training(training, name, rate):
                 x = noise.bernoulli(x, settings.seed, Stream.BINARISATION, step)
             batch = batch_of(settings, x, labels[rows], Stream.TRAINING, step)
             _, bound, surrogate = objective(settings, tensors, *batch)
-            steps.zero_grad()
+            ascent.zero_grad()
             surrogate.mean().backward()
-            factor = SCHEDULES[settings.schedule](epoch + start / N, settings.epochs)
-            steps.param_groups[0]["lr"] = settings.learning_rate * factor
-            steps.step()
+            ascent.param_groups[0]["lr"] = rate * SCHEDULES[settings.schedule](epoch + start / N, settings.epochs)
+            ascent.step()
             bounds.append(bound.detach())
             step += 1
         assert state.run_epoch() == pytest.approx(torch.cat(bounds).mean().item(), rel=1e-9)
