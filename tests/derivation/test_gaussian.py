@@ -95,3 +95,30 @@ def test_split_gives_contiguous_halves():
     np.testing.assert_array_equal(mu, [[0, 1], [4, 5]])
     np.testing.assert_array_equal(logvar, [[2, 3], [6, 7]])
     assert mu.flags.c_contiguous and logvar.flags.c_contiguous
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    """A kernel would read what is not there."""
+    mu, z, dz, few = np.zeros((3, 4)), np.zeros((3, 2, 4)), np.zeros((3, 2)), np.zeros((2, 4))
+    _, sample_cache = gaussian.sample(mu, mu, z)
+    _, density_cache = gaussian.log_density(z, mu, mu)
+    _, normal_cache = gaussian.log_standard_normal(z)
+    calls = [
+        lambda: gaussian.sample(few, mu, z),
+        lambda: gaussian.sample(mu, few, z),
+        lambda: gaussian.sample(mu, mu, z[:, 0]),
+        lambda: gaussian.sample_backward(z[:2], sample_cache),
+        lambda: gaussian.log_posterior(few, z),
+        lambda: gaussian.log_posterior_backward(dz[:2], sample_cache),
+        lambda: gaussian.log_posterior_backward(dz, sample_cache, dz[:, :1]),
+        lambda: gaussian.layer(np.zeros((3, 6)), z),
+        lambda: gaussian.log_density(z, few, mu),
+        lambda: gaussian.log_density(z[:2], mu, mu),
+        lambda: gaussian.log_density_backward(dz[:, :1], density_cache),
+        lambda: gaussian.log_standard_normal(mu),
+        lambda: gaussian.log_standard_normal_backward(dz[:2], normal_cache),
+        lambda: gaussian.kl(mu, few),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="are needed, not"):
+            call()

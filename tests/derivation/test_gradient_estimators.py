@@ -5,16 +5,16 @@ import pytest
 
 from tests.derivation.test_model import random_model
 from tinyvae.derivation import bounds
-from tinyvae.derivation.bounds import ESTIMATORS
-from tinyvae.settings import CHOICES
+from tinyvae.settings import BOUNDS, ESTIMATORS
 
 SHAPES = {
-    1: {"data_dim": 4, "latent": (2,), "hidden": ((3,),)},
-    2: {"data_dim": 4, "latent": (2, 2), "hidden": ((3,), (3,))},
-    3: {"data_dim": 3, "latent": (2, 2, 1), "hidden": ((3,), (3,), (2,)), "n_labels": 2},
-    "vamp": {"data_dim": 3, "latent": (2, 2), "hidden": ((3,), (2,)), "prior": "vamp", "n_components": 2},
+    1: {"data_shape": (4,), "latent": (2,), "hidden": ((3,),)},
+    2: {"data_shape": (4,), "latent": (2, 2), "hidden": ((3,), (3,))},
+    3: {"data_shape": (3,), "latent": (2, 2, 1), "hidden": ((3,), (3,), (2,)), "n_labels": 2},
+    "vamp": {"data_shape": (3,), "latent": (2, 2), "hidden": ((3,), (2,)), "prior": "vamp", "n_components": 2},
 }
 DRAWS = 4000
+UNBIASED = [(bound, name) for name, other in ESTIMATORS.items() for bound in other.objectives if name != "standard"]
 
 
 def estimates(shape, objective, estimator, K, draws=DRAWS, seed=0):
@@ -25,13 +25,13 @@ def estimates(shape, objective, estimator, K, draws=DRAWS, seed=0):
     for i in range(draws):
         noise = [rng.standard_normal(s) for s in model.noise_shapes(1, K)]
         logw, cache = model.log_weights(params, x, noise, y)
-        _, dlogw = getattr(bounds, objective)(logw)
-        gradients[i] = model.backward(params, cache, dlogw, *ESTIMATORS[estimator](dlogw)).flat
+        _, dlogw = BOUNDS[objective](logw)
+        gradients[i] = model.backward(params, cache, dlogw, *ESTIMATORS[estimator].weights(dlogw)).flat
     return gradients
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("objective", "estimator"), [("elbo", "stl"), ("iwae", "dreg")])
+@pytest.mark.parametrize(("objective", "estimator"), UNBIASED)
 def test_the_expectation_is_that_of_the_standard_estimator(shape, objective, estimator):
     """With common noise, every entry of the mean difference within five standard errors."""
     standard, other = (estimates(SHAPES[shape], objective, name, K=3) for name in ("standard", estimator))
@@ -69,16 +69,25 @@ def test_dreg_s_signal_to_noise_grows_with_k_where_the_standard_one_s_falls():
 
 def test_stl_has_no_variance_at_the_true_posterior():
     """Where q is the posterior, log w is constant and so the whole path derivative vanishes (Roeder et al. 2017)."""
-    shape = {"data_dim": 3, "latent": (2,), "hidden": ((),), "likelihood": "gaussian-linear"}
+    shape = {"data_shape": (3,), "latent": (2,), "hidden": ((),), "likelihood": "gaussian-linear"}
     model, params, x, *_ = random_model(2, N=1, K=1, **shape)
     params.flat[:] = 0  # x does not depend on z, and q = p = N(0, 1) is the posterior
     rng = np.random.default_rng(0)
     logw, cache = model.log_weights(params, x, [rng.standard_normal((1, 5, 2))])
     dlogw = bounds.elbo(logw)[1]
-    standard, stl = (model.backward(params, cache, dlogw, *ESTIMATORS[name](dlogw)) for name in ("standard", "stl"))
+    standard, stl = (
+        model.backward(params, cache, dlogw, *ESTIMATORS[name].weights(dlogw)) for name in ("standard", "stl")
+    )
     np.testing.assert_allclose(stl["encoder.0.W"], 0, atol=1e-15)
     assert np.abs(standard["encoder.0.W"]).max() > 0.01
 
 
-def test_the_recipes_know_the_names():
-    assert CHOICES["estimator"] == tuple(ESTIMATORS)
+def test_what_is_unbiased_where():
+    assert UNBIASED == [("elbo", "stl"), ("iwae", "dreg")] and ESTIMATORS["standard"].objectives == tuple(BOUNDS)
+
+
+def test_the_weights_of_the_two_ways():
+    v = np.array([[0.1, 0.9], [0.5, 0.5]])
+    np.testing.assert_array_equal(ESTIMATORS["standard"].weights(v), [v, v])
+    np.testing.assert_array_equal(ESTIMATORS["stl"].weights(v), [v, 0 * v])
+    np.testing.assert_array_equal(ESTIMATORS["dreg"].weights(v), [v**2, 0 * v])

@@ -16,7 +16,7 @@ from tinyvae.data.datasets import Dataset
 from tinyvae.derivation import bounds
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.settings import Settings
+from tinyvae.settings import BOUNDS, Settings
 from tinyvae.training.loop import Training
 
 Q = 3  # latent dimensions
@@ -30,7 +30,7 @@ def ppca():
     s2 = pca.noise_variance_
     W = pca.components_ * np.sqrt(pca.explained_variance_ - s2)[:, None]  # (Q, D): rows are scaled principal axes
     M = W @ W.T + s2 * np.eye(Q)
-    model = Model(x.shape[1], (Q,), ((),), "gaussian-linear")
+    model = Model((x.shape[1],), (Q,), ((),), "gaussian-linear")
     params = Parameters(model.shapes(), dtype=np.float64)
     D = x.shape[1]
     params["decoder.0.W"][:, :D] = W
@@ -48,7 +48,7 @@ def test_the_exact_likelihood_is_reached_at_the_true_posterior(ppca):
     noise = [np.random.default_rng(0).standard_normal((len(x), 4, Q))]
     logw, _ = model.log_weights(params, x, noise)
     np.testing.assert_allclose(logw, np.repeat(exact[:, None], 4, axis=1), atol=1e-10)
-    for bound in bounds.BOUNDS.values():
+    for bound in BOUNDS.values():
         np.testing.assert_allclose(bound(logw)[0], exact, atol=1e-10)
     closed, _ = model.log_weights(params, x, noise, closed_form_kl=True)
     error = closed.mean(axis=1).std() / np.sqrt(len(x))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tinyvae.derivation.mlp import mlp_shapes
-from tinyvae.derivation.parameters import Parameters, initialise
+from tinyvae.derivation.parameters import Parameters
 
-SHAPES = mlp_shapes("net", (300, 200, 100, 40)) | {"scale": ()}
+SHAPES = {f"net.{name}": shape for name, shape in mlp_shapes((300, 200, 100, 40)).items()} | {"scale": ()}
 
 
 def test_views_share_the_vector_in_the_order_of_the_names():
@@ -19,11 +19,12 @@ def test_views_share_the_vector_in_the_order_of_the_names():
     assert list(params) == ["a", "b", "c"] and len(params) == 3
 
 
-def test_layers_come_in_order():
+def test_a_part_has_its_arrays_in_order_by_their_own_names():
     params = Parameters(SHAPES)
-    layers = params.layers("net")
-    assert [W.shape for W, _ in layers] == [(300, 200), (200, 100), (100, 40)]
-    layers[1][1][:] = 5
+    part = params.part("net")
+    assert list(part) == ["0.W", "0.b", "1.W", "1.b", "2.W", "2.b"]
+    assert [part[f"{i}.W"].shape for i in range(3)] == [(300, 200), (200, 100), (100, 40)]
+    part["1.b"][:] = 5
     np.testing.assert_array_equal(params["net.1.b"], 5)
 
 
@@ -36,42 +37,3 @@ def test_the_same_names_over_another_vector():
     params = Parameters(SHAPES, dtype=np.float64)
     grads = params.with_flat(np.ones_like(params.flat))
     assert grads.shapes == params.shapes and grads["net.0.W"][0, 0] == 1 and params["net.0.W"][0, 0] == 0
-
-
-def test_glorot_is_uniform_with_its_bounds_and_every_layer_has_its_own_draw():
-    params = Parameters(SHAPES)
-    initialise(params, "glorot", seed=3)
-    for W, b in params.layers("net"):
-        limit = np.sqrt(6 / sum(W.shape))
-        assert np.abs(W).max() <= limit
-        assert abs(W.mean()) < 5 * limit / np.sqrt(3 * W.size)  # five standard errors
-        assert W.var() == pytest.approx(limit**2 / 3, rel=0.05)
-        np.testing.assert_array_equal(b, 0)
-    draws = [W.ravel()[:4000] / np.abs(W).max() for W, _ in params.layers("net")]
-    assert np.max(np.abs(np.corrcoef(draws) - np.eye(3))) < 0.08
-
-
-@pytest.mark.parametrize(("scheme", "deviation"), [("aevb", 0.1), ("aevb-narrow", 0.01)])
-def test_aevb_is_normal_with_a_variance_or_a_deviation_of_a_hundredth(scheme, deviation):
-    params = Parameters(SHAPES)
-    initialise(params, scheme, seed=3)
-    for W, b in params.layers("net"):
-        assert W.std() == pytest.approx(deviation, rel=0.05) and abs(W.mean()) < 5 * deviation / np.sqrt(W.size)
-        np.testing.assert_array_equal(b, 0)
-
-
-def test_the_seed_decides():
-    first, second, other = (Parameters(SHAPES) for _ in range(3))
-    for params, seed in ((first, 1), (second, 1), (other, 2)):
-        initialise(params, "glorot", seed)
-    np.testing.assert_array_equal(first.flat, second.flat)
-    assert not np.array_equal(first.flat, other.flat)
-
-
-def test_the_rows_of_each_array_are_cut_and_nothing_is_missed():
-    params = Parameters({"a.W": (7, 3), "a.b": (2,), "b.W": (1, 5)})
-    assert params.cuts(1).tolist() == [[0, 21], [21, 23], [23, 28]]
-    assert params.cuts(2).tolist() == [[0, 9], [21, 22], [23, 23], [9, 21], [22, 23], [23, 28]]
-    for parts in (1, 2, 3, 10):
-        places = [i for first, last in params.cuts(parts) for i in range(first, last)]
-        assert sorted(places) == list(range(28))

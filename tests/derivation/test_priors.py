@@ -8,10 +8,9 @@ from scipy import stats
 
 from tinyvae.checks import finite_differences, random_problems
 from tinyvae.derivation import gaussian, priors
-from tinyvae.derivation.mlp import mlp_shapes
+from tinyvae.derivation.networks import MLP
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.derivation.priors import PRIORS
-from tinyvae.settings import CHOICES
+from tinyvae.settings import PRIORS
 
 counts = st.integers(1, 4)
 seeds = st.integers(0, 2**32 - 1)
@@ -39,9 +38,10 @@ def test_gradients_of_the_mixture(N, K, D, M, seed):
 
 def random_prior(name, D=2, C=3, M=4, seed=0):
     """A prior with random parameters, and those."""
-    prior = PRIORS[name](D, n_labels=C, n_components=M, encoder=("encoder", 5))
-    encoder = mlp_shapes("encoder", (5, 6, 2 * D)) if name == "vamp" else {}
-    params = Parameters(prior.shapes() | encoder, dtype=np.float64)
+    encoder = MLP((5,), 0, (6,), (2 * D,))
+    prior = PRIORS[name](D, C if PRIORS[name].needs_labels else 0, M, encoder, "encoder")
+    shared = {f"encoder.{key}": shape for key, shape in encoder.shapes().items()} if prior.uses_encoder else {}
+    params = Parameters(prior.shapes() | shared, dtype=np.float64)
     params.flat[:] = 0.8 * np.random.default_rng(seed).standard_normal(params.flat.size)
     return prior, params
 
@@ -100,5 +100,18 @@ def test_every_prior_starts_near_the_standard_normal_and_its_components_differ(n
         assert np.abs(params["prior.inputs"] - 0.3).max() < 0.5
 
 
-def test_the_recipes_know_the_names():
-    assert CHOICES["prior"] == tuple(PRIORS)
+@pytest.mark.parametrize("part", ["log_prob", "kl"])
+def test_labels_that_do_not_fit_are_refused(part):
+    """Half of them once had the kernel read memory behind the array."""
+    prior, params = random_prior("label")
+    latent = [np.zeros((4, 3, 2))] if part == "log_prob" else [np.zeros((4, 2))] * 2
+    for y in (None, np.array([0, 1]), np.array([0, 1, 2, 3]), np.array([0, 1, 2, -1]), np.zeros(4)):
+        with pytest.raises(ValueError, match=r"labels|needs y"):
+            getattr(prior, part)(params, *latent, y)
+    with pytest.raises(ValueError, match="labels"):
+        prior.sample(params, np.zeros((4, 2)), np.zeros(4), np.array([0, 1]))
+
+
+def test_a_vamp_prior_without_an_encoder_is_refused():
+    with pytest.raises(ValueError, match="needs the encoder"):
+        PRIORS["vamp"](2, n_components=3).shapes()
