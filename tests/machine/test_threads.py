@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
 from tests import oracles
-from tinyvae.machine import jobs, work_sharing
-from tinyvae.machine.threads import APART, DONE, IS_OPEN, JOB, PIECES, TODO, Crew, at_hand
+from tinyvae import machine
+from tinyvae.machine import compiled, jobs, work_sharing
+from tinyvae.machine.threads import Crew, at_hand
+from tinyvae.machine.work_sharing import APART, DONE, IS_OPEN, JOB, PIECES, TODO
 
-CREWS = {size: Crew(size, work_sharing.serve) for size in (1, 2, 5)}
+CREWS = {size: Crew(size) for size in (1, 2, 5)}
 sizes = st.sampled_from(sorted(CREWS))
 dtypes = st.sampled_from([np.float32, np.float64])
 
@@ -27,10 +29,6 @@ def wait_for(condition):
         time.sleep(0.001)
 
 
-def scale(weights, rows):
-    jobs.scale_rows(at_hand(), jobs.SCALE_ROWS.at(rows.dtype), weights, rows)
-
-
 @given(sizes, st.integers(0, 40), st.sampled_from([1, 100, 3000, 9000]), dtypes)
 def test_every_piece_is_done_once(size, R, D, dtype):
     rng = np.random.default_rng(0)
@@ -39,7 +37,7 @@ def test_every_piece_is_done_once(size, R, D, dtype):
     with CREWS[size]:
         for _ in range(5):
             result = rows.copy()
-            scale(weights, result)
+            compiled.scale_rows(weights, result)
             np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
@@ -47,7 +45,7 @@ def test_a_helper_works_when_the_caller_does_not():
     """What a helper finds on the desk, it does, though the caller never comes back to it."""
     rows = np.ones((3, 5), np.float32)
     weights = np.array([2, 3, 4], np.float32)
-    with Crew(2, work_sharing.serve) as crew:
+    with Crew(2) as crew:
         work_sharing.put(crew.desk, weights, rows)
         work_sharing.put(crew.desk, rows, rows)
         crew.desk[[JOB, PIECES]] = jobs.SCALE_ROWS.at(rows.dtype), 1
@@ -74,7 +72,7 @@ def test_blas_has_one_thread_meanwhile_and_the_desk_is_at_hand():
 
 def test_helpers_leave_with_their_crew():
     before = threading.active_count()
-    crew = Crew(4, work_sharing.serve)
+    crew = Crew(4)
     with crew:
         assert threading.active_count() == before + 3
     del crew
@@ -83,8 +81,8 @@ def test_helpers_leave_with_their_crew():
 
 
 def test_helpers_rest_when_the_crew_has_left():
-    with Crew(2, work_sharing.serve) as crew:
-        scale(np.ones(50, np.float32), np.ones((50, 500), np.float32))
+    with Crew(2) as crew:
+        compiled.scale_rows(np.ones(50, np.float32), np.ones((50, 500), np.float32))
     assert crew.desk[IS_OPEN] == 0
     time.sleep(0.2)
     before = time.process_time()
@@ -99,7 +97,7 @@ def test_a_forked_process_has_no_helpers_and_works_all_the_same():
     with CREWS[5]:
         child = os.fork()
         if child == 0:
-            scale(np.full(50, 2, np.float32), rows)
+            compiled.scale_rows(np.full(50, 2, np.float32), rows)
             os._exit(0 if (rows == 2).all() else 1)
         assert os.waitpid(child, 0)[1] == 0
 
@@ -108,15 +106,13 @@ def test_what_is_computed_does_not_depend_on_the_number_of_threads():
     rng = np.random.default_rng(1)
     x, W, b = rng.standard_normal((70, 300)), rng.standard_normal((300, 90)), rng.standard_normal(90)
     x, W, b = (a.astype(np.float32) for a in (x, W, b))
-    forward = tuple(job.at(x.dtype) for job in (jobs.AFFINE, jobs.HALF_PRODUCT, jobs.COMPLETE_AFFINE))
     results = []
     for crew in CREWS.values():
         with crew:
             out, dW, db, dx = np.empty((70, 90), "f4"), np.empty_like(W), np.empty_like(b), np.empty_like(x)
-            jobs.affine(at_hand(), forward, x, W, b, out, True)
-            jobs.affine_gradient(at_hand(), jobs.AFFINE_GRADIENT.at(x.dtype), out, x, dW, db)
-            job = jobs.AFFINE_INPUT_GRADIENT.at(x.dtype)
-            jobs.affine_input_gradient(at_hand(), job, out, W, x, dx, True)
+            compiled.affine(x, W, b, out, True)
+            compiled.affine_gradient(out, x, dW, db)
+            compiled.affine_input_gradient(out, W, x, dx, True)
             results.append(b"".join(a.tobytes() for a in (out, dW, db, dx)))
     assert len(set(results)) == 1
 
@@ -127,7 +123,7 @@ def test_blocks_of_a_crew_may_stand_in_one_another():
         with CREWS[2]:
             assert at_hand() is crew.desk
         assert at_hand() is crew.desk and crew.desk[IS_OPEN] == 1
-        scale(np.ones(3, np.float32), np.ones((3, 5), np.float32))
+        compiled.scale_rows(np.ones(3, np.float32), np.ones((3, 5), np.float32))
     assert at_hand() is outside and crew.desk[IS_OPEN] == 0
     assert [pool["num_threads"] for pool in threadpool_info()] == before
 
@@ -146,3 +142,13 @@ def test_another_thread_waits_until_the_crew_is_free():
         assert not entered
     thread.join(20)
     assert entered == [CREWS[2]]
+
+
+def test_within_a_crew_s_block_it_is_that_crew_that_serves():
+    with machine.crew(3) as outer:
+        assert machine.crew(2) is outer and machine.crew() is outer
+        with machine.crew(1):
+            assert at_hand() is outer.desk
+        assert at_hand() is outer.desk and outer.desk[IS_OPEN] == 1
+    assert machine.crew(2) is not outer and machine.crew(2).size == 2
+    assert machine.crew().size == machine.available_cores()

@@ -1,0 +1,233 @@
+"""The plain twins, which define what the kernels compute, against SciPy, loops and finite differences."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+
+from tests import oracles
+from tests.machine.arrays import close, dtypes, random_arrays, rows, samples, seeds, sizes, unwritten
+from tinyvae.checks.finite_differences import TOLERANCE, numerical_gradient, relative_error
+from tinyvae.machine import NAMES, plain
+
+some_rows = st.integers(1, 4)
+few = st.integers(1, 5)
+
+
+def is_gradient(result, f, x):
+    """The result is the gradient of f() by the entries of x, which it reads."""
+    assert relative_error(result, numerical_gradient(f, x)) < TOLERANCE
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+@given(rows, sizes, sizes, st.booleans(), dtypes, seeds)
+def test_an_affine_layer(N, I, J, squash, dtype, seed):
+    x, W, b, da = random_arrays(seed, dtype, (N, I), (I, J), J, (N, J))
+    out, dW, db, dx = unwritten(dtype, (N, J), (I, J), J, (N, I))
+    plain.affine(x, W, b, out, squash)
+    a = oracles.product(x, W) + b
+    close([out], [np.tanh(a) if squash else a])
+    plain.affine_gradient(da, x, dW, db)
+    close([dW, db], [oracles.weight_gradient(x, da), [math.fsum(column) for column in da.T]])
+    plain.affine_input_gradient(da, W, x, dx, squash)
+    slope = (1 - x) * (1 + x) if squash else 1
+    close([dx], [oracles.input_gradient(da, W) * slope], atol=10)  # 1 - x² of some x of order three
+
+
+@given(rows, st.lists(few, min_size=2, max_size=5), st.booleans(), seeds)
+def test_all_layers_of_a_network(N, widths, need_dx, seed):
+    """Forward layer by layer; backward against finite differences of a weighted sum of the outputs."""
+    depth = len(widths) - 1
+    x, dout, *layers = random_arrays(
+        seed, np.float64, (N, widths[0]), (N, widths[-1]), *itertools.pairwise(widths), *[(J,) for J in widths[1:]]
+    )
+    Ws, bs = layers[:depth], layers[depth:]
+    outputs = unwritten(np.float64, *[(N, J) for J in widths[1:]])
+    plain.layers(x, Ws, bs, outputs)
+    h = x
+    for i, (W, b) in enumerate(zip(Ws, bs), start=1):
+        h = oracles.product(h, W) + b
+        h = h if i == depth else np.tanh(h)
+        close([outputs[i - 1]], [h])
+
+    dWs, dbs = unwritten(np.float64, *[W.shape for W in Ws]), unwritten(np.float64, *[b.shape for b in bs])
+    dinputs = unwritten(np.float64, (N if need_dx else 0, widths[0]), *[(N, J) for J in widths[1:-1]])
+    plain.layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs)
+
+    def f():
+        again = unwritten(np.float64, *[(N, J) for J in widths[1:]])
+        plain.layers(x, Ws, bs, again)
+        return np.sum(dout * again[-1])
+
+    for result, array in zip((*dWs, *dbs, *dinputs[:1]), (*Ws, *bs, *([x] if need_dx else []))):
+        if array.size:
+            is_gradient(result, f, array)
+
+
+# -- Gaussians ---------------------------------------------------------------------------------------------------------
+
+
+@given(rows, samples, sizes, dtypes, seeds)
+def test_gaussian_densities(R, S, D, dtype, seed):
+    mu, logvar, eps, z = random_arrays(seed, dtype, (R, D), (R, D), (R, S, D), (R, S, D))
+    sigma, made, logp = unwritten(dtype, (R, D), (R, S, D), (R, S))
+    plain.gaussian_sample(mu, logvar, eps, sigma, made)
+    close([sigma, made], [np.sqrt(np.exp(logvar)), mu[:, None] + np.sqrt(np.exp(logvar))[:, None] * eps])
+    plain.gaussian_log_posterior(logvar, eps, logp)
+    mu, logvar, eps, z, made = (array.astype(float) for array in (mu, logvar, eps, z, made))
+    at_mean_zero = np.exp(logvar / 2)[:, None] * eps
+    close([logp], [oracles.log_normal(at_mean_zero, np.zeros_like(mu), logvar)], atol=10)
+    plain.gaussian_log_density(z.astype(dtype), mu.astype(dtype), logvar.astype(dtype), logp)
+    close([logp], [oracles.log_normal(z, mu, logvar)], atol=10)
+    plain.standard_normal_log_density(z.astype(dtype), logp)
+    close([logp], [oracles.log_normal(z, np.zeros_like(mu), np.zeros_like(mu))], atol=10)
+
+
+@given(some_rows, few, few, seeds)
+def test_gaussian_gradients(R, S, D, seed):
+    """The derivative of the oracle's densities; that of log q by z and by q's own statistics, each by itself."""
+    mu, logvar, eps, z, u, v = random_arrays(seed, np.float64, (R, D), (R, D), (R, S, D), (R, S, D), (R, S), (R, S, D))
+    dmu, dlogvar, dz = unwritten(np.float64, (R, D), (R, D), (R, S, D))
+
+    def sample():
+        return mu[:, None] + np.exp(logvar / 2)[:, None] * eps
+
+    plain.gaussian_sample_gradient(v, eps, np.exp(logvar / 2), dmu, dlogvar)
+    for result, array in ((dmu, mu), (dlogvar, logvar)):
+        is_gradient(result, lambda: np.sum(v * sample()), array)
+    plain.gaussian_log_density_gradient(u, z, mu, logvar, dz, dmu, dlogvar)
+    for result, array in ((dz, z), (dmu, mu), (dlogvar, logvar)):
+        is_gradient(result, lambda: np.sum(u * oracles.log_normal(z, mu, logvar)), array)
+
+    held = mu.copy(), logvar.copy()
+    before = random_arrays(seed + 1, np.float64, (R, D), (R, D))
+    path, direct = ([array.copy() for array in before] for _ in range(2))
+    plain.gaussian_log_posterior_gradient(u, np.zeros_like(u), eps, np.exp(logvar / 2), *path)
+    plain.gaussian_log_posterior_gradient(np.zeros_like(u), u, eps, np.exp(logvar / 2), *direct)
+    for result, start, array in zip(path, before, (mu, logvar)):
+        is_gradient(result - start, lambda: np.sum(u * oracles.log_normal(sample(), *held)), array)
+    fixed = sample()
+    for result, start, array in zip(direct, before, (mu, logvar)):
+        is_gradient(result - start, lambda: np.sum(u * oracles.log_normal(fixed, mu, logvar)), array)
+
+
+# -- likelihoods -------------------------------------------------------------------------------------------------------
+
+
+@given(rows, samples, sizes, dtypes, seeds)
+def test_likelihoods(N, K, D, dtype, seed):
+    x, logits, outputs = random_arrays(seed, dtype, (N, D), (N * K, D), (N * K, 2 * D))
+    x, logits = abs(x) % 1, 8 * logits
+    (logp,) = unwritten(dtype, (N, K))
+    expected, p = oracles.log_bernoulli(x.astype(float), logits.astype(float)), special.expit(logits.astype(float))
+    plain.bernoulli_log_prob(x, logits, logp)
+    close([logp.ravel(), logits], [expected, oracles.for_each_sample(x, logits) - p], atol=10)
+    for squash in (False, True):
+        expected = oracles.log_normal_pixels(x.astype(float), outputs.astype(float), squash, -1.0)
+        plain.gaussian_log_prob(x, outputs.copy(), squash, -1.0, logp)
+        close([logp.ravel()], [expected], atol=10)
+
+
+@given(some_rows, few, few, st.booleans(), seeds)
+def test_likelihoods_leave_their_derivatives(N, K, D, squash, seed):
+    x, logits, outputs = random_arrays(seed, np.float64, (N, D), (N * K, D), (N * K, 2 * D))
+    x = abs(x) % 1
+    outputs[:, D:][abs(outputs[:, D:] + 1) < 0.01] = 0  # no difference across the kink
+    logp, derivative = np.empty((N, K)), logits.copy()
+    plain.bernoulli_log_prob(x, derivative, logp)
+    is_gradient(derivative, lambda: oracles.log_bernoulli(x, logits).sum(), logits)
+    derivative = outputs.copy()
+    plain.gaussian_log_prob(x, derivative, squash, -1.0, logp)
+    is_gradient(derivative, lambda: oracles.log_normal_pixels(x, outputs, squash, -1.0).sum(), outputs)
+
+
+def test_what_no_float_can_hold_is_not_needed():
+    logits, logp = np.array([[-1000.0, 1000.0, 1000.0, -1000.0]]), np.empty((1, 1))
+    plain.bernoulli_log_prob(np.array([[0.0, 1.0, 0.0, 1.0]]), logits, logp)
+    assert logp == -2000 and logits.tolist() == [[0, 0, -1, 1]]
+
+
+@given(rows, sizes, dtypes, seeds)
+def test_rows(R, D, dtype, seed):
+    weights, array = random_arrays(seed, dtype, R, (R, D))
+    (out,) = unwritten(dtype, (R, D))
+    plain.sigmoid(array, out)
+    close([out], [[[1 / (1 + math.exp(-l)) for l in row] for row in array.tolist()] if R else out])
+    expected = np.einsum("r,rd->rd", weights, array)
+    plain.scale_rows(weights, array)
+    np.testing.assert_array_equal(array, expected)
+
+
+# -- random numbers ----------------------------------------------------------------------------------------------------
+
+words = st.integers(0, 2**32 - 1)
+places = st.tuples(words, words, words, words, st.integers(0, 2**32 - 20), st.integers(0, 2**32 - 20))
+
+
+@given(rows, st.integers(1, 13), places)
+def test_random_numbers(N, M, place):
+    drawn = np.empty((N, M), np.uint32)
+    plain.random_words(drawn, place)
+    np.testing.assert_array_equal(drawn, oracles.words(N, M, place))
+    numbers, wide_numbers = np.empty((N, M), np.float32), np.empty((N, M))
+    plain.uniform(numbers, place)
+    np.testing.assert_array_equal(numbers, (oracles.words(N, M, place) // 256) / 2**24)
+    plain.normal(numbers, place)
+    plain.normal(wide_numbers, place)
+    np.testing.assert_allclose(wide_numbers, oracles.normal_numbers(N, M, place), rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(numbers, wide_numbers.astype(np.float32))
+
+
+# -- optimisers --------------------------------------------------------------------------------------------------------
+
+UPDATES = [("sgd_update", 1, (0.9, 0.1)), ("adagrad_update", 1, (0.02, 1e-8))]
+UPDATES.append(("adam_update", 2, (0.1, 0.001, 0.01, 1e-8)))
+
+
+def updated(name, options, theta, g, *state):
+    """A parameter and its state after the update, one number each."""
+    if name == "sgd_update":
+        velocity = options[0] * state[0] + g
+        return theta + options[1] * velocity, velocity
+    if name == "adagrad_update":
+        total = state[0] + g * g
+        return theta + options[0] * g / (math.sqrt(total) + options[1]), total
+    new1, new2, rate, epsilon = options
+    m, v = (1 - new1) * state[0] + new1 * g, (1 - new2) * state[1] + new2 * g * g
+    return theta + rate * m / (math.sqrt(v) + epsilon), m, v
+
+
+@pytest.mark.parametrize(("name", "n_states", "options"), UPDATES)
+@given(st.integers(0, 70), dtypes, seeds)
+def test_updates(name, n_states, options, size, dtype, seed):
+    theta, g, *state = random_arrays(seed, dtype, *[size] * (2 + n_states))
+    state = [abs(array) for array in state]
+    expected = [updated(name, options, *numbers) for numbers in zip(*(a.tolist() for a in (theta, g, *state)))]
+    total = getattr(plain, name)(theta, g, *state, options, parts=plain.parts_of([(size,)]))
+    close([theta, *state], np.reshape(expected, (size, 1 + n_states)).T)
+    assert total == pytest.approx(math.fsum(theta), abs=1e-5)
+
+
+def test_an_update_reports_parameters_that_are_not_finite():
+    for bad in (np.nan, np.inf, -np.inf):
+        theta, g = np.zeros(33, np.float32), np.zeros(33, np.float32)
+        g[17] = bad
+        assert not np.isfinite(plain.sgd_update(theta, g, np.zeros_like(g), (0.9, 0.1)))
+
+
+# -- the rest ----------------------------------------------------------------------------------------------------------
+
+
+def test_threads_and_the_compiler_are_nothing_to_wait_for():
+    with plain.crew(3), plain.crew():
+        plain.before_compilation(lambda: pytest.fail("nothing is compiled"))
+
+
+def test_every_name_of_the_door_has_a_twin_that_says_what_it_is():
+    assert all(callable(getattr(plain, name)) and getattr(plain, name).__doc__ for name in NAMES)
