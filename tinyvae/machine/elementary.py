@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-FAST = {"fastmath": True, "error_model": "numpy", "nogil": True, "cache": True}  # the kernels (kernels.py says why)
+FAST = {"fastmath": True, "error_model": "numpy", "nogil": True}  # the kernels (kernels.py says why)
 INNER = {"fastmath": True, "error_model": "numpy"}  # what only kernels call: compiled into them, and not kept
 EXACT = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
 

@@ -10,7 +10,8 @@ import numpy as np
 from numba import carray, literal_unroll, njit
 
 from tinyvae.machine import kernels, philox
-from tinyvae.machine.elementary import FAST, INNER
+from tinyvae.machine.code_cache import kernel
+from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import (
     INPUT_TILE,
     are_few,
@@ -53,7 +54,7 @@ def tile(piece, rows, columns, height, width, across_first):
     return top, min(top + height, rows), left, min(left + width, columns)
 
 
-@njit(**FAST)
+@kernel
 def affine(desk, addresses, x, W, b, out, squash):
     """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows."""
     if x.shape[1] != len(W) or W.shape[1] != len(b) or out.shape != (len(x), len(b)):
@@ -112,7 +113,7 @@ def COMPLETE_AFFINE(desk, piece, like):
     kernels.complete_affine(matrix(desk, 4, like), matrix(desk, 2, like)[0], out, n[0] != 0, left, right)
 
 
-@njit(**FAST)
+@kernel
 def affine_gradient(desk, job, da, x, dW, db):
     """dW = xᵀ da and db = the sum of da's rows."""
     if len(x) != len(da) or dW.shape != (x.shape[1], da.shape[1]) or len(db) != da.shape[1]:
@@ -140,7 +141,7 @@ def AFFINE_GRADIENT(desk, piece, like):
     )
 
 
-@njit(**FAST)
+@kernel
 def affine_input_gradient(desk, job, da, W, h, dx, squash):
     """dx = da Wᵀ, or with ``squash`` that times 1 - h²."""
     if da.shape[1] != W.shape[1] or dx.shape != (len(da), len(W)) or h.shape != dx.shape:
@@ -167,7 +168,7 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
 # The layers of a network as a whole: Numba finds the types by itself, and wants tuples of arrays.
 
 
-@njit(**FAST)
+@kernel
 def layers(desk, addresses, x, Ws, bs, outputs):
     """From the input up: tanh layers, and at last an affine one. ``outputs[i]`` is the i-th layer's (N, J_i)."""
     h, last = x, len(Ws) - 1
@@ -176,7 +177,7 @@ def layers(desk, addresses, x, Ws, bs, outputs):
         h = outputs[i]
 
 
-@njit(**FAST)
+@kernel
 def layers_gradient(desk, addresses, dout, x, outputs, Ws, dWs, dbs, dinputs):
     """From the output down: ``dinputs[i]`` is the derivative by the i-th layer's input; the lowest if it has room."""
     da = dout
@@ -195,7 +196,7 @@ def layers_gradient(desk, addresses, dout, x, outputs, Ws, dWs, dbs, dinputs):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
+@kernel
 def share_rows(desk, job, rows, arrays, integers):
     """Have a job done that takes some rows at a time, as many as ``height_of`` says: its arguments are put down here.
 
@@ -269,7 +270,7 @@ def UNIFORM(desk, piece, like):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
+@kernel
 def update(desk, job, theta, g, m, v, options, cuts, sums):
     """A step of an optimiser. Piece i is theta[cuts[i, 0] : cuts[i, 1]]; sums[i] becomes the sum of its new values."""
     if not (theta.size == g.size == m.size == v.size) or cuts.shape != (len(sums), 2):

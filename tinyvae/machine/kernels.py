@@ -15,9 +15,6 @@ What a loop needs to run at the hardware's speed, each point measured:
 Where a kernel has a range of rows, or a tile from top to bottom and from left to right, it is to be called for all of
 them, in any order: ``jobs.py`` lets threads do that.
 
-Numba keeps compiled code by the date of its own file: after a change here, or in another file of the machine room, that
-of the files that call it is stale. Remove ``tinyvae/machine/__pycache__`` then.
-
 Every kernel writes into arrays that it is given, works on float32 and float64 (one dtype a call, C-ordered), and has a
 slow and obvious twin in ``plain.py``. The mathematics is explained where it is used, in the derivation.
 """
@@ -25,9 +22,9 @@ slow and obvious twin in ``plain.py``. The mathematics is explained where it is 
 import math
 
 import numpy as np
-from numba import njit
 
-from tinyvae.machine.elementary import FAST, exp, softplus_sigmoid, tanh
+from tinyvae.machine.code_cache import kernel
+from tinyvae.machine.elementary import exp, softplus_sigmoid, tanh
 from tinyvae.machine.matrix_products import input_gradient, product, weight_gradient
 
 LOG_2PI = math.log(2 * math.pi)
@@ -38,7 +35,7 @@ LOG_2PI = math.log(2 * math.pi)
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
+@kernel
 def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
     """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J): a tile of out."""
     product(x, W, out, is_sparse, np.int64(0), len(W), top, bottom, left, right)
@@ -53,7 +50,7 @@ def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
                 row[j] += b[j]
 
 
-@njit(**FAST)
+@kernel
 def complete_affine(rest, b, out, squash, left, right):
     """out becomes out + rest + b, or with ``squash`` its tanh, for rest and out (N, J), b (J,): some columns of out."""
     b = b[left:right]
@@ -67,7 +64,7 @@ def complete_affine(rest, b, out, squash, left, right):
                 row[j] += rest_row[j] + b[j]
 
 
-@njit(**FAST)
+@kernel
 def affine_gradient(da, x, dW, db, is_sparse, top, bottom, left, right):
     """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,): a tile of dW.
 
@@ -83,7 +80,7 @@ def affine_gradient(da, x, dW, db, is_sparse, top, bottom, left, right):
                 db[j] += row[j]
 
 
-@njit(**FAST)
+@kernel
 def affine_input_gradient(da, W, h, dx, squash, top, bottom, left, right):
     """dx = da Wᵀ, or with ``squash`` that times 1 - h², for da (N, J), W (I, J), h and dx (N, I): a tile of dx."""
     input_gradient(da, W, dx, top, bottom, left, right)
@@ -100,7 +97,7 @@ def affine_input_gradient(da, W, h, dx, squash, top, bottom, left, right):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
+@kernel
 def gaussian_sample(mu, logvar, eps, sigma, z):
     """sigma = exp(logvar / 2) and z = mu + sigma eps."""
     half = mu.dtype.type(0.5)
@@ -112,7 +109,7 @@ def gaussian_sample(mu, logvar, eps, sigma, z):
                 z[r, s, d] = mu[r, d] + sigma[r, d] * eps[r, s, d]
 
 
-@njit(**FAST)
+@kernel
 def gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar):
     """dmu = sum_s dz and dlogvar = sum_s dz sigma eps / 2, for dz and eps (R, S, D), the rest (R, D)."""
     half = dz.dtype.type(0.5)
@@ -125,7 +122,7 @@ def gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar):
                 dlogvar[r, d] += half * dz[r, s, d] * sigma[r, d] * eps[r, s, d]
 
 
-@njit(**FAST)
+@kernel
 def gaussian_log_posterior(logvar, eps, logq):
     """logq = -1/2 sum_d (eps² + logvar + log 2 pi), for eps (R, S, D), logvar (R, D), logq (R, S)."""
     for r in range(eps.shape[0]):
@@ -136,7 +133,7 @@ def gaussian_log_posterior(logvar, eps, logq):
             logq[r, s] = -(total + eps.shape[2] * LOG_2PI) / 2
 
 
-@njit(**FAST)
+@kernel
 def gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, dmu, dlogvar):
     """dmu = sum_s (b - a) eps / sigma and dlogvar = sum_s (b - a) eps² / 2 - b / 2, for a = dpath, b = ddirect (R, S).
 
@@ -152,7 +149,7 @@ def gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, dmu, dlogvar):
                 dlogvar[r, d] += half * (difference * e * e - ddirect[r, s])
 
 
-@njit(**FAST)
+@kernel
 def standard_normal_log_density(z, logp):
     """logp = -1/2 sum_d (z² + log 2 pi), for z (R, S, D), logp (R, S)."""
     for r in range(z.shape[0]):
@@ -163,7 +160,7 @@ def standard_normal_log_density(z, logp):
             logp[r, s] = -(total + z.shape[2] * LOG_2PI) / 2
 
 
-@njit(**FAST)
+@kernel
 def gaussian_log_density(z, mu, logvar, logp):
     """logp = sum_d log N(z; mu, exp(logvar)), for z (R, S, D), mu and logvar (R, D), logp (R, S)."""
     for r in range(z.shape[0]):
@@ -175,7 +172,7 @@ def gaussian_log_density(z, mu, logvar, logp):
             logp[r, s] = -(total + z.shape[2] * LOG_2PI) / 2
 
 
-@njit(**FAST)
+@kernel
 def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
     """dz (R, S, D), dmu and dlogvar (R, D) of the sum of dlogp times ``gaussian_log_density``."""
     half, one = z.dtype.type(0.5), z.dtype.type(1)
@@ -196,7 +193,7 @@ def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
+@kernel
 def bernoulli_log_prob(x, logits, logp, first, last):
     """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place, for some rows of the logits.
 
@@ -213,7 +210,7 @@ def bernoulli_log_prob(x, logits, logp, first, last):
         logp[n, r - n * K] = total
 
 
-@njit(**FAST)
+@kernel
 def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
     """logp = sum_d log N(x; m, exp(s)), and some rows of the outputs become its derivative by them, in place.
 
@@ -237,7 +234,7 @@ def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
         logp[n, r - n * K] = -(total + D * LOG_2PI) / 2
 
 
-@njit(**FAST)
+@kernel
 def scale_rows(weights, rows, first, last):
     """rows *= weights, row by row, in place, for weights (R,) and rows (R, D): those from the first to the last."""
     for r in range(first, last):
@@ -245,7 +242,7 @@ def scale_rows(weights, rows, first, last):
             rows[r, d] *= weights[r]
 
 
-@njit(**FAST)
+@kernel
 def sigmoid(logits, out):
     """out = 1 / (1 + e^-l), for logits and out (R, D)."""
     for r in range(logits.shape[0]):
@@ -259,7 +256,7 @@ def sigmoid(logits, out):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@njit(**FAST)
+@kernel
 def sgd_update(theta, g, velocity, options):
     """velocity = momentum velocity + g; theta += rate velocity."""
     momentum, rate, total = options[0], options[1], theta.dtype.type(0)
@@ -270,7 +267,7 @@ def sgd_update(theta, g, velocity, options):
     return total
 
 
-@njit(**FAST)
+@kernel
 def adagrad_update(theta, g, sum_of_squares, options):
     """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
     rate, epsilon, total = options[0], options[1], theta.dtype.type(0)
@@ -281,7 +278,7 @@ def adagrad_update(theta, g, sum_of_squares, options):
     return total
 
 
-@njit(**FAST)
+@kernel
 def adam_update(theta, g, m, v, options):
     """m += new1 (g - m) and v += new2 (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
     new1, new2, rate, epsilon, total = options[0], options[1], options[2], options[3], theta.dtype.type(0)

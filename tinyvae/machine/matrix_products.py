@@ -13,7 +13,8 @@ How a product is cut depends on its shape and its zeros alone: the result does n
 import numpy as np
 from numba import njit
 
-from tinyvae.machine.elementary import FAST, INNER
+from tinyvae.machine.code_cache import kernel
+from tinyvae.machine.elementary import INNER
 from tinyvae.machine.memory import NO, YES, gemm
 
 SMALL = 999_999  # multiplications; OpenBLAS does so many without copying
@@ -23,7 +24,7 @@ INPUT_TILE = 24, 48  # of ``input_gradient``: with a transposed factor OpenBLAS 
 SPARSE_ROWS = 5  # of a sparse product, in a tile
 
 
-@njit(**FAST)
+@kernel
 def are_few(rows, W):
     """Whether a product with W (I, J) has so few rows that to fetch W is what costs: each thread keeps to a part of it.
 
@@ -33,7 +34,7 @@ def are_few(rows, W):
     return 2 * rows <= len(W)
 
 
-@njit(**FAST)
+@kernel
 def product_tiles(x, W, is_sparse):
     """The tiles of ``product``: (height, width)."""
     if is_sparse:
@@ -41,7 +42,7 @@ def product_tiles(x, W, is_sparse):
     return max(8, min(SMALL // (WIDTH * len(W)), HIGHEST) // 8 * 8), WIDTH
 
 
-@njit(**FAST)
+@kernel
 def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
     """out = x W, for x (N, I), W (I, J), out (N, J), over the I from the first to the last.
 
@@ -57,7 +58,7 @@ def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
     )  # fmt: skip
 
 
-@njit(**FAST)
+@kernel
 def weight_gradient_tiles(x, da, is_sparse):
     """The tiles of ``weight_gradient``: (height, width)."""
     block = -(-x.shape[1] // BLOCKS)
@@ -66,7 +67,7 @@ def weight_gradient_tiles(x, da, is_sparse):
     return max(1, min(SMALL // (GRADIENT_WIDTH * max(1, len(x))), block)), GRADIENT_WIDTH
 
 
-@njit(**FAST)
+@kernel
 def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
     """dW = xᵀ da, for x (N, I), da (N, J), dW (I, J): the tile as in ``product``."""
     if is_sparse:
@@ -79,7 +80,7 @@ def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
     )  # fmt: skip
 
 
-@njit(**FAST)
+@kernel
 def input_gradient(da, W, dx, top, bottom, left, right):
     """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I): the tile as in ``product``."""
     (I, J), size = W.shape, da.itemsize
@@ -89,7 +90,7 @@ def input_gradient(da, W, dx, top, bottom, left, right):
     )  # fmt: skip
 
 
-@njit(**FAST)
+@kernel
 def sparse_product(x, W, out, first, last):
     """out = x W over the entries of x that differ from zero, in its columns from the first to the last."""
     W = W[first:last]
@@ -104,7 +105,7 @@ def sparse_product(x, W, out, first, last):
                 out[n, j] += combination(a, W, i, j) + combination(b, W, k, j)
 
 
-@njit(**FAST)
+@kernel
 def sparse_weight_gradient(x, da, dW, top, bottom):
     """dW = xᵀ da over the entries of x that differ from zero, for the rows of dW from top to bottom."""
     if len(x) == 0:
@@ -122,7 +123,7 @@ def sparse_weight_gradient(x, da, dW, top, bottom):
                 dW[i, j] += combination(a, da, n, j)
 
 
-@njit(**FAST)
+@kernel
 def mostly_zero(x):
     """Whether at most a quarter of the entries of x (N, I) differ from zero, and there are any."""
     count = 0

@@ -6,9 +6,10 @@ helper can do whatever there is to do, and the two halves are compiled apart.
 """
 
 import numpy as np
-from numba import carray, cfunc, njit, types
+from numba import carray, njit, types
 
-from tinyvae.machine.elementary import FAST, INNER
+from tinyvae.machine.code_cache import callback, kernel
+from tinyvae.machine.elementary import INNER
 from tinyvae.machine.memory import add, call, load, matrix_at, pause, store
 
 # The desk is an array of int64. How many pieces are done, whether the desk is open, and at the end how many pieces
@@ -51,8 +52,7 @@ class Job:
                 raise TypeError(f"numbers of the type float32 or float64 are wanted, not {dtype}")
             like = types.CPointer(FLOATING[dtype])
             signature = types.void(types.CPointer(types.int64), types.intp, like)
-            options = {"fastmath": True, "error_model": "numpy", "cache": True}
-            self._compiled[dtype] = cfunc(signature, **options)(self._function)
+            self._compiled[dtype] = callback(signature, self._function)
         return self._compiled[dtype].address
 
 
@@ -81,7 +81,7 @@ def numbers(desk):
     return carray(desk, TODO)[NUMBERS:ARRAYS]
 
 
-@njit(**FAST)
+@kernel
 def share(desk, job, pieces):
     """Have a job done, whose arguments are on the desk; return when it is."""
     desk[JOB], desk[PIECES] = job, pieces
@@ -94,7 +94,7 @@ def share(desk, job, pieces):
         wait(desk, DONE, pieces)
 
 
-@njit(**FAST)
+@kernel
 def work(desk, i):
     """Do the pieces of thread i, then those of others, until there are no more to be had.
 
@@ -113,7 +113,7 @@ def work(desk, i):
             add(desk, DONE, done)
 
 
-@njit(**FAST)
+@kernel
 def wait(desk, place, value):
     """Wait until the number at a place of the desk has reached a value, or the desk is no longer open."""
     for _ in range(LOOKS):
@@ -133,7 +133,7 @@ def nap():
     _free_lock(lock)
 
 
-@njit(**FAST)
+@kernel
 def serve(desk, i):
     """The life of helper i while the desk is open."""
     while load(desk, IS_OPEN):

@@ -1,0 +1,91 @@
+"""Compiled code that is kept: never stale, never in the way, and not for ever."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.commands import python
+
+ROOT = Path(__file__).parents[2]
+# A kernel of kernels.py, into which exp of elementary.py is compiled: sigma = exp(logvar / 2) at logvar = 0.
+SAMPLE = """
+import numpy as np
+from tinyvae import machine
+
+one = np.zeros((1, 1), np.float32)
+sigma, z = np.empty((1, 1), np.float32), np.empty((1, 1, 1), np.float32)
+machine.gaussian_sample(one, one, np.ones((1, 1, 1), np.float32), sigma, z)
+print(z.item())
+"""
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A folder with a copy of the package that may be edited."""
+    shutil.copytree(ROOT / "tinyvae", tmp_path / "site/tinyvae", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "site"
+
+
+def sample(site, **env):
+    """What a process of its own prints, and says on stderr."""
+    result = python("-c", SAMPLE, cwd=site.parent, env={"PYTHONPATH": str(site), "NUMBA_CACHE_DIR": "", **env})
+    assert result.returncode == 0, result.stderr
+    return float(result.stdout), result.stderr
+
+
+def kept(site):
+    """The files of compiled code, by their folders."""
+    folders = (site / "tinyvae/machine/__pycache__").glob("kernels-*")
+    return {folder.name: sorted(folder.iterdir()) for folder in folders}
+
+
+@pytest.mark.slow
+def test_an_edit_of_another_file_of_the_room_is_never_missed(installed):
+    assert sample(installed)[0] == 1
+    (first,) = kept(installed)
+    assert kept(installed)[first]
+    file = installed / "tinyvae/machine/elementary.py"
+    dates = file.stat()
+    text = file.read_text(encoding="utf-8")
+    assert text.count("    return s + s * q\n") == 1
+    file.write_text(text.replace("    return s + s * q\n", "    return 6 * (s + s * q)\n"), encoding="utf-8")
+    os.utime(file, ns=(dates.st_atime_ns, dates.st_mtime_ns))  # as an unpacked archive may have it
+    assert sample(installed)[0] == 6
+    assert len(kept(installed)) == 2
+    file.write_text(text, encoding="utf-8")
+    assert sample(installed)[0] == 1 and len(kept(installed)) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["emptied", "cut short", "of another format"])
+def test_what_was_damaged_costs_time_and_is_mended(damage, installed):
+    sample(installed)
+    (files,) = kept(installed).values()
+    for file in files:
+        content = file.read_bytes()
+        file.write_bytes({"emptied": b"", "cut short": content[: len(content) // 2]}.get(damage, b"not a pickle"))
+    for _ in range(2):
+        assert sample(installed) == (1, "")
+    (mended,) = kept(installed).values()
+    assert all(file.stat().st_size > 20 for file in mended)
+
+
+@pytest.mark.slow
+def test_where_nothing_can_be_written_it_is_said_once_and_goes_on(installed, tmp_path):
+    (tmp_path / "file").write_text("")
+    value, said = sample(installed, NUMBA_CACHE_DIR=str(tmp_path / "file/folder"))
+    assert value == 1 and said.count("compiled code cannot be kept") == 1 and "NUMBA_CACHE_DIR" in said
+    assert not kept(installed)
+
+
+@pytest.mark.slow
+def test_old_folders_do_not_pile_up_and_the_folder_may_be_named(installed, tmp_path):
+    for i in range(6):
+        (tmp_path / f"cache/kernels-{i}").mkdir(parents=True)
+        os.utime(tmp_path / f"cache/kernels-{i}", (i, i))
+    (tmp_path / "cache/other").mkdir()
+    assert sample(installed, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == (1, "")
+    names = {path.name for path in (tmp_path / "cache").iterdir()}
+    assert {"other", "kernels-3", "kernels-4", "kernels-5"} < names and len(names) == 5 and not kept(installed)

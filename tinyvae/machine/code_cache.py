@@ -1,0 +1,157 @@
+"""Compiled code that is kept on disk, from one process to the next.
+
+Numba keeps a kernel's machine code by the date of the kernel's own file. That is not enough here: kernels are compiled
+into one another, across the files of this room, and an upgrade may leave old code behind. So what is kept stands in a
+folder whose name is a digest of every source file of the room and of the versions beneath it: after any edit or upgrade
+it is another folder. The last few stay, older ones are removed.
+
+The folder is in $NUMBA_CACHE_DIR if that is set, else beside the sources, else, where nothing can be written there, in
+the user's cache folder. All of this only saves time: code that cannot be read or written is compiled in memory.
+"""
+
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import llvmlite
+import numba
+import numpy
+import platformdirs
+import scipy
+from numba import njit
+from numba.core import sigutils
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+from numba.core.ccallback import CFunc
+
+from tinyvae.machine.elementary import FAST
+
+KEPT = 3  # folders of older digests
+ROOM = Path(__file__).parent
+
+
+@functools.cache
+def digest():
+    """What all compiled code depends on: the sources of the machine room, the versions beneath it, the machine."""
+    versions = [numba.__version__, llvmlite.__version__, numpy.__version__, scipy.__version__, sys.version]
+    total = hashlib.sha256("\n".join([*versions, platform.machine()]).encode())
+    for path in sorted(ROOM.glob("*.py")):
+        total.update(path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+@functools.cache
+def folder():
+    """The folder for the compiled code, made if need be; None where there is none to be had."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    for root in [Path(given)] if given else [ROOM / "__pycache__", Path(platformdirs.user_cache_dir("tinyvae"))]:
+        path = root / f"kernels-{digest()}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            reason = error
+            continue
+        os.utime(path)  # used today
+        _remove_old(root)
+        return path
+    give_up(reason)
+    return None
+
+
+def _remove_old(root):
+    """Remove all but the newest folders of other digests."""
+    with suppress(OSError):
+        others = [path for path in root.glob("kernels-*") if path.name != f"kernels-{digest()}"]
+        for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+_given_up: list[str] = []
+
+
+def give_up(reason):
+    """Say, once, that compiled code is not kept."""
+    if not _given_up:
+        print(
+            f"compiled code cannot be kept ({reason}): it is compiled anew in each process. "
+            "$NUMBA_CACHE_DIR may name another folder.",
+            file=sys.stderr,
+            flush=True,
+        )
+    _given_up.append(reason)
+
+
+class _Locator(_CacheLocator):
+    """Numba's question where, answered by ``folder``, and how fresh, by ``digest``."""
+
+    def __init__(self, function):
+        self._line = function.__code__.co_firstlineno
+
+    @classmethod
+    def from_function(cls, py_func, py_file):
+        return cls(py_func)
+
+    def get_cache_path(self):
+        return str(folder())
+
+    def get_source_stamp(self):
+        return digest()
+
+    def get_disambiguator(self):
+        return str(self._line)
+
+
+class _Kept(CompileResultCacheImpl):
+    """What is kept of a function, where ``_Locator`` says."""
+
+    _locator_classes = (_Locator,)
+
+
+class KernelCache(FunctionCache):
+    """The compiled code of a function in ``folder``. Whatever is wrong with it costs time and never the run."""
+
+    _impl_class = _Kept
+
+    def load_overload(self, sig, target_context):
+        """The code that was kept, or None."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # emptied by a power cut, cut short, of another user: unpickling raises anything
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig, data):
+        """Keep the code, if that can be done."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            self.disable()
+            give_up(error)
+
+
+def keep(compiled, function):
+    """Let a compiled function (a Numba dispatcher or a CFunc) be kept, if it is of this room; returns it."""
+    if Path(function.__code__.co_filename).parent == ROOM and folder():
+        compiled._cache = KernelCache(function)
+    return compiled
+
+
+def kernel(function):
+    """Compile a function as kernels are (kernels.py says how and why), when it is first called, and keep the code."""
+    return keep(njit(**FAST)(function), function)
+
+
+def callback(signature, function):
+    """The same for a C function of a given signature, at once."""
+    options = {"fastmath": True, "error_model": "numpy"}
+    compiled = keep(CFunc(function, sigutils.normalize_signature(signature), {}, options), function)
+    compiled.compile()
+    return compiled
