@@ -7,6 +7,12 @@ import nbformat
 TUTORIALS = Path(__file__).parents[1] / "tutorials"
 
 
+def code(path):
+    """All code of a notebook, cell by cell."""
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "code")
+
+
 def solutions(name, **names):
     """What the cells with a solution of a notebook define, by name.
 

@@ -45,7 +45,7 @@ def test_the_wheel_is_small_and_has_every_module_and_the_published_points(distri
     wheel, _ = distributions
     assert wheel.name == f"tinyvae-{__version__}-py3-none-any.whl" and wheel.stat().st_size < LARGEST_WHEEL
     found = names(wheel)
-    wanted = [*ROOT.glob("tinyvae/**/*.py"), *ROOT.glob("tinyvae/published/*.csv"), ROOT / "tinyvae/py.typed"]
+    wanted = [*ROOT.glob("tinyvae/**/*.py"), *ROOT.glob("tinyvae/papers/published/*.csv"), ROOT / "tinyvae/py.typed"]
     assert {str(path.relative_to(ROOT)) for path in wanted} == {name for name in found if name.startswith("tinyvae/")}
 
 
@@ -64,7 +64,8 @@ def test_what_is_installed_runs_without_the_repository(distributions, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     code = (
         "import sys; sys.path.insert(0, 'site'); import tinyvae; assert 'site' in tinyvae.__file__, tinyvae.__file__\n"
-        "from tinyvae import published, train; assert len(published.aevb('mnist', 3, 'test')[0]) > 10\n"
+        "from tinyvae import train; from tinyvae.papers import published\n"
+        "assert len(published.aevb('mnist', 3, 'test')[0]) > 10\n"
         "sys.exit(train.main(['digits', '--epochs', '1', '--hidden', '20']))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)

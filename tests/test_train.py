@@ -1,20 +1,17 @@
 """The command from end to end, in processes of its own, as its users run it."""
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tests.commands import command
+import tinyvae
+from tests.commands import command, python
 from tinyvae.cli import options
-from tinyvae.derivation import bounds, likelihoods
 from tinyvae.disk.run import Run
 from tinyvae.errors import UserError
 from tinyvae.settings import CHOICES, Settings
-from tinyvae.training import description, run_figures
 
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "2", "--batch-size", "50")
 
@@ -86,7 +83,7 @@ def test_samples_seen_are_rounded_up_to_whole_epochs(tmp_path):
     assert result.returncode == 0, result.stderr
     run = Run.open(tmp_path / "runs/mine")
     assert run.history()[-1]["samples_seen"] == 180  # a tenth of the images is held out
-    assert run.config()["dataset"]["image_shape"] == [5, 3]
+    assert run.config()["dataset"]["data_shape"] == [5, 3]
 
 
 def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_a_column_a_label(tmp_path):
@@ -97,23 +94,24 @@ def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_
     arrays, _ = run.load_checkpoint()
     assert run.config()["settings"]["conditional"] and arrays["params"].size == run.config()["parameters"]
     assert imread(run.path / "figures/samples.png").std() > 0.05
-    state = description.load(run)
+    fitted = tinyvae.load(run.path)
     y = np.tile(np.arange(10), 3)
-    samples = run_figures.prior_samples(state, 30, y, share=10)
-    assert samples.shape == (30, 64) and not np.allclose(samples[0], samples[1])
-    state.params["prior.mu"][:] = 0
-    state.params["prior.logvar"][:] = 0
-    state.params["decoder.0.W"][-10:] = 0  # nothing but the noise is left, which a row shares
-    samples = run_figures.prior_samples(state, 30, y, share=10)
-    np.testing.assert_array_equal(samples[:9], samples[1:10])
+    samples = fitted.sample(30, y, share=10)
+    assert samples.shape == (30, 8, 8) and not np.allclose(samples[0], samples[1])
+    fitted.params["prior.mu"][:] = 0
+    fitted.params["prior.logvar"][:] = 0
+    fitted.params["decoder.0.W"][-10:] = 0  # nothing but the noise is left, which a row shares
+    samples = fitted.sample(30, y, share=10)
+    # to rounding: with some sets of BLAS kernels it depends on where in a tile a row stands
+    np.testing.assert_allclose(samples[:9], samples[1:10], rtol=1e-6)
     assert not np.allclose(samples[0], samples[10])
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["digits", "--estimator", "dreg"], "add --objective iwae"),
-        (["digits", "--objective", "iwae", "--estimator", "stl"], "biased"),
+        (["digits", "--estimator", "dreg"], "use --objective iwae, or --estimator standard or stl"),
+        (["digits", "--objective", "iwae", "--estimator", "stl"], "use --objective elbo, or --estimator standard or d"),
         (["digits", "--prior", "label"], "add --conditional"),
         (["digits", "--prior", "vamp", "--kl", "closed"], "leave it out"),
         (["floats.npy", "--conditional", "--epochs", "1"], "has no labels"),
@@ -147,12 +145,23 @@ def test_divergence_ends_with_status_1_and_the_last_good_checkpoint(tmp_path):
     assert not (tmp_path / "run/checkpoint.npz").exists()
 
 
+HELP_AND_MODULES = """
+import sys
+from tinyvae import train
+try:
+    train.main(["--help"])
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
 def test_help_is_fast_to_import_and_shows_defaults_and_examples(tmp_path):
-    result = command("--help", cwd=tmp_path)
+    result = python("-c", HELP_AND_MODULES, cwd=tmp_path)
     assert result.returncode == 0 and "[500]" in result.stdout and "python -m tinyvae.train digits" in result.stdout
-    heavy = "import sys, tinyvae.train; print({'numba', 'scipy', 'matplotlib', 'sklearn', 'pooch'} & set(sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
-    assert loaded.stdout.strip() == "set()"
+    assert all(f"{{{','.join(names)}}}" in result.stdout for names in CHOICES.values())
+    modules = set(result.stderr.split())
+    assert "tinyvae.cli.options" in modules
+    assert not {"numpy", "numba", "scipy", "matplotlib", "sklearn", "pooch"} & modules
 
 
 def test_recipes_are_the_start_and_options_override_them():
@@ -167,11 +176,6 @@ def test_several_layers_and_iwae_are_sampled():
         assert options.resolve(options.build_parser("", "").parse_args(["mnist", *words])).kl == "sampled"
     with pytest.raises(UserError):
         options.resolve(options.build_parser("", "").parse_args(["mnist", "--objective", "iwae", "--kl", "closed"]))
-
-
-def test_the_choices_are_what_the_modules_offer():
-    assert CHOICES["likelihood"] == tuple(likelihoods.LIKELIHOODS)
-    assert CHOICES["objective"] == tuple(bounds.BOUNDS)
 
 
 if "TINYVAE_DATA" in os.environ:

@@ -42,6 +42,7 @@ MODEL = {
     "components": "n_prior_components",
     "conditional": "conditional",
 }
+HISTORY = ("epoch", "samples_seen", "train_bound")  # what is kept of each epoch
 SIZES = ("n_components", "n_samples", "n_prior_components", "max_epochs", "batch_size", "n_importance_samples")
 
 
@@ -227,11 +228,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     ) -> "VAE":
         """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
         n_labels = 0 if labels is None else len(self.classes_)
-        dataset = Dataset("X", X, X[:0], labels, None, (X.shape[1],), "", n_labels)  # without a test set
+        shape = self.model_.data_shape if progress else (X.shape[1],)
+        dataset = Dataset("X", X, X[:0], labels, None, shape, "", n_labels)  # without a test set
         training = Training(settings, dataset, effective_n_jobs(self.n_jobs))
         if progress:
             arrays, state = progress
-            training.restore(arrays, state) if state else np.copyto(training.params.flat, arrays["params"])
+            training.restore(training.state()[0] | arrays, state)
         history = list(history)
         with training.crew:  # once for all epochs: it takes as long as a small one
             for _ in range(epochs):
@@ -251,7 +253,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ) from None
         if self.verbose:
             print(f"epoch {training.epoch}: {bound:.2f} nats per example", flush=True)
-        return {"epoch": training.epoch, "samples_seen": training.samples_seen, "train_bound": bound}
+        return dict(zip(HISTORY, (training.epoch, training.samples_seen, bound)))
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 
@@ -259,7 +261,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def from_run(cls, path: AnyPath) -> "VAE":
         """The model that ``python -m tinyvae.train`` or ``write_run`` left in a folder, as a fitted estimator.
 
-        ``partial_fit`` goes on with its numbers, and begins the optimiser's state anew.
+        ``partial_fit`` goes on with its numbers, and with the state of its optimiser if that was Adam.
 
         Args:
             path: of the folder.
@@ -289,8 +291,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if settings.conditional:
             vae.classes_ = np.array(run.config().get("classes", range(fitted.model.n_labels)))
         vae.n_features_in_ = fitted.model.data_dim
-        vae.settings_, vae.model_, vae.history_ = settings, fitted.model, run.history()
-        vae._progress = {"params": fitted.params.flat}, {}
+        vae.settings_, vae.model_ = settings, fitted.model
+        arrays, state = run.load_checkpoint()
+        vae.history_ = [{name: row[name] for name in HISTORY} for row in run.history()[: state["epoch"]]]
+        # the state of another optimiser is of no use, nor is the place in an epoch of other data
+        kept = arrays if settings.optimiser == Settings.optimiser else {"params": arrays["params"]}
+        vae._progress = kept, state | {"position": 0, "epoch_total": 0.0}
         return vae
 
     def write_run(self, path: AnyPath) -> None:
@@ -308,8 +314,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         run = Run.create(path, description.describe_fitted(self.fitted_) | classes)
         nothing = {"test_bound": math.nan, "seconds": math.nan}
         run.write_history([nothing | row for row in self.history_])
-        arrays, state = self._progress
-        run.save_checkpoint(arrays, state)
+        run.save_checkpoint(*self._progress)
 
     # -- use of a fitted model -----------------------------------------------------------------------------------------
 
@@ -432,9 +437,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
-    """A seed: the int itself, or a number drawn from a RandomState."""
-    generator = check_random_state(random_state)
-    return int(random_state if isinstance(random_state, numbers.Integral) else generator.randint(2**31 - 1))
+    """A seed: the int itself, as the command takes it, or a number drawn from a RandomState."""
+    if not isinstance(random_state, numbers.Integral):
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    if not 0 <= random_state < 2**64:
+        raise ValueError(f"random_state={random_state}: a seed from 0 to 2^64 - 1 is needed")
+    return int(random_state)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -85,12 +85,14 @@ def ids(cells):
 
 
 def without_solutions(notebook):
-    """The students' version of a marked notebook: no solutions, and nothing of what the cells have shown."""
+    """The students' version of a marked notebook, for ``EXERCISES``: no solutions, nothing of what cells have shown."""
     student = nbformat.from_dict(notebook)
     for cell in student.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             cell.metadata.pop("execution", None)
+        else:
+            cell.source = cell.source.replace("](../", "](../../")  # they stand one folder further down
         if BEGIN in cell.source:
             cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
     return student

@@ -42,7 +42,7 @@ def refusal(source, **arguments):
 
 def test_digits_are_scikit_learns():
     digits, bundled = datasets.load("digits"), load_digits()
-    assert (digits.name, digits.image_shape, digits.n_labels) == ("digits", (8, 8), 10)
+    assert (digits.name, digits.data_shape, digits.n_labels) == ("digits", (8, 8), 10)
     assert digits.train.shape == (1617, 64) and digits.test.shape == (180, 64)
     assert digits.train.dtype == digits.test.dtype == np.float32
     order = np.random.RandomState(0).permutation(1797)
@@ -100,7 +100,7 @@ def test_the_digest_is_of_the_content(file, tmp_path):
 @given(
     hnp.arrays(
         st.sampled_from([np.uint8, np.bool_, np.float16, np.float32, np.float64, ">f4"]),
-        hnp.array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=6),
+        hnp.array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=6) | st.just((4, 2, 5, 3)),
         elements={"allow_nan": False, "allow_infinity": False},
     ),
     st.booleans(),
@@ -120,14 +120,30 @@ def test_values_are_never_changed(tmp_path_factory, x, fortran):
 
 
 @pytest.mark.parametrize(
-    ("shape", "image_shape"),
-    [((9, 6, 5), (6, 5)), ((9, 49), (7, 7)), ((9, 50), (1, 50)), ((9, 1), (1, 1)), ((9, 2), (1, 2))],
+    ("shape", "data_shape"),
+    [
+        ((9, 6, 5), (6, 5)),
+        ((9, 49), (7, 7)),
+        ((9, 50), (1, 50)),
+        ((9, 1), (1, 1)),
+        ((9, 2), (1, 2)),
+        ((9, 6, 5, 3), (6, 5, 3)),
+        ((9, 6, 5, 1), (6, 5)),
+        ((9, 6, 3), (6, 3)),
+    ],
 )
-def test_the_image_shape_is_the_arrays_or_a_square_or_a_row(file, shape, image_shape):
+def test_the_shape_is_the_arrays_or_a_square_or_a_row(file, shape, data_shape):
     loaded = datasets.load(file(np.zeros(shape)))
-    assert loaded.image_shape == image_shape
-    assert all(type(side) is int for side in loaded.image_shape)  # it is written to a JSON file
-    assert loaded.name == "mine"
+    assert loaded.data_shape == data_shape
+    assert all(type(side) is int for side in loaded.data_shape)  # it is written to a JSON file
+    assert loaded.name == "mine" and loaded.train.shape == (8, np.prod(data_shape))
+
+
+def test_colours_stand_last_in_every_row(file):
+    pictures = np.random.default_rng(0).random((20, 6, 5, 3))
+    loaded = datasets.load(file(x=pictures, y=np.arange(20)))
+    for rows, labels in ((loaded.train, loaded.train_labels), (loaded.test, loaded.test_labels)):
+        np.testing.assert_array_equal(rows.reshape(-1, *loaded.data_shape), pictures[labels])
 
 
 def test_labels_are_optional(file):
@@ -145,8 +161,10 @@ def test_labels_are_optional(file):
         (GREY[:1], "the number of its examples is 1: at least 2 are needed"),
         (GREY[:0], "the number of its examples is 0: at least 2 are needed"),
         (GREY[:, :0], "its examples are empty (shape (20, 0, 5))"),
-        (GREY[0, 0], "its array has the shape (5,): expected are 2 or 3 dimensions"),
-        (GREY[..., None], "its array has the shape (20, 6, 5, 1)"),
+        (GREY[0, 0], "its array has the shape (5,): expected is (N, D), (N, height, width) or, in colour, (N, "),
+        (np.stack([GREY, GREY], axis=3), "its array has the shape (20, 6, 5, 2)"),
+        (np.stack([GREY, GREY, GREY], axis=1), "its array has the shape (20, 3, 6, 5)"),  # colours first
+        (GREY[..., None, None], "its array has the shape (20, 6, 5, 1, 1)"),
         (np.zeros((0, 0, 0)), "the number of its examples is 0"),
         (GREY.astype(np.int64), "its array is of type int64: convert it to uint8 (grey levels 0 to 255), bool"),
         (GREY.astype(np.int8), "its array is of type int8"),

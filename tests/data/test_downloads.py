@@ -99,7 +99,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(downloads, "FILES", {"set": PUBLISHED})
     monkeypatch.setattr(downloads, "MIRRORS", {"set": ()})
-    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
+    monkeypatch.setattr(downloads, "TIMEOUT", 1.5)
     return tmp_path / "cache"
 
 
@@ -230,8 +230,8 @@ BAD = {
     "other": "it has another content (SHA-256",
     "page": "it begins with 3c 68 74 6d",
     "half": "the connection broke before the end of the file",
-    "silent": "no answer for 0.3 seconds",
-    "stuck": "no answer for 0.3 seconds",
+    "silent": "no answer for 1.5 seconds",
+    "stuck": "no answer for 1.5 seconds",
     "endless": "it sends more than the file has",
     "lost": "Invalid",
 }
@@ -400,7 +400,7 @@ def test_mnist_and_frey_are_put_together(tmp_path, monkeypatch):
     monkeypatch.setattr(downloads, "FILES", files)
 
     mnist = datasets.load("mnist", tmp_path)
-    assert (mnist.name, mnist.image_shape, mnist.n_labels) == ("mnist", (3, 4), 7)
+    assert (mnist.name, mnist.data_shape, mnist.n_labels) == ("mnist", (3, 4), 7)
     np.testing.assert_array_equal(mnist.train, IMAGES.reshape(7, 12))
     np.testing.assert_array_equal(mnist.test, IMAGES[:3].reshape(3, 12))
     np.testing.assert_array_equal(mnist.train_labels, LABELS)
@@ -409,7 +409,7 @@ def test_mnist_and_frey_are_put_together(tmp_path, monkeypatch):
     assert len(datasets.load("mnist", tmp_path, limit=4).train) == 4
 
     frey = datasets.load("frey", tmp_path)
-    assert (frey.name, frey.image_shape, frey.n_labels) == ("frey", (3, 4), 0)
+    assert (frey.name, frey.data_shape, frey.n_labels) == ("frey", (3, 4), 0)
     assert frey.train.shape == (13, 12) and frey.test.shape == (1, 12)
     together = np.concatenate([frey.train, frey.test])
     np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(faces.reshape(14, 12), axis=0))
@@ -421,7 +421,7 @@ if REAL_DATA:  # the published files themselves, where they are at hand
         monkeypatch.setattr(downloads, "FILES", DEFINED)
         mnist = datasets.load("mnist", REAL_DATA)
         assert mnist.train.shape == (60_000, 784) and mnist.test.shape == (10_000, 784)
-        assert mnist.train.dtype == np.uint8 and mnist.image_shape == (28, 28) and mnist.n_labels == 10
+        assert mnist.train.dtype == np.uint8 and mnist.data_shape == (28, 28) and mnist.n_labels == 10
         assert mnist.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
         assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
         assert round(mnist.train.mean() / 255, 4) == 0.1307
@@ -430,7 +430,7 @@ if REAL_DATA:  # the published files themselves, where they are at hand
         monkeypatch.setattr(downloads, "FILES", DEFINED)
         frey = datasets.load("frey", REAL_DATA)
         assert frey.train.shape == (1768, 560) and frey.test.shape == (197, 560)
-        assert frey.train.dtype == np.uint8 and frey.image_shape == (28, 20)
+        assert frey.train.dtype == np.uint8 and frey.data_shape == (28, 20)
         variable = loadmat(Path(REAL_DATA) / "frey/frey_rawface.mat")["ff"]
         together = np.concatenate([frey.test, frey.train])
         np.testing.assert_array_equal(together, variable.T[np.random.RandomState(0).permutation(1965)])

@@ -1,7 +1,153 @@
-"""Behind the door: what is refused there, and how a vector is cut for its update."""
+"""Behind the door: the same names and arguments as the twins have, the same results whole and shared by threads."""
 
-from tinyvae.machine import compiled, plain
+import inspect
+import itertools
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.machine.arrays import TOLERANCE, beside_twin, close, dtypes, random_arrays, samples, seeds, unwritten
+from tests.machine.test_plain import UPDATES
+from tinyvae import machine
+from tinyvae.machine import compiled, noise, philox, plain
 from tinyvae.machine.matrix_products import BLOCKS
+from tinyvae.machine.threads import Crew
+
+CREWS = [Crew(1), Crew(3)]
+crews = st.sampled_from(CREWS)
+rows = st.sampled_from([0, 1, 2, 7, 20, 25, 49, 100, 131])
+sizes = st.sampled_from([1, 2, 5, 47, 48, 49, 65, 130, 200])
+densities = st.sampled_from([0, 0.05, 0.2, 1])
+
+# -- the names ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", machine.NAMES)
+def test_both_backends_have_every_name_with_the_same_arguments(name):
+    functions = [getattr(backend, name) for backend in (compiled, plain)]
+    functions = [getattr(function, "py_func", function) for function in functions]  # of what Numba compiles
+    if all(map(inspect.isfunction, functions)):
+        first, second = (list(inspect.signature(function).parameters) for function in functions)
+        assert first == second
+    else:
+        assert name.endswith("_update")  # these share a function, which is held against the twins below
+
+
+def test_the_door_leads_to_compiled_code_and_nowhere_else():
+    assert all(getattr(machine, name) is getattr(compiled, name) for name in machine.NAMES)
+    with pytest.raises(AttributeError, match=r"module 'tinyvae.machine' has no attribute 'softmax'"):
+        _ = machine.softmax
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+def sparse_arrays(seed, dtype, density, x_shape, *shapes):
+    """Random arrays, of which the first has but some entries that differ from zero."""
+    x, *others = random_arrays(seed, dtype, x_shape, *shapes)
+    return [x * (np.random.default_rng(seed).random(x.shape) < density), *others]
+
+
+@given(crews, rows, sizes, sizes, densities, st.booleans(), dtypes, seeds)
+def test_a_layer(crew, N, I, J, density, squash, dtype, seed):
+    """Up to ten times the tolerance of some tens of terms: these are sums of up to two hundred."""
+    x, W, b, da = sparse_arrays(seed, dtype, density, (N, I), (I, J), J, (N, J))
+    out, dW, db, dx = unwritten(dtype, (N, J), (I, J), J, (N, I))
+    with crew:
+        close(*beside_twin("affine", compiled.affine, x, W, b, out, squash), rtol=10, atol=10)
+        close(*beside_twin("affine_gradient", compiled.affine_gradient, da, x, dW, db), rtol=10, atol=10)
+        input_gradient = compiled.affine_input_gradient
+        close(*beside_twin("affine_input_gradient", input_gradient, da, W, x, dx, squash), rtol=10, atol=10)
+
+
+@given(crews, rows, st.lists(sizes, min_size=2, max_size=4), densities, st.booleans(), dtypes, seeds)
+def test_all_layers_of_a_network(crew, N, widths, density, need_dx, dtype, seed):
+    shapes = list(itertools.pairwise(widths))
+    x, dout, *arrays = sparse_arrays(seed, dtype, density, (N, widths[0]), (N, widths[-1]), *shapes, *widths[1:])
+    depth = len(shapes)
+    Ws, bs = tuple(W / np.sqrt(len(W), dtype=dtype) for W in arrays[:depth]), tuple(arrays[depth:])
+    outputs = tuple(unwritten(dtype, *[(N, J) for J in widths[1:]]))
+    dWs, dbs = (tuple(unwritten(dtype, *[array.shape for array in arrays])) for arrays in (Ws, bs))
+    dinputs = tuple(unwritten(dtype, (N if need_dx else 0, widths[0]), *[(N, J) for J in widths[1:-1]]))
+    with crew:
+        close(*beside_twin("layers", compiled.layers, x, Ws, bs, outputs), rtol=10, atol=10)
+        arguments = dout, x, outputs, Ws, dWs, dbs, dinputs
+        close(*beside_twin("layers_gradient", compiled.layers_gradient, *arguments), rtol=10, atol=10)
+
+
+# -- likelihoods and noise ---------------------------------------------------------------------------------------------
+
+
+@given(crews, rows, samples, st.sampled_from([1, 5, 784, 9001]), dtypes, seeds)
+def test_bernoulli(crew, N, K, D, dtype, seed):
+    N = min(N, 20)
+    x, logits, weights = random_arrays(seed, dtype, (N, D), (N * K, D), N * K)
+    (logp,) = unwritten(dtype, (N, K))
+    with crew:
+        results, references = beside_twin("bernoulli_log_prob", compiled.bernoulli_log_prob, abs(x) % 1, logits, logp)
+        close(results[:2], references[:2])
+        close(results[2:], references[2:], rtol=10, atol=10)
+        close(*beside_twin("scale_rows", compiled.scale_rows, weights, logits))
+
+
+@given(crews, rows, st.integers(1, 40), st.booleans(), dtypes, seeds)
+def test_gaussian_likelihood(crew, N, D, squash, dtype, seed):
+    x, outputs = random_arrays(seed, dtype, (N, 8 * D), (N, 16 * D))
+    (logp,) = unwritten(dtype, (N, 1))
+    with crew:
+        likelihood = compiled.gaussian_log_prob
+        close(*beside_twin("gaussian_log_prob", likelihood, x, outputs, squash, -1.0, logp), rtol=10, atol=100)
+
+
+PLACE = 7, 1, 300, 5, 2, 3
+
+
+@pytest.mark.parametrize("name", ["normal", "uniform"])
+@given(crews, rows, st.sampled_from([1, 5, 784, 5000]), dtypes)
+def test_noise_is_the_same_in_pieces(name, crew, N, M, dtype):
+    whole, cut = unwritten(dtype, (N, M), (N, M))
+    getattr(philox, name)(whole, PLACE)
+    with crew:
+        getattr(compiled, name)(cut, PLACE)
+    np.testing.assert_array_equal(cut, whole)
+
+
+@given(crews, st.integers(0, 20), st.integers(1, 50))
+def test_noise_is_that_of_the_twins(crew, N, M):
+    (numbers,) = unwritten(np.float64, (N, M))
+    with crew:
+        close(*beside_twin("normal", compiled.normal, numbers, PLACE))
+        for dtype in TOLERANCE:
+            results, references = beside_twin("uniform", compiled.uniform, numbers.astype(dtype), PLACE)
+            np.testing.assert_array_equal(results, references)
+    first, second = np.zeros((2, N, M), np.uint32)
+    compiled.random_words(first, PLACE)
+    plain.random_words(second, PLACE)
+    np.testing.assert_array_equal(first, second)
+
+
+# -- optimisers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "n_states", "options"), UPDATES)
+@given(crews, st.lists(st.lists(st.integers(1, 9), max_size=3), min_size=1, max_size=5), dtypes, seeds)
+def test_updates(name, n_states, options, crew, shapes, dtype, seed):
+    size = sum(int(np.prod(shape)) for shape in shapes)
+    theta, g, *state = random_arrays(seed, dtype, *[size] * (2 + n_states))
+    if name != "sgd_update":
+        state = [abs(array) for array in state]
+    totals, parts = [], compiled.parts_of(shapes)
+
+    def update(*arguments):
+        totals.append(getattr(compiled, name)(*arguments, parts=parts))
+
+    with crew:
+        close(*beside_twin(name, update, theta, g, *state, np.array(options, dtype)))
+    scale = 100 * TOLERANCE[dtype] * (1 + size / 100)
+    np.testing.assert_allclose(totals, theta.sum(dtype=np.float64), atol=scale)
 
 
 def test_the_rows_of_each_array_are_cut_and_nothing_is_missed():
@@ -13,3 +159,73 @@ def test_the_rows_of_each_array_are_cut_and_nothing_is_missed():
     assert [first for first, _ in upper] == [0, 21, 23, 28]
     assert all((last - first) % width == 0 for (first, last), width in zip(upper, (3, 1, 5, 1)))
     assert plain.parts_of(shapes) is None
+
+
+# -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    """A job finds its arrays by their addresses, and would go on behind their ends."""
+    x, W, b, out = np.ones((4, 6), "f4"), np.ones((6, 3), "f4"), np.ones(3, "f4"), np.ones((4, 3), "f4")
+    logp, outputs, options, parts = (
+        np.ones((4, 1), "f4"),
+        np.ones((4, 12), "f4"),
+        (1.0, 1.0),
+        np.zeros((1, 2), np.int64),
+    )
+    calls = [
+        lambda: compiled.affine(x[:, :5].copy(), W, b, out, True),
+        lambda: compiled.affine(x, W, b, out[:2], True),
+        lambda: compiled.affine(x, W, b[:2], out, True),
+        lambda: compiled.affine_gradient(out[:2], x, W, b),
+        lambda: compiled.affine_gradient(out, x, W[:5], b),
+        lambda: compiled.affine_gradient(out, x, W, b[:2]),
+        lambda: compiled.affine_input_gradient(x, W, x, x, True),
+        lambda: compiled.affine_input_gradient(out, W, x[:2], x, True),
+        lambda: compiled.affine_input_gradient(out, W, x, x[:2], True),
+        lambda: compiled.layers(x, (W, W), (b, b), (out, out)),
+        lambda: compiled.layers_gradient(out, x[:2], (out,), (W,), (W,), (b,), (x[:0],)),
+        lambda: compiled.bernoulli_log_prob(x, out, logp),
+        lambda: compiled.bernoulli_log_prob(x[:2], x, logp),
+        lambda: compiled.bernoulli_log_prob(x, x, logp[:2]),
+        lambda: compiled.gaussian_log_prob(x, x, True, -1.0, logp),
+        lambda: compiled.gaussian_log_prob(x, outputs, True, -1.0, logp[:2]),
+        lambda: compiled.scale_rows(b, out),
+        lambda: compiled.scale_rows(logp, out),
+        lambda: compiled.sgd_update(b, b[:2], b, options, parts=parts),
+        lambda: compiled.adam_update(b, b, b, b[:2], 2 * options, parts=parts),
+        lambda: compiled.adam_update(b, b, b, b, 2 * options, parts=parts[:, :1].copy()),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="do not fit"):
+            call()
+
+
+def test_arrays_that_a_job_would_take_for_others_are_refused():
+    x, W, b, out = np.ones((4, 6), "f4"), np.ones((6, 4), "f4"), np.ones(4, "f4"), np.ones((4, 4), "f4")
+    for wrong in (
+        (x, W.astype(float), b, out),
+        (x, W.astype("i4"), b, out),
+        (x[:, ::-1], W, b, out),
+        (x, np.asfortranarray(W), b, out),
+    ):
+        with pytest.raises(TypeError, match="C-ordered and of one type"):
+            compiled.affine(*wrong, True)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "i8", "u1", "?"])
+def test_numbers_of_other_types_are_refused(dtype):
+    with pytest.raises(TypeError, match="float32 or float64 are wanted, not"):
+        noise.bernoulli(np.ones((2, 3), dtype), 0, noise.Stream.BINARISATION)
+
+
+# -- the wait for the compiler -----------------------------------------------------------------------------------------
+
+
+def test_one_word_before_the_first_compilation():
+    said = []
+    compiled.before_compilation(lambda: said.append("wait"))
+    assert not said
+    for number in (1, 2):
+        numba.njit(lambda x, number=number: x + number)(1)
+    assert said == ["wait"]

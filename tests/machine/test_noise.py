@@ -1,48 +1,40 @@
-"""The generator against its published vectors, and the numbers against their distributions."""
+"""The numbers where they are used, against those of the oracle, and against their distributions; on either backend."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from tests import oracles
-from tinyvae.machine import noise, philox
+from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
-
-# The known answers that the authors of Philox publish with their library Random123: counter, key, result.
-KNOWN = [
-    ([0, 0, 0, 0], [0, 0], [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
-    ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
-    (
-        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
-        [0xA4093822, 0x299F31D0],
-        [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
-    ),
-]
-
-
-@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
-def test_philox_gives_the_published_words(counter, key, expected):
-    counters = np.array([counter] * 3, np.uint32).T.copy()
-    philox.philox(counters, *map(np.uint32, key))
-    assert counters.T.tolist() == [expected] * 3
-    assert oracles.philox(counter, key) == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_normal_numbers_are_the_twin_s(dtype):
+def test_normal_numbers_are_the_oracle_s(dtype):
     seed, stream, step = 2**40 + 12345, Stream.TRAINING + 1, 77
     drawn = noise.normal((3, 2, 7), seed, stream, step, first_example=5, dtype=dtype)
-    for n in range(3):
-        words = [oracles.philox([b, 5 + n, step, stream], [seed % 2**32, seed >> 32]) for b in range(4)]
-        expected = [z for w in words for pair in (w[:2], w[2:]) for z in oracles.standard_normal_pair(*pair)]
-        np.testing.assert_allclose(drawn[n].ravel(), expected[:14], rtol=2e-5, atol=2e-6)
+    expected = oracles.normal_numbers(3, 14, (seed % 2**32, seed >> 32, stream, step, 5, 0))
+    np.testing.assert_allclose(drawn.reshape(3, 14), expected, rtol=2e-5, atol=2e-6)
+    later = noise.normal((3, 2, 6), seed, stream, step, first_example=5, first_sample=2, dtype=dtype)
+    expected = oracles.normal_numbers(3, 12, (seed % 2**32, seed >> 32, stream, step, 5, 3))
+    np.testing.assert_allclose(later.reshape(3, 12), expected, rtol=2e-5, atol=2e-6)
 
 
-def test_uniform_numbers_are_the_twin_s():
+def test_uniform_numbers_are_the_oracle_s():
     drawn = noise.uniform((2, 1, 6), 9, Stream.BINARISATION, 3)
-    for n in range(2):
-        words = [w for b in range(2) for w in oracles.philox([b, n, 3, Stream.BINARISATION], [9, 0])]
-        np.testing.assert_array_equal(drawn[n, 0], np.array([w >> 8 for w in words[:6]]) / 2**24)
+    expected = oracles.words(2, 6, (9, 0, Stream.BINARISATION, 3, 0, 0)) // 256
+    np.testing.assert_array_equal(drawn[:, 0], expected / 2**24)
+
+
+def test_each_stochastic_layer_has_a_stream_of_its_own():
+    shapes = [(3, 4, 5), (3, 4, 2), (3, 4, 5)]
+    place = {"step": 7, "first_example": 2, "first_sample": 4, "dtype": np.float64}
+    drawn = noise.layers(shapes, 11, Stream.EVALUATION, **place)
+    for l, (eps, shape) in enumerate(zip(drawn, shapes, strict=True)):
+        np.testing.assert_array_equal(eps, noise.normal(shape, 11, Stream.EVALUATION + l, **place))
+    assert not np.array_equal(drawn[0], drawn[2]) and noise.layers(shapes[:1], 11, 0)[0].dtype == np.float32
+    with pytest.raises(ValueError, match="multiple of 4"):
+        noise.layers(shapes, 11, 0, first_sample=2)
 
 
 def test_zeros_and_ones_are_where_the_uniform_numbers_are_below_the_probability():
@@ -95,13 +87,6 @@ def test_uniform_numbers_are_uniform():
     u = noise.uniform((10, 100, 200), 3, Stream.BINARISATION).ravel()
     assert u.min() >= 0 and u.max() < 1
     assert stats.kstest(u, "uniform").pvalue > 1e-3
-
-
-def test_the_largest_and_the_smallest_word_give_finite_numbers():
-    for word in (0, 2**32 - 1):
-        for number in (np.float32, np.float64):
-            pair = philox.box_muller(np.uint32(word), np.uint32(word), number)
-            assert np.isfinite(pair).all() and np.max(np.abs(pair)) < 7
 
 
 def test_a_permutation_has_every_index_once_and_no_fixed_order():

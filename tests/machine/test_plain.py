@@ -166,8 +166,24 @@ def test_rows(R, D, dtype, seed):
 
 # -- random numbers ----------------------------------------------------------------------------------------------------
 
+# The known answers that the authors of Philox publish with their library Random123: counter, key, result.
+KNOWN = [
+    ([0, 0, 0, 0], [0, 0], [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]),
+    ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]),
+    (
+        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+        [0xA4093822, 0x299F31D0],
+        [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1],
+    ),
+]
 words = st.integers(0, 2**32 - 1)
 places = st.tuples(words, words, words, words, st.integers(0, 2**32 - 20), st.integers(0, 2**32 - 20))
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
+def test_philox_gives_the_published_words(counter, key, expected):
+    assert plain.philox(np.array([counter] * 3, np.uint64).T, key).T.tolist() == [expected] * 3
+    assert oracles.philox(counter, key) == expected
 
 
 @given(rows, st.integers(1, 13), places)

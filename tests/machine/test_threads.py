@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
-from tests import oracles
+from tests.machine.arrays import beside_twin, close, dtypes, random_arrays
 from tinyvae import machine
 from tinyvae.machine import compiled, jobs, work_sharing
-from tinyvae.machine.threads import Crew, at_hand
+from tinyvae.machine.threads import Crew, at_hand, current
 from tinyvae.machine.work_sharing import APART, DONE, IS_OPEN, JOB, PIECES, TODO
 
 CREWS = {size: Crew(size) for size in (1, 2, 5)}
 sizes = st.sampled_from(sorted(CREWS))
-dtypes = st.sampled_from([np.float32, np.float64])
 
 
 def wait_for(condition):
@@ -31,14 +30,10 @@ def wait_for(condition):
 
 @given(sizes, st.integers(0, 40), st.sampled_from([1, 100, 3000, 9000]), dtypes)
 def test_every_piece_is_done_once(size, R, D, dtype):
-    rng = np.random.default_rng(0)
-    weights, rows = rng.standard_normal(R).astype(dtype), rng.standard_normal((R, D)).astype(dtype)
-    expected = oracles.scale_rows(weights, rows)
+    weights, rows = random_arrays(0, dtype, R, (R, D))
     with CREWS[size]:
         for _ in range(5):
-            result = rows.copy()
-            compiled.scale_rows(weights, result)
-            np.testing.assert_allclose(result, expected, rtol=1e-6)
+            close(*beside_twin("scale_rows", compiled.scale_rows, weights, rows.copy()), rtol=1 / 30, atol=0)
 
 
 def test_a_helper_works_when_the_caller_does_not():
@@ -103,9 +98,7 @@ def test_a_forked_process_has_no_helpers_and_works_all_the_same():
 
 
 def test_what_is_computed_does_not_depend_on_the_number_of_threads():
-    rng = np.random.default_rng(1)
-    x, W, b = rng.standard_normal((70, 300)), rng.standard_normal((300, 90)), rng.standard_normal(90)
-    x, W, b = (a.astype(np.float32) for a in (x, W, b))
+    x, W, b = random_arrays(1, np.float32, (70, 300), (300, 90), 90)
     results = []
     for crew in CREWS.values():
         with crew:
@@ -145,10 +138,15 @@ def test_another_thread_waits_until_the_crew_is_free():
 
 
 def test_within_a_crew_s_block_it_is_that_crew_that_serves():
+    assert current() is None
     with machine.crew(3) as outer:
-        assert machine.crew(2) is outer and machine.crew() is outer
+        assert machine.crew(2) is machine.crew() is current() is outer
         with machine.crew(1):
             assert at_hand() is outer.desk
         assert at_hand() is outer.desk and outer.desk[IS_OPEN] == 1
+        with CREWS[2] as other:  # one that is there already is another one
+            assert current() is other is not outer and at_hand() is other.desk
+        assert current() is outer and at_hand() is outer.desk
+    assert current() is None and outer.desk[IS_OPEN] == 0
     assert machine.crew(2) is not outer and machine.crew(2).size == 2
     assert machine.crew().size == machine.available_cores()

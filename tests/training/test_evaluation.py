@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from tests.commands import command
-from tinyvae import train
+from tests.commands import assert_misuse, call, command
+from tinyvae import evaluate, train
 from tinyvae.data import datasets
 from tinyvae.disk.run import Run
 from tinyvae.machine import noise
@@ -123,14 +123,14 @@ def test_the_end_of_a_training_says_what_the_likelihood_remarks():
 
 
 def test_the_command_says_it_in_words_and_in_numbers(tmp_path):
-    arguments = ("--hidden", "16", "--latent", "3", "--epochs", "3", "--quiet", "--out", "run")
-    assert command("digits", *arguments, cwd=tmp_path).returncode == 0
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 16, "--latent", 3, "--epochs", 3, "--quiet", "--out", run).returncode == 0
     words = command("run", "--samples", "100", cwd=tmp_path, module="tinyvae.evaluate")
     assert words.returncode == 0, words.stderr
     assert "of 3 latent dimensions are used" in words.stdout and "k = 50 is effectively" in words.stdout
-    numbers = command("run", "--samples", "100", "--limit", "50", "--json", cwd=tmp_path, module="tinyvae.evaluate")
+    numbers = call(run, "--samples", 100, "--limit", 50, "--json", main=evaluate.main)
     result = json.loads(numbers.stdout)
-    assert result == Run.open(tmp_path / "run").read_json("evaluation.json")
+    assert result == Run.open(run).read_json("evaluation.json")
     assert (result["samples"], result["n_images"], result["epochs"]) == (100, 50, 3)
     assert result["bounds"]["1"] == result["elbo"] <= result["bounds"]["5"] <= result["log_likelihood"]
     assert 0 < result["standard_error"] < 2 and len(result["kl"][0]) == 3
@@ -140,28 +140,27 @@ def test_the_command_says_it_in_words_and_in_numbers(tmp_path):
     ("arguments", "message"),
     [(["nowhere"], "nowhere"), (["run", "--samples", "0"], "above zero is needed, not 0"), (["run"], "holds no run")],
 )
-def test_misuse(arguments, message, tmp_path):
+def test_misuse(arguments, message, tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
-    result = command(*arguments, cwd=tmp_path, module="tinyvae.evaluate")
-    assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+    monkeypatch.chdir(tmp_path)
+    assert_misuse(call(*arguments, main=evaluate.main), message)
 
 
 def test_data_that_have_changed_are_refused(tmp_path):
-    images = np.random.default_rng(0).random((100, 6))
-    np.save(tmp_path / "mine.npy", images)
-    quick = ("--epochs", "1", "--hidden", "4", "--batch-size", "30", "--quiet", "--out", "run")
-    assert command("mine.npy", *quick, cwd=tmp_path).returncode == 0
-    np.save(tmp_path / "mine.npy", images[::-1])
-    result = command("run", cwd=tmp_path, module="tinyvae.evaluate")
-    assert result.returncode == 2 and "mine.npy holds other data than the run" in result.stderr
+    images, path, run = np.random.default_rng(0).random((100, 6)), tmp_path / "mine.npy", tmp_path / "run"
+    np.save(path, images)
+    quick = ("--epochs", 1, "--hidden", 4, "--batch-size", 30, "--quiet", "--out", run)
+    assert call(path, *quick).returncode == 0
+    np.save(path, images[::-1])
+    assert_misuse(call(run, main=evaluate.main), "mine.npy holds other data than the run")
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
-    for name, hidden in (("one", "4"), ("two", "5")):
-        command("digits", "--epochs", "1", "--hidden", hidden, "--quiet", "--out", name, cwd=tmp_path)
+    for name, hidden in (("one", 4), ("two", 5)):
+        call("digits", "--epochs", 1, "--hidden", hidden, "--quiet", "--out", tmp_path / name)
     (tmp_path / "one/checkpoint.npz").write_bytes((tmp_path / "two/checkpoint.npz").read_bytes())
-    result = command("one", cwd=tmp_path, module="tinyvae.evaluate")
-    assert result.returncode == 2 and "the checkpoint is of another model: optimiser.m is" in result.stderr
+    result = call(tmp_path / "one", main=evaluate.main)
+    assert_misuse(result, "the checkpoint is of another model: optimiser.m is")
 
 
 def test_recipes_can_be_read_back():

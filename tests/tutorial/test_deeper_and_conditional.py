@@ -6,7 +6,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from tinyvae import tutorial
-from tinyvae.checks import finite_differences
+from tinyvae.checks.finite_differences import TOLERANCE, numerical_gradient, relative_error
 from tinyvae.tutorial import Wrong
 
 
@@ -88,8 +88,8 @@ def test_the_derivatives_are_those_of_finite_differences():
     rng = np.random.default_rng(0)
     z, mu, logvar = rng.standard_normal((3, 4, 2))
     for array, gradient in zip((z, mu, logvar), log_density_backward(z, mu, logvar), strict=True):
-        numerical = finite_differences.numerical_gradient(lambda: log_normal(z, mu, logvar).sum(), array)
-        assert finite_differences.relative_error(gradient, numerical) < finite_differences.TOLERANCE
+        numerical = numerical_gradient(lambda: log_normal(z, mu, logvar).sum(), array)
+        assert relative_error(gradient, numerical) < TOLERANCE
 
     z1, eps2 = rng.standard_normal((5, 3)), rng.standard_normal((5, 2))
     A, a, B, b = (0.5 * rng.standard_normal(shape) for shape in ((3, 4), 4, (2, 6), 6))
@@ -100,12 +100,12 @@ def test_the_derivatives_are_those_of_finite_differences():
         log_p = log_normal(z1, *np.split(z2 @ B + b, 2, axis=1)) + stats.norm.logpdf(z2).sum(axis=1)
         return np.sum(log_p - log_normal(z2, mu2, logvar2))
 
-    numerical = finite_differences.numerical_gradient(g, z1)
-    assert finite_differences.relative_error(second_layer_backward(z1, eps2, A, a, B, b), numerical) < finite_differences.TOLERANCE
+    numerical = numerical_gradient(g, z1)
+    assert relative_error(second_layer_backward(z1, eps2, A, a, B, b), numerical) < TOLERANCE
 
     table, y, u = rng.standard_normal((4, 2)), np.array([3, 0, 3, 3, 1]), rng.standard_normal((5, 2))
-    numerical = finite_differences.numerical_gradient(lambda: np.sum(u * table[y] ** 2), table)
-    assert finite_differences.relative_error(table_gradient(2 * u * table[y], y, 4), numerical) < finite_differences.TOLERANCE
+    numerical = numerical_gradient(lambda: np.sum(u * table[y] ** 2), table)
+    assert relative_error(table_gradient(2 * u * table[y], y, 4), numerical) < TOLERANCE
 
 
 def test_no_other_gaussian_makes_the_lower_layer_cheaper():

@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from tinyvae import tutorial
 from tinyvae.checks import finite_differences
 from tinyvae.derivation import bounds
-from tinyvae.training import evaluation
+from tinyvae.training import importance_sampling
 from tinyvae.tutorial import Wrong
 
 # ---- right answers, as in the notebook
@@ -46,7 +46,7 @@ def active_units(mu, logvar):
 
 
 def dreg(v):
-    return v, np.zeros_like(v)
+    return v**2, np.zeros_like(v)
 
 
 CHECKS = {
@@ -78,7 +78,7 @@ def test_the_answers_are_right_by_other_means():
     np.testing.assert_allclose(state[0] + np.log(state[1]), logsumexp(logw, axis=1))
     for ours, theirs in zip(dreg(logw), bounds.dreg(logw), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    theirs = evaluation._groups(logw.reshape(4, 2, 3))
+    theirs = importance_sampling._groups(logw.reshape(4, 2, 3))
     np.testing.assert_allclose(group_bounds(logw, 3), theirs["bound"])
     np.testing.assert_allclose(effective_sample_size(iwae(logw[:, :3])[1]), theirs["ess"][:, 0])
 
@@ -228,12 +228,15 @@ MISTAKES = [
     ),
     ("active_units", lambda mu, logvar: (mu.var(axis=0), np.sum(mu.var(axis=0) <= 0.01)), "not active"),
     ("active_units", lambda mu, logvar: (mu.var(axis=0), (mu.var(axis=0) > 0.01).mean()), "share of the active"),
-    ("dreg", lambda v: (v * v, np.zeros_like(v)), "The factor is what makes it"),
-    ("dreg", lambda v: (np.ones_like(v), np.zeros_like(v)), "sticking the landing"),
-    ("dreg", lambda v: (1 - v, np.zeros_like(v)), "it is subtracted"),
-    ("dreg", lambda v: (v, np.ones_like(v)), "the direct sum is still there"),
-    ("dreg", lambda v: (v, 0), "an array of the shape of v"),
-    ("dreg", lambda v: (np.zeros_like(v), v), "changed places"),
+    ("dreg", lambda v: (v, np.zeros_like(v)), "sticking the landing"),
+    ("dreg", lambda v: (np.ones_like(v), np.zeros_like(v)), "no weight but a factor"),
+    ("dreg", lambda v: (v - v**2, np.zeros_like(v)), "it is subtracted"),
+    ("dreg", lambda v: (v + (v - v**2), np.zeros_like(v)), "is added to the path's"),
+    ("dreg", lambda v: (v**2, v), "the direct sum is still there"),
+    ("dreg", lambda v: (v**2, v**2), "the direct sum is still there"),
+    ("dreg", lambda v: (v**2, np.ones_like(v)), "the direct sum is still there"),
+    ("dreg", lambda v: (v**2, 0), "an array of the shape of v"),
+    ("dreg", lambda v: (np.zeros_like(v), v**2), "changed places"),
 ]
 
 

@@ -1,22 +1,27 @@
-"""The notebooks as a course: they run from top to bottom, and the students' versions stop where they should."""
+"""The notebooks as a course: they run from top to bottom, and the students' versions stop where they should.
 
+The slow tests run all of them as Jupyter does. Every time the code of the quickest is run, and the others are tried for
+finding in the package what they ask it for.
+"""
+
+import ast
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-ROOT = Path(__file__).parents[2]
-TUTORIALS = ROOT / "tutorials"
+from tests.commands import python
+from tests.notebooks import TUTORIALS, code
+
 NOTEBOOKS = sorted(TUTORIALS.glob("[0-9]*.ipynb"))
 MOST_OUTPUT = 200_000  # bytes, of all that a notebook shows
+QUICK = "02_backprop.ipynb"  # the notebook that takes the least time
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +54,60 @@ def test_there_are_eight():
     assert names(NOTEBOOKS) == [f"0{i}" for i in range(1, 9)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
 def test_a_notebook_runs_from_top_to_bottom_and_shows_no_debris(path):
     fresh = execute(nbformat.read(path, as_version=4))
     for output in outputs(fresh):
         assert output.output_type != "stream" or output.name == "stdout", output.text
+
+
+def test_the_code_of_the_quickest_notebook_runs():
+    """In a plain process and without pictures: most of what Jupyter does, in a third of its time."""
+    done = python("-c", code(TUTORIALS / QUICK), cwd=TUTORIALS, env={"MPLBACKEND": "agg"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("Right: ") == 8
+
+
+def missing(source):
+    """What code imports from tinyvae, or takes from what it has imported, that is not there."""
+    tree, modules, found = ast.parse(source), {}, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("tinyvae"):
+            for alias in node.names:
+                imports = {}
+                try:
+                    exec(f"from {node.module} import {alias.name}", imports)
+                except ImportError:
+                    found.append(f"{node.module}.{alias.name}")
+                else:
+                    modules[alias.asname or alias.name] = imports[alias.name]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name = node.value.id
+            if name in modules and not hasattr(modules[name], node.attr):
+                found.append(f"{name}.{node.attr}")
+    return found
+
+
+def test_what_is_missing_is_found():
+    imports = "from tinyvae import tutorial, magic\nfrom tinyvae.derivation import mlp as m\n"
+    assert missing(f"{imports}m.mlp(m.x, tutorial.style())") == ["tinyvae.magic", "m.x"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_the_package_has_what_a_notebook_asks_it_for(path):
+    assert not missing(code(path))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+@pytest.mark.parametrize("folder", [".", "exercises"])
+def test_the_links_of_a_notebook_lead_somewhere(path, folder):
+    path = TUTORIALS / folder / path.name
+    text = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert links
+    assert not [link for link in links if not (path.parent / link).exists()]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
@@ -81,10 +135,19 @@ def test_the_exercises_are_numbered_in_order(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
-def test_a_student_s_version_stops_at_its_first_exercise_and_says_which(path, course):
+def test_a_student_s_version_has_no_solutions_and_says_where_they_belong(path, course):
     student = nbformat.read(course.EXERCISES / path.name, as_version=4)
     assert not outputs(student)
     assert "SOLUTION" not in course.text(student)
+    line = r'raise NotImplementedError\("Exercise (\S+) is still to be solved: replace this line"\)'
+    lines = re.findall(line, code(course.EXERCISES / path.name))
+    assert list(dict.fromkeys(lines)) == exercises(student)  # one may ask for several things
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_a_student_s_version_stops_at_its_first_exercise_and_says_which(path, course):
+    student = nbformat.read(course.EXERCISES / path.name, as_version=4)
     with pytest.raises(CellExecutionError) as error:
         execute(student)
     first = exercises(student)[0]
@@ -131,20 +194,23 @@ def test_an_exercise_without_a_check_is_refused(course):
         course.mark(nbformat.v4.new_notebook(cells=cells[1:]))
 
 
-@pytest.mark.parametrize("source", ["mnist", "frey"])
-def test_where_the_data_are_not_at_hand_it_is_the_digits_and_says_so(source, tmp_path):
+def test_where_the_data_are_not_at_hand_it_is_the_digits_and_says_so(tmp_path):
     """In a process of its own, with empty data folders: nothing is downloaded."""
-    environment = {**os.environ, "TINYVAE_DATA": str(tmp_path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
-    code = f"from tinyvae import tutorial; d = tutorial.load({source!r}); print(d.name, d.train.shape)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    environment = dict.fromkeys(("TINYVAE_DATA", "HOME", "XDG_CACHE_HOME"), str(tmp_path))
+    loading = "d = tutorial.load(source); print(d.name, d.train.shape)"
+    script = f"from tinyvae import tutorial\nfor source in ('mnist', 'frey'): {loading}"
+    done = python("-c", script, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{source} is not on this machine, so: digits, 1,617 training and 180 test images")
-    assert "digits (1617, 64)" in done.stdout
+    lines = done.stdout.splitlines()
+    for source, said, found in zip(("mnist", "frey"), lines[::2], lines[1::2], strict=True):
+        assert said.startswith(f"{source} is not on this machine, so: digits, 1,617 training and 180 test images")
+        assert found == "digits (1617, 64)"
 
 
 WITH_DATA = [path for path in NOTEBOOKS if "tutorial.load(" in path.read_text(encoding="utf-8")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", WITH_DATA, ids=names(WITH_DATA))
 def test_a_notebook_runs_on_the_digits_too(path, tmp_path, monkeypatch):
     for name in ("TINYVAE_DATA", "XDG_CACHE_HOME"):

@@ -23,9 +23,9 @@ encoders, from the top one to the one that reads x, each adding its input's deri
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,6 +102,10 @@ class Model:
     prior: str = "normal"
     n_components: int = 0
     network: str = "mlp"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is copied and pickled: the attributes, and not what their names stand for, which is found again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def data_dim(self) -> int:

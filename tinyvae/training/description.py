@@ -37,12 +37,12 @@ def load(
     Raises: RunError if the folder is damaged, DataError if the data are not those of the run.
     """
     settings, about, threads_before = read_config(run)
-    source = source or about["source"]
-    if source is None:
+    if about["source"] is None:
         raise DataError(
             f"{run.path} was written from Python, and does not say where its data are\n"
             "tinyvae.load opens it; to go on with its training, use VAE.from_run and partial_fit."
         )
+    source = source or about["source"]
     dataset = datasets.load(source, data_dir, about["limit"])
     if dataset.digest != about["digest"]:
         raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")

@@ -11,6 +11,7 @@ from tinyvae import machine
 from tinyvae.data.datasets import to_float
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
+from tinyvae.derivation.shapes import require_labels
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import Settings
@@ -62,6 +63,7 @@ class Fitted:
         Raises: ValueError, as all methods, for images or labels that do not fit.
         """
         x = self.rows(images)
+        y = self._labels(y, len(x))
         mu, logvar = self.by_rows(lambda s: self.model.encode(self.params, x[s], take(y, s)), len(x))
         return mu, logvar
 
@@ -75,6 +77,7 @@ class Fitted:
         Returns: (N, *data_shape).
         """
         z = np.ascontiguousarray(z, self.params.flat.dtype)
+        y = self._labels(y, len(z))
         (images,) = self.by_rows(lambda s: (self.model.decode(self.params, z[s], y=take(y, s)),), len(z))
         return images.reshape(-1, *self.data_shape)
 
@@ -89,7 +92,7 @@ class Fitted:
 
         Returns: (N, *data_shape).
         """
-        seed = self.settings.seed if seed is None else seed
+        y, seed = self._labels(y, n), self.settings.seed if seed is None else seed
         dtype, shapes = self.params.flat.dtype, self.model.noise_shapes(-(-n // share), 1)
         u = noise.uniform((-(-n // share), 1, 1), seed, Stream.COMPONENTS, dtype=dtype)[:, 0, 0]
         arrays = [*noise.layers(shapes, seed, Stream.PICTURES, dtype=dtype), u]
@@ -119,10 +122,17 @@ class Fitted:
     def rows(self, images: ArrayLike) -> Array:
         """Images as the model takes them: flat rows (N, D), intensities in the dtype of the parameters."""
         images = np.asarray(images)
+        if images.dtype != np.uint8 and images.dtype.kind not in "bf":
+            raise ValueError(f"images of uint8 (grey levels 0 to 255), bool or floats are needed, not {images.dtype}")
         shape, D = self.data_shape, math.prod(self.data_shape)
         if images.shape[1:] not in (shape, (D,)):
             raise ValueError(f"images (N, {', '.join(map(str, shape))}) or (N, {D}) are needed, not {images.shape}")
         return np.ascontiguousarray(to_float(images.reshape(len(images), D), self.params.flat.dtype))
+
+    def _labels(self, y: Labels | None, n: int) -> Labels | None:
+        """The labels (n,) as an array, or None for a model without."""
+        require_labels(y, n, self.model.n_labels)
+        return None if y is None else np.asarray(y)
 
     def by_rows(self, function: Callable[[slice], Sequence[Array]], n: int) -> tuple[Array, ...]:
         """A function of some of n examples, ``ROWS`` of them at a time, with all of its results end to end."""
@@ -133,4 +143,4 @@ class Fitted:
 
 def take(labels: Labels | None, rows: slice | np.ndarray) -> Labels | None:
     """Some of the labels, if there are any."""
-    return None if labels is None else np.asarray(labels)[rows]
+    return None if labels is None else labels[rows]

@@ -7,6 +7,7 @@ import numpy as np
 from tinyvae.data.datasets import to_float
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
+from tinyvae.derivation.shapes import require_labels
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.types import Array, Labels
@@ -44,7 +45,12 @@ def log_likelihood(
         "bound K" for each group size K in ``GROUPS``, the mean over all groups;
         "ess K", the effective number 1 / sum_k v_k² of the normalised weights v_k in a group of K;
         "largest K", the largest v_k in a group.
+
+    Raises: ValueError for labels that do not fit, or nothing to compute.
     """
+    require_labels(labels, len(images), model.n_labels)
+    if not len(images) or K < 1:
+        raise ValueError(f"an example and a sample of it are needed, at least, not {len(images)} and {K}")
     rows = max(1, ROWS // min(K, BLOCK))
 
     def task(first: int) -> dict[str, Array]:

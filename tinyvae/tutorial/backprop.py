@@ -400,7 +400,9 @@ def check_hard_inputs(answer):
     shape = mlp.mlp(x, layers)[0].shape
     if u.shape != shape:
         raise Wrong(f"Your u: {shape_slip(u, np.empty(shape))} It is the derivative by the network's output.")
-    numerical = [finite_differences.numerical_gradient(lambda: np.sum(u * mlp.mlp(x, layers)[0]), array) for array in arrays]
+    numerical = [
+        finite_differences.numerical_gradient(lambda: np.sum(u * mlp.mlp(x, layers)[0]), array) for array in arrays
+    ]
     if not passes_check(mlp.mlp_backward, x, layers, u, numerical):
         raise Wrong(
             "Your inputs: on these even the right backward pass disagrees with the differences. Smaller values?"

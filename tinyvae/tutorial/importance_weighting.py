@@ -303,29 +303,26 @@ def check_active_units(answer):
 
 
 def check_dreg(answer):
-    """Exercise 6.7: DReG's factors on the path and the direct weights, (v (N, K),) -> (N, K), (N, K)."""
+    """Exercise 6.7: DReG's weights of the path and of the direct sum, (v (N, K),) -> (N, K), (N, K)."""
     path = [
         (
-            lambda v: v**2,
-            "v² is the weight on the path. The factor is what makes it of the weight v that is there.",
+            lambda v: v,
+            "v is the standard weight. For the ELBO, where v is constant, the direct sum may be left out (sticking the"
+            " landing). Here the direct sum becomes v - v² on the path, and is subtracted: v - (v - v²).",
         ),
-        (lambda v: 1 - v, "v - v² is what the direct sum becomes, and it is subtracted: v - (v - v²)."),
+        (lambda v: v * (1 - v), "v - v² is what the direct sum becomes, and it is subtracted: v - (v - v²)."),
         (
-            lambda v: 2 - v,
+            lambda v: v * (2 - v),
             "what the direct sum becomes is added to the path's. But the direct sum has a minus sign in front.",
         ),
-        (
-            np.ones_like,
-            "1 leaves the weight v as it is. For the ELBO, where v is constant, the direct sum may be left"
-            " out (sticking the landing). Here the direct sum becomes v - v² on the path, and is subtracted.",
-        ),
-        (np.zeros_like, "the two have changed places: first the factor on the path, then the direct one."),
+        (np.ones_like, "1 is no weight but a factor on one: the standard weight of the path is v."),
+        (np.zeros_like, "the two have changed places: first the weight of the path, then the direct one."),
     ]
     still = "the direct sum is still there, although it has been turned into a part of the path's."
     mistakes = [(lambda v, f=f: (f(v), np.zeros_like(v)), diagnosis) for f, diagnosis in path]
-    mistakes += [(lambda v: (v, np.ones_like(v)), still), (lambda v: (v, v), still)]
-    mistakes += [(lambda v: (v, 0), "0 it is, but for each sample: an array of the shape of v.")]
+    mistakes += [(lambda v, f=f: (v * v, f(v)), still) for f in (lambda v: v, lambda v: v * v, np.ones_like)]
+    mistakes += [(lambda v: (v * v, 0), "0 it is, but for each sample: an array of the shape of v.")]
     v = softmax(2 * np.random.default_rng(0).standard_normal((4, 3)), axis=1)
     cases = {"K = 3": (v,), "K = 1": (np.ones((2, 1)),)}
-    outputs = ("the path's factor", "the direct factor")
-    compare("your estimator", answer, lambda v: (v, np.zeros_like(v)), cases, mistakes, outputs)
+    outputs = ("the path's weight", "the direct weight")
+    compare("your estimator", answer, lambda v: (v * v, np.zeros_like(v)), cases, mistakes, outputs)

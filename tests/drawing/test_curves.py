@@ -1,0 +1,159 @@
+"""Curves: the points that were given, on axes that say what they show."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.drawing.pictures import assert_is_drawn, size
+from tinyvae.drawing import curves
+
+SEEN = np.geomspace(1e4, 1e7, 30)
+CURVES = {"samples_seen": SEEN, "train_bound": -90 - 1e5 / SEEN, "test_bound": -95 - 1e5 / SEEN}
+THEIRS = {"test": ([1e6, 1e7], [-98.0, -96.0]), "train": ([1e6, 1e7], [-97.0, -94.0])}
+
+
+# ---- the curve
+
+
+def lines(figure):
+    return {line.get_label(): line for line in figure.axes[0].get_lines()}
+
+
+def test_curve_shows_the_points_on_a_logarithmic_axis(tmp_path):
+    x, train, test = [1e4, 1e5, 1e6], [-200.0, -120.0, -98.0], [-190.0, -118.0, -101.0]
+    published = ([1e5, 1e7], [-130.0, -100.0])
+    figure = curves.curve(
+        tmp_path / "curve.png", x, train, test, bound_name="IWAE bound", title="MNIST", published=published
+    )
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
+    assert axes.get_xlabel() == "training examples seen"
+    assert axes.get_ylabel() == "IWAE bound (nats per example)"
+    assert axes.get_title() == "MNIST"
+    given = {"training": (x, train), "test": (x, test), "published (test)": published}
+    drawn = lines(figure)
+    assert set(drawn) == set(given) == {text.get_text() for text in axes.get_legend().get_texts()}
+    for name, points in given.items():
+        np.testing.assert_array_equal(drawn[name].get_data(), points)
+    assert drawn["published (test)"].get_markerfacecolor() == "none"
+    assert drawn["published (test)"].get_zorder() < drawn["test"].get_zorder()
+    assert size(tmp_path / "curve.png") == (800, 500)
+
+
+@given(start=st.floats(-1e9, -300), end=st.floats(-150, 900), epochs=st.integers(30, 300))
+def test_a_bad_start_does_not_flatten_the_curve(start, end, epochs):
+    """Whatever the first bound was: the late nine tenths of the logarithmic axis are in view, and fill most of it."""
+    x = np.geomspace(1e4, 1e8, epochs)
+    bound = end - np.linspace(60, 0, epochs) ** 1.2
+    bound[0] = start + end
+    low, high = curves.bound_limits([(x, bound)], kept=(x, bound))
+    late = bound[x >= 1e4 * 10 ** (0.1 * 4)]
+    assert low < late.min() and late.max() < high
+    assert high - low < 2 * np.ptp(late)
+
+
+def test_a_collapse_at_the_end_is_in_view():
+    x = np.geomspace(1e4, 1e8, 100)
+    bound = np.linspace(-150, -100, 100)
+    bound[-1] = -2000
+    low, _ = curves.bound_limits([(x, bound)], kept=(x, bound))
+    assert low < -2000
+
+
+def test_what_fits_is_all_in_view():
+    x, bound = np.arange(1, 6) * 1e3, np.array([-200.0, -149, -131, -123, -119])
+    low, high = curves.bound_limits([(x, bound)], kept=(x, bound))
+    assert low < -200 and high > -119
+
+
+@pytest.mark.parametrize("test", [[-101.0], [np.nan], [np.inf]])
+def test_curve_of_a_single_point(tmp_path, test):
+    figure = curves.curve(tmp_path / "curve.png", [60_000], [-110.0], test)
+    low, high = figure.axes[0].get_ylim()
+    assert low < -110 < high
+    assert lines(figure)["training"].get_marker() == "."  # a line of one point would be invisible
+
+
+def test_curve_skips_what_is_not_finite(tmp_path):
+    figure = curves.curve(
+        tmp_path / "curve.png", [0, 1, 2, 3, 4], [-9, np.nan, -7, np.inf, -5], [-9, -8, -np.inf, -6, -5]
+    )
+    np.testing.assert_array_equal(lines(figure)["training"].get_data(), [[2, 4], [-7, -5]])
+    np.testing.assert_array_equal(lines(figure)["test"].get_data(), [[1, 3, 4], [-8, -6, -5]])
+
+
+def test_curve_without_any_point(tmp_path):
+    curves.curve(tmp_path / "curve.png", [], [], [])
+    assert size(tmp_path / "curve.png") == (800, 500)
+
+
+def test_curve_of_equal_bounds(tmp_path):
+    figure = curves.curve(tmp_path / "curve.png", [1, 2], [0, 0], [0, 0])
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0 < high
+
+
+def test_curve_needs_arrays_of_one_length(tmp_path):
+    with pytest.raises(ValueError, match="test_bound"):
+        curves.curve(tmp_path / "curve.png", [1, 2], [0, 0], [0, 0, 0])
+    with pytest.raises(ValueError, match="published"):
+        curves.curve(tmp_path / "curve.png", [1], [0], [0], published=([1, 2], [0]))
+    assert not list(tmp_path.iterdir())
+
+
+# ---- those of the papers
+
+
+def test_bounds_have_a_panel_each_and_the_published_points_are_told_from_ours(tmp_path):
+    path = tmp_path / "bounds.png"
+    figure = curves.bound_panels(path, [(f"{n}", CURVES, THEIRS) for n in range(4)])
+    assert_is_drawn(path)
+    panels = [axes for axes in figure.axes if axes.lines]
+    assert [axes.get_title() for axes in panels] == ["0", "1", "2", "3"]
+    published_test, published_train, test, train = panels[0].lines
+    np.testing.assert_array_equal(test.get_xydata(), np.stack([SEEN, CURVES["test_bound"]], axis=1))
+    np.testing.assert_array_equal(train.get_ydata(), CURVES["train_bound"])
+    np.testing.assert_array_equal(published_test.get_xdata(), THEIRS["test"][0])
+    assert published_test.get_markerfacecolor() == "none" and published_test.get_linestyle() == "None"
+    assert published_train.get_marker() != published_test.get_marker()
+    low, high = panels[0].get_ylim()
+    assert low < -98 and high > -90
+    assert figure.get_supxlabel() == "training examples seen" and "nats per example" in figure.get_supylabel()
+
+
+@pytest.mark.parametrize(("end", "marked"), [(-5.5, False), (-8.0, True)])
+def test_a_test_bound_that_has_turned_down_is_marked_where_it_was_highest(end, marked, tmp_path):
+    seen = np.array([100, 1000, 10_000])
+    columns = {"samples_seen": seen, "train_bound": np.array([-9.0, -6.0, -4.0]), "test_bound": np.array([-9, -5, end])}
+    panels = [("here", columns, {"train": ([], []), "test": ([], [])})]
+    figure = curves.bound_panels(tmp_path / "bounds.png", panels)
+    marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "v"]
+    assert [line.get_xydata().tolist() for line in marks] == ([[[1000.0, -5.0]]] if marked else [])
+    assert any("highest" in text.get_text() for text in figure.legends[0].get_texts()) == marked
+
+
+def test_a_bound_that_wavers_has_not_turned_down():
+    rising = 1000 + 50 * np.log(np.arange(1, 1001))
+    wavering = rising + 5 * np.random.default_rng(0).standard_normal(1000)
+    assert np.argmax(wavering) < 999 and wavering.max() > wavering[-1] + curves.TURN
+    assert curves.turning_point(wavering) is None
+    turning = wavering - 0.2 * np.maximum(np.arange(1000) - 600, 0)
+    assert 500 < curves.turning_point(turning) < 700
+
+
+def test_bounds_without_published_points(tmp_path):
+    curves.bound_panels(tmp_path / "bounds.png", [("one", CURVES, {"test": ([], []), "train": ([], [])})])
+    assert_is_drawn(tmp_path / "bounds.png")
+
+
+def test_bounds_by_epoch_have_a_colour_and_a_style_each(tmp_path):
+    epochs = np.arange(1, 122)
+    given = [(f"k={k}", {"epoch": epochs, "test_bound": -90 + k - 10 / epochs}) for k in range(7)]
+    figure = curves.bounds_by_epoch(tmp_path / "bounds.png", given)
+    assert_is_drawn(tmp_path / "bounds.png")
+    (axes,) = figure.axes
+    assert [line.get_label() for line in axes.lines] == [name for name, _ in given]
+    assert len({line.get_color() for line in axes.lines}) == 7
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "3", "10", "30", "100"]
+    assert "nats per example" in axes.get_ylabel() and axes.get_xlabel() == "epochs"
