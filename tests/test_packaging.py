@@ -58,6 +58,7 @@ def test_the_source_distribution_builds_the_same_wheel(distributions, tmp_path):
     assert names(build("wheel", source, tmp_path)) == names(wheel)
 
 
+@pytest.mark.slow  # all is compiled for it
 def test_what_is_installed_runs_without_the_repository(distributions, tmp_path):
     """The wheel's own files on the path, in an empty folder: training, and the published points."""
     wheel, _ = distributions

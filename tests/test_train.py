@@ -1,4 +1,4 @@
-"""The command from end to end, in processes of its own, as its users run it."""
+"""The command from end to end: in processes of its own, as its users run it, and in this one where they add nothing."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from matplotlib.image import imread
 
 import tinyvae
-from tests.commands import command, python
+from tests.commands import assert_misuse, call, command, python
 from tinyvae.cli import options
 from tinyvae.disk.run import Run
 from tinyvae.errors import UserError
@@ -65,21 +65,22 @@ def test_a_second_run_gets_a_folder_of_its_own_and_quiet_is_quiet(digits_run):
         assert one | {"seconds": 0} == other | {"seconds": 0}
 
 
-def test_an_existing_run_is_not_touched_unless_asked(digits_run, tmp_path):
+def test_an_existing_run_is_not_touched_unless_asked(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
-    assert command("digits", *QUICK, "--out", tmp_path, "--quiet", cwd=tmp_path).returncode == 0
+    words = ("digits", *QUICK, "--out", tmp_path, "--quiet")
+    assert call(*words).returncode == 0
     before = (tmp_path / "checkpoint.npz").read_bytes()
-    result = command("digits", *QUICK, "--seed", 1, "--out", tmp_path, cwd=tmp_path)
-    assert result.returncode == 2 and "--overwrite" in result.stderr and "Traceback" not in result.stderr
+    assert_misuse(call(*words, "--seed", 1), "--overwrite")
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
-    assert command("digits", *QUICK, "--seed", 1, "--out", tmp_path, "--overwrite", cwd=tmp_path).returncode == 0
+    assert call(*words, "--seed", 1, "--overwrite").returncode == 0
     assert (tmp_path / "checkpoint.npz").read_bytes() != before and (tmp_path / "mine.txt").read_text() == "keep"
 
 
-def test_samples_seen_are_rounded_up_to_whole_epochs(tmp_path):
+def test_samples_seen_are_rounded_up_to_whole_epochs(tmp_path, monkeypatch):
     images = np.random.default_rng(0).random((100, 5, 3))
     np.save(tmp_path / "mine.npy", images)
-    result = command("mine.npy", *QUICK[2:], "--samples-seen", 100, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    result = call("mine.npy", *QUICK[2:], "--samples-seen", 100)
     assert result.returncode == 0, result.stderr
     run = Run.open(tmp_path / "runs/mine")
     assert run.history()[-1]["samples_seen"] == 180  # a tenth of the images is held out
@@ -88,7 +89,7 @@ def test_samples_seen_are_rounded_up_to_whole_epochs(tmp_path):
 
 def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_a_column_a_label(tmp_path):
     words = ("--conditional", "--prior", "label", "--likelihood", "gaussian", "--recipe", "aevb", "--epochs", "2")
-    result = command("digits", *words, "--hidden", "16", "--out", "run", cwd=tmp_path)
+    result = call("digits", *words, "--hidden", "16", "--out", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     run = Run.open(tmp_path / "run")
     arrays, _ = run.load_checkpoint()
@@ -130,12 +131,11 @@ def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_
         (["pickle.npy"], "pickle.npy"),
     ],
 )
-def test_misuse_is_told_in_words_and_by_exit_status_2(arguments, message, tmp_path):
+def test_misuse_is_told_in_words_and_by_exit_status_2(arguments, message, tmp_path, monkeypatch):
     np.save(tmp_path / "floats.npy", np.full((200, 4), 255.0))
     np.save(tmp_path / "pickle.npy", np.array([{}] * 20), allow_pickle=True)
-    result = command(*arguments, cwd=tmp_path)
-    assert result.returncode == 2
-    assert message in result.stderr and "Traceback" not in result.stderr
+    monkeypatch.chdir(tmp_path)
+    assert_misuse(call(*arguments), message)
     assert not (tmp_path / "runs").exists()
 
 

@@ -228,7 +228,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     ) -> "VAE":
         """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
         n_labels = 0 if labels is None else len(self.classes_)
-        shape = self.model_.data_shape if progress else (X.shape[1],)
+        shape = self.fitted_.data_shape if progress else (X.shape[1],)
         dataset = Dataset("X", X, X[:0], labels, None, shape, "", n_labels)  # without a test set
         training = Training(settings, dataset, effective_n_jobs(self.n_jobs))
         if progress:

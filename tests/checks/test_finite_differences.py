@@ -4,6 +4,7 @@ The planted errors are each looked for by the problems that name what is wrong, 
 """
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -47,11 +48,22 @@ def test_another_seed_and_json(capsys):
 
 
 def test_the_command_says_what_is_wrong(monkeypatch, capsys):
-    right = gaussian.kl_backward
-    monkeypatch.setattr(gaussian, "kl_backward", lambda dkl, cache: [1.001 * array for array in right(dkl, cache)])
+    """An error in a part is an error of all that is made of it; what is not stays right."""
+    right, all_of_them = gaussian.sample_backward, random_problems.check_all
+    monkeypatch.setattr(gaussian, "sample_backward", lambda dz, cache: [1.001 * array for array in right(dz, cache)])
+    monkeypatch.setattr(random_problems, "check_all", partial(all_of_them, about="gaussian"))
     assert gradcheck.main([]) == 1
-    wrong = [line for line in capsys.readouterr().out.splitlines() if "WRONG" in line]
-    assert wrong[0].startswith("gaussian.kl ") and any(line.startswith("model ") for line in wrong)
+    lines = capsys.readouterr().out.splitlines()
+    wrong = [line.split("  ")[0] for line in lines if "WRONG" in line]
+    assert {"gaussian.sample", "gaussian.layer"} <= set(wrong) and any(name.startswith("model ") for name in wrong)
+    assert "gaussian.log_density" not in wrong and f", {len(wrong)} wrong" in lines[-1]
+
+
+def test_every_pair_of_functions_has_a_problem_and_its_planted_errors():
+    planted = {f"{part.__name__.split('.')[-1]}.{name.removesuffix('_backward')}" for part, name in BACKWARD}
+    named = {problem.name.split(",")[0] for problem in random_problems.all_problems()}
+    named = {name for name in named if name.startswith(("gaussian.", "likelihoods.", "priors.log_"))}
+    assert planted == named | {"mlp.mlp"}
 
 
 @pytest.mark.parametrize(("part", "name"), BACKWARD, ids=[name for _, name in BACKWARD])
@@ -109,7 +121,10 @@ def test_an_error_of_a_thousandth_in_any_prior_is_found(key, prior, name, monkey
 def test_an_error_of_a_thousandth_in_any_network_is_found(name, end, monkeypatch):
     network = NETWORKS[name][end]
     right = network.backward
-    for part in ("dx", "dlabels", "0.W", "1.b"):
+    about = f"networks.{name} {'encoder' if end == 0 else 'decoder'}, 2 labels"
+    (problem,) = (problem for problem in random_problems.all_problems() if problem.name == about)
+    weights = [key for key in problem.inputs if key not in ("x", "labels")]
+    for part in ("dx", "dlabels", *weights):
 
         def wrong(self, dout, cache, grads, need_dx=True, add=False, part=part):
             before = {key: array.copy() for key, array in grads.items()}
@@ -119,8 +134,7 @@ def test_an_error_of_a_thousandth_in_any_network_is_found(name, end, monkeypatch
             return dx * (1.001 if part == "dx" else 1), dlabels * (1.001 if part == "dlabels" else 1)
 
         monkeypatch.setattr(network, "backward", wrong)
-        found = errors(f"networks.{name} {'encoder' if end == 0 else 'decoder'}")
-        assert max(found) > TOLERANCE, part
+        assert max(errors(about)) > TOLERANCE, part
 
 
 @pytest.mark.parametrize("name", ["joint_backward", "posterior_backward", "backward"])

@@ -103,6 +103,7 @@ def test_shapes_that_do_not_fit_are_refused():
     _, sample_cache = gaussian.sample(mu, mu, z)
     _, density_cache = gaussian.log_density(z, mu, mu)
     _, normal_cache = gaussian.log_standard_normal(z)
+    _, kl_cache = gaussian.kl(mu, mu)
     calls = [
         lambda: gaussian.sample(few, mu, z),
         lambda: gaussian.sample(mu, few, z),
@@ -111,6 +112,9 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: gaussian.log_posterior(few, z),
         lambda: gaussian.log_posterior_backward(dz[:2], sample_cache),
         lambda: gaussian.log_posterior_backward(dz, sample_cache, dz[:, :1]),
+        lambda: gaussian.log_posterior_backward(dz, sample_cache, out=(few, few)),
+        lambda: gaussian.split(np.zeros((3, 5))),
+        lambda: gaussian.split(np.zeros(4)),
         lambda: gaussian.layer(np.zeros((3, 6)), z),
         lambda: gaussian.log_density(z, few, mu),
         lambda: gaussian.log_density(z[:2], mu, mu),
@@ -118,6 +122,8 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: gaussian.log_standard_normal(mu),
         lambda: gaussian.log_standard_normal_backward(dz[:2], normal_cache),
         lambda: gaussian.kl(mu, few),
+        lambda: gaussian.kl_backward(np.zeros(3), kl_cache),
+        lambda: gaussian.kl_backward(np.zeros((1, 4)), kl_cache),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="are needed, not"):

@@ -12,7 +12,7 @@ from tinyvae.derivation.likelihoods import LOGVAR_FLOOR
 from tinyvae.derivation.mlp import mlp
 from tinyvae.derivation.model import Model, name_of
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS
+from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, PRIORS
 
 seeds = st.integers(0, 2**32 - 1)
 LABELS_AND_PRIORS = [{"n_labels": n, "prior": "normal"} for n in (0, 3)] + [{"n_labels": 3, "prior": "label"}]
@@ -272,6 +272,17 @@ def test_a_forward_pass_serves_several_estimators(likelihood, labels_and_prior, 
         np.testing.assert_array_equal(model.backward(params, cache, dlogw, *weights).flat, alone.flat)
 
 
+@pytest.mark.parametrize("labels_and_prior", LABELS_AND_PRIORS[:3], ids=str)
+def test_so_does_one_with_the_closed_form(labels_and_prior):
+    model, params, x, noise, y = random_model(16, data_shape=(5,), **ONE_AND_TWO[0], **labels_and_prior)
+    logw, cache = model.log_weights(params, x, noise, y, closed_form_kl=True)
+    first, second, last = (
+        model.backward(params, cache, np.ones_like(logw), consume=consume).flat for consume in (False, False, True)
+    )
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, last)
+
+
 def test_a_cache_that_was_used_up_is_refused():
     model, params, x, noise, _ = random_model(9, data_shape=(4,), latent=(2,), hidden=((3,),))
     logw, cache = model.log_weights(params, x, noise)
@@ -301,7 +312,9 @@ CONDITIONAL = {"data_shape": (2, 3), "latent": (3, 2), "hidden": ((4,), (3,)), "
 WRONG = {
     "x of another width": lambda x, noise, y: (x[:, :5], noise, y),
     "x of other examples": lambda x, noise, y: (x[:2], noise, y),
+    "no noise": lambda x, noise, y: (x, [], y),
     "noise of one layer": lambda x, noise, y: (x, noise[:1], y),
+    "noise of a single sample, without K": lambda x, noise, y: (x, [eps[:, 0] for eps in noise], y),
     "noise of another width": lambda x, noise, y: (x, [noise[0], noise[0]], y),
     "noise of other samples": lambda x, noise, y: (x, [noise[0], noise[1][:, :2]], y),
     "half of the labels": lambda x, noise, y: (x, noise, y[:2]),
@@ -317,7 +330,7 @@ WRONG = {
 def test_what_does_not_fit_is_refused(what):
     model, params, x, noise, y = random_model(11, N=4, **CONDITIONAL)
     model.log_weights(params, x, noise, y)
-    with pytest.raises(ValueError, match=r"needed|needs y"):
+    with pytest.raises(ValueError, match=r"are needed, not|needs y"):
         model.log_weights(params, *WRONG[what](x, noise, y))
 
 
@@ -325,12 +338,17 @@ def test_values_of_z_that_do_not_fit_are_refused():
     model, params, x, noise, y = random_model(12, N=4, **CONDITIONAL)
     z, _, _ = model.posterior(params, x, noise, y)
     calls = [
+        lambda: model.joint(params, x, [], y),
         lambda: model.joint(params, x, z[:1], y),
         lambda: model.joint(params, x, [z[0], z[1][:-1]], y),
         lambda: model.joint(params, x[:, :5], z, y),
+        lambda: model.joint(params, x[:0], z, y[:0]),
         lambda: model.decode(params, z[1], y=np.tile(y, 4)),
         lambda: model.decode(params, z[0], y=y),
         lambda: model.decode(params, z[0]),
+        lambda: model.decode(params, z[1], [np.zeros((16, 2, 3))], np.tile(y, 4)),
+        lambda: model.decode(params, z[1], [np.zeros((4, 1, 3))], np.tile(y, 4)),
+        lambda: model.decode(params, z[1], [np.zeros((16, 1, 3))] * 2, np.tile(y, 4)),
         lambda: model.conditional(params, z[0], 0, np.tile(y, 4)),
         lambda: model.encode(params, x[:, :5], y),
         lambda: model.encode(params, x, y[:2]),
@@ -339,6 +357,19 @@ def test_values_of_z_that_do_not_fit_are_refused():
     for call in calls:
         with pytest.raises(ValueError, match=r"needed|needs y"):
             call()
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_weights_that_do_not_fit_are_refused(prior):
+    """As many numbers in another shape would go to other samples, a column would go to all of them."""
+    model, params, x, noise, y = random_model(15, N=3, K=4, **CONDITIONAL | {"prior": prior, "n_components": 2})
+    logw, cache = model.log_weights(params, x, noise, y)
+    dlogw = BOUNDS["iwae"](logw)[1]
+    for wrong in (dlogw.T.copy(), dlogw[:, :1], dlogw[0], dlogw.ravel()):
+        for weights in ((wrong,), (dlogw, wrong), (dlogw, dlogw, wrong)):
+            with pytest.raises(ValueError, match="are needed, not"):
+                model.backward(params, cache, *weights)
+    model.backward(params, cache, dlogw, consume=True)
 
 
 def test_labels_for_a_model_without_any_are_refused():

@@ -1,5 +1,7 @@
 """A sweep on a cluster of two workers, one of which is killed half way, ends as the sweep on one machine does."""
 
+import pytest
+
 from tests.commands import python
 from tests.training.test_resume import content
 from tinyvae.papers import sweep
@@ -47,6 +49,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_half_way_costs_nothing_but_time(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(ON_A_CLUSTER)

@@ -188,7 +188,7 @@ def test_a_full_disk_costs_no_more_than_what_did_not_fit(tmp_path):
     assert_misuse(result, "checkpoint.npz: it cannot be written", "choose another folder")
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["config.json", "history.csv"] and len(Run.open(tmp_path / "run").history()) == 1
-    assert command("--resume", "run", "--quiet", cwd=tmp_path).returncode == 0
+    assert call("--resume", tmp_path / "run", "--quiet").returncode == 0
     assert len(Run.open(tmp_path / "run").history()) == 2
 
 

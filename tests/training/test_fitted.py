@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,12 +155,12 @@ def test_the_threads_change_nothing(model, digits):
 def test_a_copy_is_the_same_model(model, digits):
     trained, y = model
     expected = trained.encode(digits.test, y)  # what stands behind the names was looked up now
-    copy = pickle.loads(pickle.dumps(trained))
-    assert copy.model == trained.model and copy.settings == trained.settings
-    np.testing.assert_array_equal(copy.encode(digits.test, y), expected)
-    np.testing.assert_array_equal(copy.sample(180, y), trained.sample(180, y))
-    copy.params["encoder.0.W"][0, 0] += 1
-    assert copy.params.flat[0] == trained.params.flat[0] + 1  # still views of one vector, and of its own
+    for copy in (pickle.loads(pickle.dumps(trained)), deepcopy(trained)):
+        assert copy.model == trained.model and copy.settings == trained.settings
+        np.testing.assert_array_equal(copy.encode(digits.test, y), expected)
+        np.testing.assert_array_equal(copy.sample(180, y), trained.sample(180, y))
+        copy.params["encoder.0.W"][0, 0] += 1
+        assert copy.params.flat[0] == trained.params.flat[0] + 1  # still views of one vector, and of its own
 
 
 # ---- what goes in

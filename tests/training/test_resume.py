@@ -62,6 +62,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.slow  # twelve processes
 def test_a_process_that_is_killed_again_and_again_ends_where_the_uninterrupted_one_ends(whole, tmp_path):
     reached = []
     for i, (place, count, suffix, moment) in enumerate(KILLS):

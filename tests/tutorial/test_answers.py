@@ -223,6 +223,13 @@ def test_what_the_answer_raises_comes_through():
 # ---- in a notebook
 
 
+def test_the_diagnosis_alone_is_offered_to_be_shown():
+    with pytest.raises(Wrong) as error:
+        check_number("your number", -2.0, 2.0)
+    assert error.value._render_traceback_() == ["Not yet. Your number: exactly the negative of ours: a sign?"]
+
+
+@pytest.mark.slow
 def test_a_notebook_shows_the_diagnosis_alone():
     cells = ["from tinyvae.tutorial import check_number", "check_number('your number', -2.0, 2.0)"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])

@@ -52,6 +52,7 @@ def split(stats: Array) -> Pair:
 
     Returns: mu and logvar, (R, D) each.
     """
+    require(stats.ndim == 2 and stats.shape[1] % 2 == 0, "stats (R, 2 D)", stats)
     D = stats.shape[1] // 2
     return np.ascontiguousarray(stats[:, :D]), np.ascontiguousarray(stats[:, D:])
 
@@ -159,6 +160,7 @@ def log_posterior_backward(
     ddirect = dlogq if ddirect is None else ddirect
     require(dlogq.shape == ddirect.shape == eps.shape[:2], f"dlogq and ddirect {eps.shape[:2]}", dlogq, ddirect)
     dmu, dlogvar = (np.zeros_like(sigma), np.zeros_like(sigma)) if out is None else out
+    require(dmu.shape == dlogvar.shape == sigma.shape, f"dmu and dlogvar {sigma.shape}", dmu, dlogvar)
     machine.gaussian_log_posterior_gradient(dlogq, ddirect, eps, sigma, dmu, dlogvar)
     return dmu, dlogvar
 
@@ -295,4 +297,5 @@ def kl_backward(dkl: Array, cache: KLCache) -> Pair:
     Returns: dmu and dlogvar, (R, D) each.
     """
     mu, variance = cache
+    require(dkl.shape in (mu.shape, (len(mu), 1)), f"dkl {mu.shape} or {(len(mu), 1)}", dkl)
     return dkl * mu, 0.5 * dkl * (variance - 1)

@@ -59,9 +59,10 @@ class JointCache(NamedTuple):
     """What ``Model.joint`` leaves to ``joint_backward``.
 
     The likelihood's cache stands in ``outputs``. A backward pass that was allowed to ``consume`` it says so in
-    ``consumed``: this cache has had its use.
+    ``consumed``: this cache has had its use. The log weights have the ``shape`` (N, K).
     """
 
+    shape: tuple[int, int]
     prior: Cache
     above: list[DecoderCache]
     likelihood: Cache
@@ -209,7 +210,7 @@ class Model:
 
         Returns: the gradient, as Parameters.
 
-        Raises: ValueError for a cache that was used up.
+        Raises: ValueError for a cache that was used up, and for shapes that do not fit.
         """
         grads = params.with_flat(np.empty_like(params.flat)) if out is None else out
         path_factor = _ratio(dlogw if path is None else path, dlogw, params.flat.dtype)
@@ -243,6 +244,7 @@ class Model:
             log_q: (N, K) log q(z_nk | x_n), the sum over the layers, in nats.
             cache: for ``posterior_backward``.
         """
+        require(len(noise) == len(self.latent) and noise[0].ndim == 3, f"noise for {len(self.latent)} layers", *noise)
         N, K = noise[0].shape[:2]
         require(x.shape == (N, self.data_dim), f"x {(N, self.data_dim)}", x)
         require([eps.shape for eps in noise] == self.noise_shapes(N, K), f"noise {self.noise_shapes(N, K)}", *noise)
@@ -311,9 +313,11 @@ class Model:
             log_prior: (N, K) log p(z_L | y) + ... + log p(z_1 | z_2, y), in nats.
             cache: for ``joint_backward``.
         """
+        require(x.shape[1:] == (self.data_dim,) and len(x) > 0, f"x (N, {self.data_dim})", x)
+        require(len(z) == len(self.latent), f"z of {len(self.latent)} layers", *z)
         N, K = len(x), len(z[0]) // len(x)
         wanted = [(N * K, units) for units in self.latent]
-        require([z_l.shape for z_l in z] == wanted and x.shape[1:] == (self.data_dim,), f"z {wanted}", *z)
+        require([z_l.shape for z_l in z] == wanted, f"z {wanted}", *z)
         labels = _for_rows(self._one_hot(y, x), z[0])
         log_prior, prior_cache = self._prior.log_prob(params, z[-1].reshape(N, K, -1), y)
         above = []
@@ -324,7 +328,7 @@ class Model:
             above.append(DecoderCache(density_cache, network_cache))
         outputs, network_cache = self._decoders[0].forward(params.part("decoder"), z[0], labels)
         log_likelihood, likelihood_cache = self._likelihood.log_prob(x, outputs, out=outputs)
-        cache = JointCache(prior_cache, above, likelihood_cache, outputs, network_cache, [])
+        cache = JointCache((N, K), prior_cache, above, likelihood_cache, outputs, network_cache, [])
         return log_likelihood, log_prior, cache
 
     def joint_backward(
@@ -340,12 +344,14 @@ class Model:
 
         Returns: dz, [(N K, D_l) for each layer].
 
-        Raises: ValueError for a cache that was used up.
+        Raises: ValueError for a cache that was used up, and for shapes that do not fit.
         """
         if cache.consumed:
             raise ValueError(
                 "the cache was used up by an earlier backward pass, with consume=True: run it forward anew"
             )
+        fits = dlog_likelihood.shape == dlog_prior.shape == cache.shape
+        require(fits, f"derivatives {cache.shape} by the log weights", dlog_likelihood, dlog_prior)
         cache.consumed.extend([True] * consume)
         out = cache.outputs if consume else None
         doutputs = self._likelihood.log_prob_backward(dlog_likelihood, cache.likelihood, out=out)
@@ -401,6 +407,8 @@ class Model:
 
         Returns: (N, D) E[x | z_1].
         """
+        wanted = [(len(z), 1, units) for units in self.latent[:-1][: len(noise)]]
+        require([eps.shape for eps in noise] == wanted, f"noise {wanted}", *noise)
         for l in reversed(range(len(noise))):
             z = gaussian.sample(*self.conditional(params, z, l, y), noise[l])[0][:, 0]
         return self._likelihood.mean(self.decode_outputs(params, z, y))
@@ -473,6 +481,7 @@ def _for_rows(labels: Array, rows: Array) -> Array:
 
 def _ratio(weights: Array, dlogw: Array, dtype: np.dtype) -> Array | None:
     """weights / dlogw, (N, K) in a dtype, and 0 where dlogw is 0; None where they are the same."""
+    require(weights.shape == dlogw.shape, f"weights {dlogw.shape} of the path and of the direct way", weights)
     if np.array_equal(weights, dlogw):
         return None
     return np.divide(weights, dlogw, out=np.zeros(dlogw.shape), where=dlogw != 0).astype(dtype)

@@ -5,6 +5,7 @@ derivation reads ``params["encoder.0.W"]``.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -47,6 +48,10 @@ class Parameters(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._views)
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        """What is copied and pickled: the one vector, of which the arrays are views again."""
+        return type(self), (self.shapes, self.flat)
 
     def part(self, name: str) -> dict[str, Array]:
         """The arrays of one network, or of the prior: {"0.W": ``params["NAME.0.W"]``, ...}."""
