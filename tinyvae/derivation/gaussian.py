@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import machine
-from tinyvae.derivation.shapes import require
+from tinyvae.derivation.shapes import misfit
 from tinyvae.types import Array, Pair
 
 
@@ -41,7 +41,8 @@ class KLCache(NamedTuple):
 def _require_rows(mu: Array, logvar: Array, z: Array, name: str) -> None:
     """ValueError unless mu and logvar are (R, D) and z is (R, S, D)."""
     fits = z.ndim == 3 and mu.shape == logvar.shape == (z.shape[0], z.shape[2])
-    require(fits, f"mu and logvar (R, D) and {name} (R, S, D)", mu, logvar, z)
+    if not fits:
+        raise misfit(f"mu and logvar (R, D) and {name} (R, S, D)", mu, logvar, z)
 
 
 def split(stats: Array) -> Pair:
@@ -52,7 +53,8 @@ def split(stats: Array) -> Pair:
 
     Returns: mu and logvar, (R, D) each.
     """
-    require(stats.ndim == 2 and stats.shape[1] % 2 == 0, "stats (R, 2 D)", stats)
+    if not (stats.ndim == 2 and stats.shape[1] % 2 == 0):
+        raise misfit("stats (R, 2 D)", stats)
     D = stats.shape[1] // 2
     return np.ascontiguousarray(stats[:, :D]), np.ascontiguousarray(stats[:, D:])
 
@@ -101,7 +103,8 @@ def sample_backward(dz: Array, cache: SampleCache) -> Pair:
     Returns: dmu and dlogvar, (R, D) each.
     """
     eps, sigma = cache
-    require(dz.shape == eps.shape, f"dz {eps.shape}", dz)
+    if dz.shape != eps.shape:
+        raise misfit(f"dz {eps.shape}", dz)
     dmu, dlogvar = np.empty_like(sigma), np.empty_like(sigma)
     machine.gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar)
     return dmu, dlogvar
@@ -158,9 +161,11 @@ def log_posterior_backward(
     """
     eps, sigma = cache
     ddirect = dlogq if ddirect is None else ddirect
-    require(dlogq.shape == ddirect.shape == eps.shape[:2], f"dlogq and ddirect {eps.shape[:2]}", dlogq, ddirect)
+    if not (dlogq.shape == ddirect.shape == eps.shape[:2]):
+        raise misfit(f"dlogq and ddirect {eps.shape[:2]}", dlogq, ddirect)
     dmu, dlogvar = (np.zeros_like(sigma), np.zeros_like(sigma)) if out is None else out
-    require(dmu.shape == dlogvar.shape == sigma.shape, f"dmu and dlogvar {sigma.shape}", dmu, dlogvar)
+    if not (dmu.shape == dlogvar.shape == sigma.shape):
+        raise misfit(f"dmu and dlogvar {sigma.shape}", dmu, dlogvar)
     machine.gaussian_log_posterior_gradient(dlogq, ddirect, eps, sigma, dmu, dlogvar)
     return dmu, dlogvar
 
@@ -230,7 +235,8 @@ def log_density_backward(dlogp: Array, cache: DensityCache) -> tuple[Array, Arra
     Returns: dz (R, S, D), dmu and dlogvar (R, D), summed over the samples s.
     """
     z, mu, logvar = cache
-    require(dlogp.shape == z.shape[:2], f"dlogp {z.shape[:2]}", dlogp)
+    if dlogp.shape != z.shape[:2]:
+        raise misfit(f"dlogp {z.shape[:2]}", dlogp)
     dz, dmu, dlogvar = np.empty_like(z), np.empty_like(mu), np.empty_like(mu)
     machine.gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar)
     return dz, dmu, dlogvar
@@ -246,7 +252,8 @@ def log_standard_normal(z: Array) -> tuple[Array, Array]:
         logp: (R, S), in nats.
         cache: z, for ``log_standard_normal_backward``.
     """
-    require(z.ndim == 3, "z (R, S, D)", z)
+    if z.ndim != 3:
+        raise misfit("z (R, S, D)", z)
     logp = np.empty(z.shape[:2], z.dtype)
     machine.standard_normal_log_density(z, logp)
     return logp, z
@@ -261,7 +268,8 @@ def log_standard_normal_backward(dlogp: Array, cache: Array) -> Array:
 
     Returns: dz (R, S, D).
     """
-    require(dlogp.shape == cache.shape[:2], f"dlogp {cache.shape[:2]}", dlogp)
+    if dlogp.shape != cache.shape[:2]:
+        raise misfit(f"dlogp {cache.shape[:2]}", dlogp)
     return -dlogp[:, :, None] * cache
 
 
@@ -282,7 +290,8 @@ def kl(mu: Array, logvar: Array) -> tuple[Array, KLCache]:
         divergence: (R, D) each dimension's share, in nats; their sum over d is the divergence.
         cache: for ``kl_backward``.
     """
-    require(mu.shape == logvar.shape, "mu and logvar (R, D)", mu, logvar)
+    if mu.shape != logvar.shape:
+        raise misfit("mu and logvar (R, D)", mu, logvar)
     variance = np.exp(logvar)
     return 0.5 * (mu * mu + variance - 1 - logvar), KLCache(mu, variance)
 
@@ -297,5 +306,6 @@ def kl_backward(dkl: Array, cache: KLCache) -> Pair:
     Returns: dmu and dlogvar, (R, D) each.
     """
     mu, variance = cache
-    require(dkl.shape in (mu.shape, (len(mu), 1)), f"dkl {mu.shape} or {(len(mu), 1)}", dkl)
+    if dkl.shape not in (mu.shape, (len(mu), 1)):
+        raise misfit(f"dkl {mu.shape} or {(len(mu), 1)}", dkl)
     return dkl * mu, 0.5 * dkl * (variance - 1)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import machine
-from tinyvae.derivation.shapes import require
+from tinyvae.derivation.shapes import misfit
 from tinyvae.types import Array, Cache
 
 
@@ -36,7 +36,8 @@ def _content(array: Array, out: Array | None) -> Array:
 
 def _scaled(dlogp: Array, derivative: Array, out: Array | None) -> Array:
     """The derivative of a density by its outputs (N K, J), each row times its number of dlogp (N, K)."""
-    require(dlogp.size == len(derivative), f"dlogp (N, K) with N K = {len(derivative)}", dlogp)
+    if dlogp.size != len(derivative):
+        raise misfit(f"dlogp (N, K) with N K = {len(derivative)}", dlogp)
     result = _content(derivative, out)
     machine.scale_rows(dlogp.reshape(-1), result)
     return result
@@ -45,7 +46,8 @@ def _scaled(dlogp: Array, derivative: Array, out: Array | None) -> Array:
 def _require_rows(x: Array, outputs: Array, M: int) -> None:
     """ValueError unless there are M D outputs for each of the D entries of the data, in rows for each example."""
     fits = x.ndim == outputs.ndim == 2 and outputs.shape[1] == M * x.shape[1] and len(x) and not len(outputs) % len(x)
-    require(bool(fits), f"x (N, D) and outputs (N K, {M} D)", x, outputs)
+    if not fits:
+        raise misfit(f"x (N, D) and outputs (N K, {M} D)", x, outputs)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from tinyvae.derivation.likelihoods import Likelihood
 from tinyvae.derivation.networks import Network
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.priors import StandardNormal
-from tinyvae.derivation.shapes import require, require_labels
+from tinyvae.derivation.shapes import misfit, require_labels
 from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS
 from tinyvae.types import Array, Arrays, Cache, Labels, Pair, Shapes
 
@@ -214,7 +214,8 @@ class Model:
         """
         grads = params.with_flat(np.empty_like(params.flat)) if out is None else out
         path_factor = _ratio(dlogw if path is None else path, dlogw, params.flat.dtype)
-        direct_factor = path_factor if direct is None else _ratio(direct, dlogw, params.flat.dtype)
+        same = direct is None or direct is path
+        direct_factor = path_factor if same else _ratio(direct, dlogw, params.flat.dtype)
         dlogw = dlogw.astype(params.flat.dtype, copy=False)
         closed = cache.kl is not None  # the divergence in the place of the sampled log p(z) - log q(z | x)
         dsampled = np.zeros_like(dlogw) if closed else dlogw
@@ -244,10 +245,13 @@ class Model:
             log_q: (N, K) log q(z_nk | x_n), the sum over the layers, in nats.
             cache: for ``posterior_backward``.
         """
-        require(len(noise) == len(self.latent) and noise[0].ndim == 3, f"noise for {len(self.latent)} layers", *noise)
+        if not (len(noise) == len(self.latent) and noise[0].ndim == 3):
+            raise misfit(f"noise for {len(self.latent)} layers", *noise)
         N, K = noise[0].shape[:2]
-        require(x.shape == (N, self.data_dim), f"x {(N, self.data_dim)}", x)
-        require([eps.shape for eps in noise] == self.noise_shapes(N, K), f"noise {self.noise_shapes(N, K)}", *noise)
+        if x.shape != (N, self.data_dim):
+            raise misfit(f"x {(N, self.data_dim)}", x)
+        if [eps.shape for eps in noise] != self.noise_shapes(N, K):
+            raise misfit(f"noise {self.noise_shapes(N, K)}", *noise)
         labels = self._one_hot(y, x)
         below, z, log_q, cache = x, [], np.zeros((N, K), x.dtype), []
         for l, (encoder, eps) in enumerate(zip(self._encoders, noise)):
@@ -313,11 +317,14 @@ class Model:
             log_prior: (N, K) log p(z_L | y) + ... + log p(z_1 | z_2, y), in nats.
             cache: for ``joint_backward``.
         """
-        require(x.shape[1:] == (self.data_dim,) and len(x) > 0, f"x (N, {self.data_dim})", x)
-        require(len(z) == len(self.latent), f"z of {len(self.latent)} layers", *z)
+        if not (x.shape[1:] == (self.data_dim,) and len(x) > 0):
+            raise misfit(f"x (N, {self.data_dim})", x)
+        if len(z) != len(self.latent):
+            raise misfit(f"z of {len(self.latent)} layers", *z)
         N, K = len(x), len(z[0]) // len(x)
         wanted = [(N * K, units) for units in self.latent]
-        require([z_l.shape for z_l in z] == wanted, f"z {wanted}", *z)
+        if [z_l.shape for z_l in z] != wanted:
+            raise misfit(f"z {wanted}", *z)
         labels = _for_rows(self._one_hot(y, x), z[0])
         log_prior, prior_cache = self._prior.log_prob(params, z[-1].reshape(N, K, -1), y)
         above = []
@@ -351,7 +358,8 @@ class Model:
                 "the cache was used up by an earlier backward pass, with consume=True: run it forward anew"
             )
         fits = dlog_likelihood.shape == dlog_prior.shape == cache.shape
-        require(fits, f"derivatives {cache.shape} by the log weights", dlog_likelihood, dlog_prior)
+        if not fits:
+            raise misfit(f"derivatives {cache.shape} by the log weights", dlog_likelihood, dlog_prior)
         cache.consumed.extend([True] * consume)
         out = cache.outputs if consume else None
         doutputs = self._likelihood.log_prob_backward(dlog_likelihood, cache.likelihood, out=out)
@@ -387,7 +395,8 @@ class Model:
         """
         labels, pairs = self._one_hot(y, below[0]), []
         for l, (encoder, h) in enumerate(zip(self._encoders, below)):
-            require(h.shape[1:] == (math.prod(encoder.inputs),), f"rows of {encoder.inputs}", h)
+            if h.shape[1:] != (math.prod(encoder.inputs),):
+                raise misfit(f"rows of {encoder.inputs}", h)
             stats, _ = encoder.forward(params.part(name_of("encoder", l)), h, _for_rows(labels, h))
             pairs.append(gaussian.split(stats))
         return pairs
@@ -408,19 +417,22 @@ class Model:
         Returns: (N, D) E[x | z_1].
         """
         wanted = [(len(z), 1, units) for units in self.latent[:-1][: len(noise)]]
-        require([eps.shape for eps in noise] == wanted, f"noise {wanted}", *noise)
+        if [eps.shape for eps in noise] != wanted:
+            raise misfit(f"noise {wanted}", *noise)
         for l in reversed(range(len(noise))):
             z = gaussian.sample(*self.conditional(params, z, l, y), noise[l])[0][:, 0]
         return self._likelihood.mean(self.decode_outputs(params, z, y))
 
     def decode_outputs(self, params: Parameters, z: Array, y: Labels | None = None) -> Array:
         """The decoder's raw outputs (N, M D) at values (N, D_1) of the layer next to the data."""
-        require(z.shape[1:] == self.latent[:1], f"z (N, {self.latent[0]})", z)
+        if z.shape[1:] != self.latent[:1]:
+            raise misfit(f"z (N, {self.latent[0]})", z)
         return self._decoders[0].forward(params.part("decoder"), z, self._one_hot(y, z))[0]
 
     def conditional(self, params: Parameters, z_above: Array, layer: int, y: Labels | None = None) -> Pair:
         """mu and logvar (N, D_l) of p(z_l | z_{l+1}, y) at values (N, D_{l+1}); layer 0 is next to the data."""
-        require(z_above.shape[1:] == (self.latent[layer + 1],), f"z (N, {self.latent[layer + 1]})", z_above)
+        if z_above.shape[1:] != (self.latent[layer + 1],):
+            raise misfit(f"z (N, {self.latent[layer + 1]})", z_above)
         weights = params.part(name_of("decoder", layer + 1))
         return gaussian.split(self._decoders[layer + 1].forward(weights, z_above, self._one_hot(y, z_above))[0])
 
@@ -481,7 +493,8 @@ def _for_rows(labels: Array, rows: Array) -> Array:
 
 def _ratio(weights: Array, dlogw: Array, dtype: np.dtype) -> Array | None:
     """weights / dlogw, (N, K) in a dtype, and 0 where dlogw is 0; None where they are the same."""
-    require(weights.shape == dlogw.shape, f"weights {dlogw.shape} of the path and of the direct way", weights)
-    if np.array_equal(weights, dlogw):
+    if weights.shape != dlogw.shape:
+        raise misfit(f"weights {dlogw.shape} of the path and of the direct way", weights)
+    if weights is dlogw or np.array_equal(weights, dlogw):
         return None
     return np.divide(weights, dlogw, out=np.zeros(dlogw.shape), where=dlogw != 0).astype(dtype)

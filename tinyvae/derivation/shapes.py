@@ -5,10 +5,9 @@ import numpy as np
 from tinyvae.types import Array, Labels
 
 
-def require(fits: bool, wanted: str, *arrays: Array) -> None:
-    """ValueError unless it ``fits``: what is ``wanted``, and the shapes that the arrays have."""
-    if not fits:
-        raise ValueError(f"{wanted} are needed, not {', '.join(str(np.shape(array)) for array in arrays)}")
+def misfit(wanted: str, *arrays: Array) -> ValueError:
+    """The error to raise: what is ``wanted``, and the shapes that the arrays have."""
+    return ValueError(f"{wanted} are needed, not {', '.join(str(np.shape(array)) for array in arrays)}")
 
 
 def require_labels(y: Labels | None, N: int, n_labels: int) -> None:

@@ -158,8 +158,9 @@ class Training:
         total = float(bound.sum(dtype=np.float64))
         self._require_finite(total, "bound")
         dlogw = dlogw.astype(np.float64)  # a few numbers, whose squares are to keep their digits
-        path, direct = self._estimator.weights(dlogw)
-        self.model.backward(self.params, cache, dlogw / N, path / N, direct / N, out=self._grads, consume=True)
+        mean, ways = dlogw / N, self._estimator.weights(dlogw)
+        path, direct = (mean if way is dlogw else way / N for way in ways)
+        self.model.backward(self.params, cache, mean, path, direct, out=self._grads, consume=True)
         self._require_finite(self.optimiser.update(self.params, self._grads, rate), "sum of the parameters")
         self.step += 1
         self.samples_seen += N
