@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+from unittest import mock
 
 import joblib
 import numpy as np
@@ -677,3 +678,23 @@ def test_the_package_does_not_import_it_unasked():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "VAE\n"
     with pytest.raises(AttributeError, match="has no attribute 'GAN'"):
         tinyvae.GAN  # noqa: B018
+
+
+def test_an_interrupted_fit_leaves_what_was_there_before():
+    """Or nothing, the first time: then every method says that it is not fitted."""
+    rng = np.random.default_rng(0)
+    X, y = rng.random((60, 8)), rng.integers(0, 3, 60)
+    vae = VAE(n_components=2, hidden=(5,), max_epochs=2, conditional=True, random_state=0)
+    with mock.patch.object(VAE, "_run_epoch", side_effect=KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):
+            vae.fit(X, y)
+        with pytest.raises(NotFittedError):
+            vae.transform(X, y)
+    vae.fit(X, y)
+    ones, classes = vae.sample(4, y=1), vae.classes_
+    with mock.patch.object(VAE, "_run_epoch", side_effect=KeyboardInterrupt):
+        for refit in (vae.fit, vae.partial_fit):
+            with pytest.raises(KeyboardInterrupt):
+                refit(X, y + 1 if refit == vae.fit else y)
+    np.testing.assert_array_equal(vae.sample(4, y=1), ones)
+    assert vae.classes_ is classes and vae.n_features_in_ == 8

@@ -213,9 +213,10 @@ class Model:
         Raises: ValueError for a cache that was used up, and for shapes that do not fit.
         """
         grads = params.with_flat(np.empty_like(params.flat)) if out is None else out
-        path_factor = _ratio(dlogw if path is None else path, dlogw, params.flat.dtype)
-        same = direct is None or direct is path
-        direct_factor = path_factor if same else _ratio(direct, dlogw, params.flat.dtype)
+        path = dlogw if path is None else path
+        path_factor = _ratio(path, dlogw, params.flat.dtype)
+        direct = path if direct is None else direct
+        direct_factor = path_factor if direct is path else _ratio(direct, dlogw, params.flat.dtype)
         dlogw = dlogw.astype(params.flat.dtype, copy=False)
         closed = cache.kl is not None  # the divergence in the place of the sampled log p(z) - log q(z | x)
         dsampled = np.zeros_like(dlogw) if closed else dlogw
