@@ -108,7 +108,7 @@ class Model:
         """What is copied and pickled: the attributes, and not what their names stand for, which is found again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @property
+    @cached_property
     def data_dim(self) -> int:
         """D, the numbers of a row of data."""
         return math.prod(self.data_shape)
@@ -285,11 +285,11 @@ class Model:
             ddirect: (N, K) another weight for the direct derivative of log q (``gaussian.log_posterior_backward``).
             dkl: (dmu, dlogvar), (N, D_1) each, of the closed-form divergence of a single layer.
         """
-        from_above: Array | int = 0
+        from_above: Array | None = None
         for l in reversed(range(len(dz))):
             encoder, (stats, layer_cache, network_cache) = self._encoders[l], cache[l]
             rows = (len(stats), -1)
-            dz_l = (dz[l] + from_above).reshape(*rows, self.latent[l])
+            dz_l = (dz[l] if from_above is None else dz[l] + from_above).reshape(*rows, self.latent[l])
             direct = None if ddirect is None else ddirect.reshape(rows)
             dstats = gaussian.layer_backward(dz_l, dlogq.reshape(rows), layer_cache, direct)
             if dkl is not None:
@@ -489,7 +489,7 @@ def name_of(kind: str, layer: int) -> str:
 
 def _for_rows(labels: Array, rows: Array) -> Array:
     """The labels (N, C) for rows (N K, ...): each for its K rows."""
-    return labels if len(labels) == len(rows) else np.repeat(labels, len(rows) // len(labels), axis=0)
+    return labels if len(labels) == len(rows) else labels.repeat(len(rows) // len(labels), axis=0)
 
 
 def _ratio(weights: Array, dlogw: Array, dtype: np.dtype) -> Array | None:

@@ -4,7 +4,7 @@ Each function has the arguments of its twin in ``plain``. What is small is a ker
 the desk at hand and the addresses of its jobs in the arrays' dtype.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -49,6 +49,7 @@ def affine_input_gradient(da, W, h, dx, squash):
     jobs.affine_input_gradient(at_hand(), jobs.AFFINE_INPUT_GRADIENT.at(da.dtype), da, W, h, dx, squash)
 
 
+@cache
 def _affine_jobs(dtype):
     return jobs.AFFINE.at(dtype), jobs.HALF_PRODUCT.at(dtype), jobs.COMPLETE_AFFINE.at(dtype)
 

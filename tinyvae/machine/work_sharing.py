@@ -5,6 +5,8 @@ addresses, and the address of the other half: a *job*, which takes them from the
 helper can do whatever there is to do, and the two halves are compiled apart.
 """
 
+from functools import cache
+
 import numpy as np
 from numba import carray, njit, types
 
@@ -43,17 +45,16 @@ class Job:
 
     def __init__(self, function):
         self.__doc__ = function.__doc__
-        self._function, self._compiled = function, {}
+        self._function, self._compiled = function, []
+        self.at = cache(self._compile)  # asked for fifteen times in a step
 
-    def at(self, dtype):
+    def _compile(self, dtype):
         """The address of the function compiled for a dtype; TypeError for others than float32 and float64."""
-        if dtype not in self._compiled:
-            if dtype not in FLOATING:
-                raise TypeError(f"numbers of the type float32 or float64 are wanted, not {dtype}")
-            like = types.CPointer(FLOATING[dtype])
-            signature = types.void(types.CPointer(types.int64), types.intp, like)
-            self._compiled[dtype] = callback(signature, self._function)
-        return self._compiled[dtype].address
+        if dtype not in FLOATING:
+            raise TypeError(f"numbers of the type float32 or float64 are wanted, not {dtype}")
+        signature = types.void(types.CPointer(types.int64), types.intp, types.CPointer(FLOATING[dtype]))
+        self._compiled.append(callback(signature, self._function))  # it lives as long as its address is used
+        return self._compiled[-1].address
 
 
 @njit(**INNER)

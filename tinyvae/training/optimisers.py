@@ -5,6 +5,7 @@ The gradient ``g`` points uphill, the step is added: a bound is maximised. ``set
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 
 import numpy as np
@@ -117,7 +118,9 @@ def cosine(epoch: float, epochs: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * epoch / epochs))
 
 
+STAGE_ENDS = [iwae_epochs(i) for i in range(1, 8)]
+
+
 def iwae(epoch: float, epochs: int) -> float:
     """Stage i = 0, 1, ... 7 has 3^i epochs at 10^(-i/7) of the full step (IWAE, section 5)."""
-    stage = next((i for i in range(8) if epoch < iwae_epochs(i + 1)), 7)
-    return 10 ** (-stage / 7)
+    return 10 ** (-bisect_right(STAGE_ENDS, epoch) / 7)
