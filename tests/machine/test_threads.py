@@ -2,6 +2,9 @@
 
 import gc
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info
 
+from tests.commands import python
 from tests.machine.arrays import beside_twin, close, dtypes, random_arrays
 from tinyvae import machine
-from tinyvae.machine import compiled, jobs, work_sharing
+from tinyvae.machine import compiled, jobs, plain, work_sharing
 from tinyvae.machine.threads import Crew, at_hand, current
 from tinyvae.machine.work_sharing import APART, DONE, IS_OPEN, JOB, PIECES, TODO
 
@@ -50,19 +54,24 @@ def test_a_helper_works_when_the_caller_does_not():
     np.testing.assert_array_equal(rows, np.repeat(weights[:, None], 5, axis=1))
 
 
+def blas_threads():
+    """The number of threads of each BLAS that is loaded."""
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
 def test_blas_has_one_thread_meanwhile_and_the_desk_is_at_hand():
-    before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    before = blas_threads()
     outside = at_hand()
     with CREWS[2] as crew:
         assert at_hand() is crew.desk is not outside
-        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
+        assert set(blas_threads()) == {1}
         others = []
         thread = threading.Thread(target=lambda: others.append(at_hand()))
         thread.start()
         thread.join()
         assert others[0] is not crew.desk  # another thread works alone
     assert at_hand() is outside
-    assert [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"] == before
+    assert blas_threads() == before
 
 
 def test_helpers_leave_with_their_crew():
@@ -150,3 +159,113 @@ def test_within_a_crew_s_block_it_is_that_crew_that_serves():
     assert current() is None and outer.desk[IS_OPEN] == 0
     assert machine.crew(2) is not outer and machine.crew(2).size == 2
     assert machine.crew().size == machine.available_cores()
+
+
+@pytest.mark.parametrize("crew", [Crew, plain.crew], ids=["compiled", "plain"])
+def test_blas_is_held_until_the_last_of_several_threads_has_left(crew):
+    """Whichever thread begins, in whatever order they end: BLAS's threads are the whole process's."""
+    before, inside, leave = blas_threads(), [threading.Event() for _ in range(3)], [threading.Event() for _ in range(3)]
+
+    def work(i):
+        with crew(1):
+            inside[i].set()
+            leave[i].wait(20)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(3)]
+    for thread, event in zip(threads, inside):
+        thread.start()
+        assert event.wait(20) and set(blas_threads()) == {1}
+    for i in (0, 2, 1):
+        assert set(blas_threads()) == {1}
+        leave[i].set()
+        threads[i].join()
+    assert blas_threads() == before
+
+
+INTERRUPTED = """
+import sys, threading, time
+import numpy as np
+from threadpoolctl import threadpool_info
+from tinyvae import VAE
+from tinyvae.machine.threads import current
+
+X = np.random.default_rng(0).random((200, 20))
+vae = VAE(hidden=(5,), n_components=2, max_epochs=1, n_jobs=2, random_state=0).fit(X)
+state = lambda: ([pool["num_threads"] for pool in threadpool_info()], threading.active_count())
+features, before = vae.transform(X), state()
+for _ in range(int(sys.argv[1])):
+    try:
+        print("go", flush=True)
+        while True:
+            vae.transform(X)
+    except KeyboardInterrupt:
+        pass
+deadline = time.monotonic() + 20
+while state() != before and time.monotonic() < deadline:  # helpers are told to go, and need a moment
+    time.sleep(0.1)
+assert state() == before and current() is None, (before, state(), current())
+assert (vae.transform(X) == features).all() and state() == before
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT can be sent there")
+def test_ctrl_c_again_and_again_leaves_neither_blas_at_one_thread_nor_helpers_behind():
+    rng, presses = np.random.default_rng(0), 400
+    command = [sys.executable, "-c", INTERRUPTED, str(presses)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(presses):
+            assert process.stdout.readline() == "go\n", process.stderr.read()
+            time.sleep(rng.uniform(0, 0.006))
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, process.stderr.read()
+
+
+FORKED = """
+import os, sys, threading, time
+import numpy as np
+from tinyvae import VAE
+
+X = np.random.default_rng(0).random((500, 64)).astype(np.float32)
+settings = dict(hidden=(50,), max_epochs=1, random_state=0, n_jobs=2)
+vae, fits = VAE(**settings).fit(X), 0
+features = vae.transform(X)
+
+
+def train():
+    global fits
+    while True:
+        VAE(**settings).fit(X)
+        fits += 1
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+threading.Thread(target=train, daemon=True).start()
+for i in range(25):
+    time.sleep(0.01 + 0.003 * (i % 7))
+    child = os.fork()
+    if child == 0:
+        same = (vae.transform(X) == features).all() and (VAE(**settings).fit(X).transform(X) == features).all()
+        os._exit(0 if same else 1)
+    ended = []
+    wait_for(lambda: ended.append(os.waitpid(child, os.WNOHANG)) or ended[-1][0])
+    assert ended[-1][1] == 0
+    before = fits
+    wait_for(lambda: fits > before)
+print("done", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_another_thread_trains_hangs_neither_of_the_two(tmp_path):
+    """A threaded product of OpenBLAS, in the midst of which the process is forked, never ends."""
+    result = python("-W", "ignore", "-c", FORKED, cwd=tmp_path)
+    assert result.returncode == 0 and result.stdout == "done\n", result.stderr

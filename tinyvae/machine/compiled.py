@@ -4,9 +4,11 @@ Each function has the arguments of its twin in ``plain``. What is small is a ker
 the desk at hand and the addresses of its jobs in the arrays' dtype.
 """
 
+import os
 from functools import cache, partial
 
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 
 from tinyvae.machine import available_cores, jobs, kernels, philox
 from tinyvae.machine.matrix_products import BLOCKS
@@ -129,6 +131,13 @@ adam_update = partial(_update, jobs.ADAM)
 # ---------------------------------------------------------------------------------------------------------------------
 # Threads, and the wait for the compiler
 # ---------------------------------------------------------------------------------------------------------------------
+
+if hasattr(os, "register_at_fork"):  # a process that is forked while another thread compiles would wait for it for ever
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )
 
 
 def crew(size=None):

@@ -95,8 +95,8 @@ def uniform_number(word, number):
 def box_muller(word_0, word_1, number):
     """Two standard normal numbers of the type ``number`` from two random words.
 
-    u = (word_0 + 1/2) / 2^32 lies in (0, 1], and v, the other word read as signed and divided by 2^31, in [-1, 1);
-    the numbers are sqrt(-2 log u) times the cosine and the sine of pi v.
+    u = (word_0 + 1/2) / 2^32 lies in (0, 1), and v, the other word read as signed and divided by 2^31, in [-1, 1); in
+    float32 both are rounded and may reach 1. The numbers are sqrt(-2 log u) times the cosine and the sine of pi v.
     """
     u = (number(word_0) + number(0.5)) * number(2.0**-32)
     radius = np.sqrt(number(-2) * log(u))

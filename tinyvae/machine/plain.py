@@ -5,10 +5,13 @@ compiler, or where a debugger is to step through a training. They have the kerne
 arrays that are given, and what replaces its input does so by name.
 """
 
-from contextlib import nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 from scipy import special
+
+from tinyvae.interrupts import uninterrupted
+from tinyvae.machine import blas
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -245,9 +248,15 @@ def parts_of(shapes):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
 def crew(size=None):
-    """A block in which nothing is different."""
-    return nullcontext()
+    """A block in which BLAS has one thread, whatever the size: the results do not depend on the number of cores."""
+    holder = object()
+    try:
+        uninterrupted(lambda: blas.hold(holder))
+        yield
+    finally:
+        uninterrupted(lambda: blas.release(holder))
 
 
 def before_compilation(say):

@@ -9,28 +9,30 @@ A kernel that can be shared is given the desk ``at_hand``, that of the crew in w
 is. The mathematics knows nothing of it: it calls the kernels through the door (__init__.py).
 """
 
+import os
 import threading
 import weakref
 from queue import SimpleQueue
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from tinyvae.interrupts import uninterrupted
+from tinyvae.machine import blas
 from tinyvae.machine.work_sharing import APART, IS_OPEN, THREADS, TODO, serve
 
 
 class Crew:
     """The calling thread and its helpers, which work while a ``with`` block is open; BLAS has one thread meanwhile.
 
-    Blocks of one crew may stand in one another; another thread that wants to enter waits. (The number of BLAS's threads
-    is the whole process's: two crews at once, of two threads, would each restore what the other has set.)
+    Blocks of one crew may stand in one another; another thread that wants to enter waits. Ctrl-C waits while a block
+    begins or ends. In a forked process the crew gets helpers of its own when it is next entered.
 
     Args:
         size: the number of threads, with the caller's.
     """
 
     def __init__(self, size):
-        self.size = size
+        self.size, self._process = size, os.getpid()
         self.desk = _new_desk(size)
         self._lock, self._outside = threading.RLock(), []
         self._calls = [SimpleQueue() for _ in range(1, size)]
@@ -40,20 +42,32 @@ class Crew:
             threading.Thread(target=_help, args=(self.desk, i, calls), daemon=True).start()
 
     def __enter__(self):
+        if self._process != os.getpid() and current() is not self:
+            self.__init__(self.size)
         self._lock.acquire()
-        # the outermost block alone holds BLAS back: finding its libraries takes longer than a small epoch
-        self._outside.append((None if self._outside else threadpool_limits(1, "blas"), at_hand(), current()))
-        _here.desk, _here.crew = self.desk, self
-        if not self.desk[IS_OPEN]:
-            self.desk[IS_OPEN] = 1
-            _call(self._calls, True)
+        try:
+            uninterrupted(self._begin)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):
-        limits, _here.desk, _here.crew = self._outside.pop()
-        if limits:
+        uninterrupted(self._end)
+
+    def _begin(self):
+        self._outside.append((at_hand(), current()))
+        _here.desk, _here.crew = self.desk, self
+        if len(self._outside) == 1:  # inner blocks need not wait for BLAS's keeper
+            blas.hold(self)
+            self.desk[IS_OPEN] = 1
+            _call(self._calls, True)
+
+    def _end(self):
+        _here.desk, _here.crew = self._outside.pop()
+        if not self._outside:
             self.desk[IS_OPEN] = 0
-            limits.restore_original_limits()
+            blas.release(self)
         self._lock.release()
 
 

@@ -4,8 +4,12 @@ joblib's backend may be another than this machine's processes: docs/cluster.md.
 """
 
 import dataclasses
+import functools
 import itertools
 import math
+import os
+import platform
+import signal
 import sys
 import threading
 import time
@@ -14,11 +18,13 @@ from pathlib import Path
 
 import joblib
 
+from tinyvae.disk.files import explained, open_to_read
 from tinyvae.errors import RunError
 from tinyvae.settings import Settings
 
 DIMENSIONS = {"mnist": 784, "frey": 560, "digits": 64}
 INTERVAL = 30  # seconds from one line of progress to the next, where there is no terminal
+BLINK = 0.2  # seconds from one look of a worker at its parent to the next
 LOOK = 2  # seconds from one look at the runs to the next
 
 
@@ -72,25 +78,28 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
         threads: of a run that begins here; one that goes on keeps its own.
         with_model: whether the trained model is wanted too, and not only what is written about it.
 
-    Raises: RunError if the run's folder holds something else than a beginning of the plan.
+    Raises: RunError if the run's folder holds something else than a beginning of the plan, or another process is at
+        work there.
     """
-    from tinyvae.training import description, evaluation, interrupts, loop
+    from tinyvae.interrupts import DeferredInterrupt
+    from tinyvae.training import description, evaluation, loop
 
     if is_done(plan, folder, with_model):
         return
     run, state, history = begin(plan, folder, data_dir, threads)
-    if state.epoch < state.settings.epochs:
-        with interrupts.DeferredInterrupt() as interrupt:
-            history = loop.train(state, run, None, history, plan.checkpoint_every, interrupt.check)
-    if not (run.path / "summary.json").exists() or run.read_json("summary.json")["epochs"] != state.epoch:
-        run.write_summary(description.summarise(state, history))
-    if plan.samples and not evaluated(run, plan, state.epoch):
-        images, labels = state.dataset.test[: plan.images], state.labels(state.dataset.test_labels, slice(plan.images))
-        with state.crew:
-            results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
-        run.write_json(
-            "evaluation.json", results | {"protocol": description.protocol(state.settings), "epochs": state.epoch}
-        )
+    with run:
+        if state.epoch < state.settings.epochs:
+            with DeferredInterrupt() as interrupt:
+                history = loop.train(state, run, None, history, plan.checkpoint_every, interrupt.check)
+        if summarised(run) != state.epoch:
+            run.write_summary(description.summarise(state, history))
+        if plan.samples and not evaluated(run, plan, state.epoch):
+            images = state.dataset.test[: plan.images]
+            labels = state.labels(state.dataset.test_labels, slice(plan.images))
+            with state.crew:
+                results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
+            protocol = description.protocol(state.settings)
+            run.write_json("evaluation.json", results | {"protocol": protocol, "epochs": state.epoch})
 
 
 def is_done(plan, folder, with_model=True):
@@ -107,17 +116,29 @@ def is_done(plan, folder, with_model=True):
     settings, _, _ = description.read_config(run)
     require_same(plan, run, settings)
     epochs = len(run.history())
-    is_at_end = epochs >= max(plan.settings.epochs, settings.epochs) == run.read_json("summary.json")["epochs"]
+    is_at_end = epochs >= max(plan.settings.epochs, settings.epochs) == summarised(run)
     return is_at_end and (run.has_checkpoint() or not with_model) and (not plan.samples or evaluated(run, plan, epochs))
 
 
+def summarised(run):
+    """The epochs that a run's summary is of; None if there is no summary, or it does not say."""
+    return run.read_json("summary.json").get("epochs") if (run.path / "summary.json").exists() else None
+
+
 def evaluated(run, plan, epoch):
-    """Whether the evaluation of a run's end is there already."""
+    """Whether the evaluation of a run's end is there already, with all that the tables are made of."""
     if not (run.path / "evaluation.json").exists():
         return False
     found, n_images = run.read_json("evaluation.json"), run.config()["dataset"]["test_examples"]
-    wanted = epoch, plan.samples, min(plan.images or n_images, n_images)
-    return (found["epochs"], found["samples"], found["n_images"]) == wanted
+    wanted = {"epochs": epoch, "samples": plan.samples, "n_images": min(plan.images or n_images, n_images)}
+    numbers = all(isinstance(found.get(name), float) for name in ("log_likelihood", "standard_error"))
+    counts = found.get("active_units")
+    return (
+        numbers
+        and all(found.get(name) == value for name, value in wanted.items())
+        and isinstance(counts, list)
+        and all(type(count) is int for count in counts)
+    )
 
 
 def begin(plan, folder, data_dir=None, threads=None):
@@ -135,7 +156,7 @@ def begin(plan, folder, data_dir=None, threads=None):
         dataset = datasets.load(plan.source, data_dir, plan.limit)
         state = Training(plan.settings, dataset, threads)
         return Run.create(path, description.describe(state, dataset, plan.source, plan.limit)), state, []
-    run = Run.open(path)
+    run = Run.open(path, to_train=True)
     state, history = description.go_on(run, data_dir)
     require_same(plan, run, state.settings)
     if plan.settings.epochs > state.settings.epochs:
@@ -170,12 +191,55 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models
     """
     from tinyvae.machine import available_cores
 
+    left = [plan for plan in plans if not is_done(plan, folder, with_models)]
+    jobs = min(jobs, max(1, len(left)))
     threads = max(1, available_cores() // jobs)
-    longest_first = sorted(plans, key=lambda plan: -plan.training_cost(plan.settings.epochs))
+    longest_first = sorted(left, key=lambda plan: -plan.training_cost(plan.settings.epochs))
     with Progress(plans, folder, quiet):
         joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(carry_out)(plan, folder, data_dir, threads, with_models) for plan in longest_first
+            joblib.delayed(carry_out_for)((platform.node(), os.getpid()), plan, folder, data_dir, threads, with_models)
+            for plan in longest_first
         )
+
+
+def carry_out_for(parent, *arguments):
+    """``carry_out`` in a worker that ends with its parent.
+
+    Args:
+        parent: (host, number) of the process that wants it. If it started this one, this one is killed when it is gone;
+            a worker of another kind (docs/cluster.md) is looked after by those who started it.
+        arguments: of ``carry_out``.
+
+    Raises: as ``carry_out``, and RunError if the parent is gone already.
+    """
+    host, process = parent
+    if host == platform.node() and not _is_alive(process):
+        raise RunError("nobody waits for this training any more")
+    if os.getppid() == process:
+        _end_with(process)
+    carry_out(*arguments)
+
+
+def _is_alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True
+
+
+@functools.cache
+def _end_with(parent):
+    """Have a thread, one for all trainings, kill this process when its parent is gone."""
+
+    def watch():
+        while os.getppid() == parent:  # a process whose parent has died is given another one
+            time.sleep(BLINK)
+        os.kill(os.getpid(), signal.SIGKILL)  # as after every kill, the run goes on from its last checkpoint
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Progress:
@@ -230,7 +294,8 @@ class Progress:
         history, evaluation = (self.folder / plan.name / name for name in ("history.csv", "evaluation.json"))
         if not history.exists():
             return 0.0, False
-        epochs = history.read_bytes().count(b"\n") - 1
+        with explained(history, "read"), open_to_read(history) as file:
+            epochs = file.read().count(b"\n") - 1
         return min(1.0, epochs / plan.settings.epochs), evaluation.exists()
 
     def _watch(self):

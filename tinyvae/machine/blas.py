@@ -1,0 +1,69 @@
+"""BLAS at one thread while crews are at work, since the threads are theirs.
+
+The number of BLAS's threads is the whole process's, and threadpoolctl lets one thread alone change it: so it is a
+keeper's, a thread that does nothing else. It sets the number to one for the first crew that begins, whichever thread
+that is in, and back when the last one has ended.
+
+A product that several threads of OpenBLAS do never ends if the process is forked meanwhile; one that one thread does is
+not disturbed. The fork itself waits until the keeper has left its lock.
+"""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from threadpoolctl import threadpool_limits
+
+_state_lock = threading.RLock()  # for the lines below, and for a fork
+_keeper, _limits = None, None
+_holders = set()
+
+
+def hold(holder):
+    """Let BLAS have one thread until all who hold it have called ``release``; ``holder`` is any object of one's own."""
+    _ask(_hold, holder)
+
+
+def release(holder):
+    """The end of ``hold``; nothing, if that was its end already."""
+    _ask(_release, holder)
+
+
+def _ask(what, holder):
+    global _keeper
+    with _state_lock:
+        if _keeper is None:
+            _keeper = ThreadPoolExecutor(1, "blas-keeper")
+        answer = _keeper.submit(what, holder)
+    answer.result()
+
+
+def _hold(holder):
+    global _limits
+    with _state_lock:
+        _holders.add(holder)
+        if _limits is None:
+            _limits = threadpool_limits(1, "blas").__enter__()
+
+
+def _release(holder):
+    global _limits
+    with _state_lock:
+        _holders.discard(holder)
+        if not _holders and _limits is not None:
+            _limits.__exit__(None, None, None)  # which also lets another thread of the process change the number
+            _limits = None
+
+
+def _begin_anew():
+    """In a forked process there is one thread, and no crew but that thread's own."""
+    global _keeper, _limits
+    if _limits is not None:
+        _limits.__exit__(None, None, None)
+    _keeper, _limits = None, None
+    _holders.clear()
+    _state_lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_state_lock.acquire, after_in_parent=_state_lock.release, after_in_child=_begin_anew)
