@@ -25,8 +25,7 @@ BUSY = "print(flush=True)\nwhile True: pass"
 
 def main(argv=None):
     """Measure, print, and add to the file of results."""
-    *description, examples = __doc__.split("\n\n")
-    parser = console.Parser(prog="python -m benchmarks.cliff", description="\n\n".join(description), epilog=examples)
+    parser = console.Parser("python -m benchmarks.cliff", __doc__)
     add_common_options(parser)
     arguments = parser.parse_args(argv)
     print(record.describe(record.machine()))

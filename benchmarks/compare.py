@@ -43,8 +43,7 @@ def main(argv=None):
 
 def parse(argv):
     """The arguments; UserError if a framework that is not to be skipped is not installed."""
-    description, examples = __doc__.split("\n\n")
-    parser = console.Parser(prog="python -m benchmarks.compare", description=description, epilog=examples)
+    parser = console.Parser("python -m benchmarks.compare", __doc__)
     parser.add_argument(
         "--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME",
         help=f"of {', '.join(WORKLOADS)} [all]",

@@ -6,16 +6,16 @@
 Prints where the four files lie. On failure it says why and ends with status 2.
 """
 
-from pathlib import Path
-
 from tinyvae.cli import console
 from tinyvae.data import downloads
 
 
 def main():
     """Run the command."""
-    parser = console.Parser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, metavar="FOLDER", help="where to store it (default: the cache folder)")
+    parser = console.Parser("python data_scripts/fetch_mnist.py", __doc__)
+    parser.add_argument(
+        "--data-dir", type=console.path, metavar="FOLDER", help="where to store it (default: the cache folder)"
+    )
     print(*downloads.fetch("mnist", parser.parse_args().data_dir), sep="\n")
 
 

@@ -6,36 +6,25 @@
 The file holds x (1797, 8, 8) float32, the grey levels 0 to 16 divided by 16, and y (1797,) int64, the digits 0 to 9.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
 
 from tinyvae.cli import console
-from tinyvae.errors import UserError
+from tinyvae.disk.files import atomic_write
 
 
 def main():
     """Run the command."""
-    parser = console.Parser(description=__doc__)
+    parser = console.Parser("python data_scripts/make_digits.py", __doc__)
     parser.add_argument("file", type=Path, nargs="?", default=Path("digits.npz"), help="default: %(default)s")
     path = parser.parse_args().file
     if path.suffix != ".npz":
         parser.error(f"the file's name must end in .npz, not as in {path}")
     digits = load_digits()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as stream:
-            np.savez_compressed(stream, x=(digits.images / 16).astype(np.float32), y=digits.target.astype(np.int64))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"{path}: it cannot be written ({error.strerror}). Name a file in another folder.") from None
-    finally:
-        if os.path.exists(temporary):
-            temporary.unlink()
+    with atomic_write(path) as stream:
+        np.savez_compressed(stream, x=(digits.images / 16).astype(np.float32), y=digits.target.astype(np.int64))
     print(path)
 
 

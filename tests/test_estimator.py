@@ -3,7 +3,7 @@
 import pickle
 import subprocess
 import sys
-from unittest import mock
+from contextlib import nullcontext
 
 import joblib
 import numpy as np
@@ -15,18 +15,19 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import tinyvae
-from tests.commands import assert_misuse, call
+from tests.commands import assert_misuse, call, python
 from tinyvae import VAE, evaluate, settings
 from tinyvae.data import datasets
 from tinyvae.data.datasets import Dataset
 from tinyvae.disk.run import Run
 from tinyvae.errors import Interrupted, RunError
+from tinyvae.estimator import count_threads
 from tinyvae.settings import Settings
 from tinyvae.training import run_figures
 from tinyvae.training.loop import Training
@@ -123,6 +124,52 @@ def test_the_threads_change_nothing(digits):
         np.testing.assert_array_equal(first.transform(X), other.transform(X))
         np.testing.assert_array_equal(first.score_samples(X[:5]), other.score_samples(X[:5]))
         np.testing.assert_array_equal(first.sample(7), other.sample(7))
+
+
+IN_A_WORKER = """
+from multiprocessing import get_context
+import numpy as np
+from tinyvae import VAE
+
+X = np.random.default_rng(0).random((50, 8))
+vae = VAE(2, hidden=(5,), max_epochs=2, n_jobs=2, n_importance_samples=3, random_state=0)
+with get_context("spawn").Pool(1) as pool:
+    there = pool.apply(vae.fit, (X,))
+    results = [pool.apply(use, (X,)) for use in (there.transform, there.score_samples)]
+    results.append(pool.apply(there.set_params(n_jobs=-1).transform, (X,)))
+here = vae.fit(X)
+for result, right in zip(results, (here.transform(X), here.score_samples(X), here.transform(X))):
+    np.testing.assert_array_equal(result, right)
+"""
+
+
+@pytest.mark.slow
+def test_threads_in_another_s_worker_are_not_warned_of(tmp_path):
+    result = python("-W", "error::UserWarning", "-c", IN_A_WORKER, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_search_of_two_processes_is_that_of_one(digits):
+    X, vae = digits[0][:200], VAE(**SMALL, likelihood="bernoulli", n_importance_samples=2)
+    alone = cross_val_score(vae, X, cv=2)
+    for n_jobs in (1, 2, -1):
+        np.testing.assert_array_equal(cross_val_score(clone(vae).set_params(n_jobs=n_jobs), X, cv=2, n_jobs=2), alone)
+
+
+def test_threads_are_counted_by_joblib_s_rules():
+    """Below one parallel loop, and below two, where joblib has one."""
+
+    def counts(loops=0):
+        if not loops:
+            return [count_threads(n_jobs) for n_jobs in (None, 1, 2, -1)]
+        return joblib.Parallel(2, backend="threading")(joblib.delayed(counts)(loops - 1) for _ in range(2))[0]
+
+    cores = joblib.cpu_count()
+    assert [counts(loops) for loops in range(3)] == [[1, 1, 2, cores], [1, 1, 2, cores], [1, 1, 1, 1]]
+    for backend in ("loky", "threading", "multiprocessing"):
+        with joblib.parallel_config(backend=backend, n_jobs=3):
+            assert counts() == [3, 1, 2, cores]
 
 
 def test_random_states(digits, fitted):
@@ -327,24 +374,101 @@ def test_a_conditional_model_must_have_labels(digits, conditional, method):
     for y, message in [
         (None, "conditional=True requires y to be passed"),
         (["three"] * 19, "inconsistent numbers of samples"),
-        (["three"] * 19 + ["threescore"], "the label threescore, which is not among those of this VAE: eight, five"),
+        (["three"] * 19 + ["threescore"], "the label 'threescore', which is not among those of this VAE: 'eight', 'f"),
+        ([3] * 20, "the label 3, which is not among those of this VAE: 'eight', 'five'"),
+        (["three"] * 19 + [None], "y has None for a label"),
+        (["three"] * 19 + [3], r"y has labels of two types, 'three' \(a string\) and 3 \(a number\)"),
     ]:
         with pytest.raises(ValueError, match=message):
             call(X, y)
 
 
 def test_misuse_of_labels(digits, conditional, fitted):
-    X, y = digits
+    X, _ = digits
     with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
         VAE(conditional=True).fit(X)
     with pytest.raises(ValueError, match="requires y to be passed"):
         conditional[0].sample(3)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         conditional[0].sample(3, y=["one", "two"])
-    with pytest.raises(ValueError, match="continuous"):
-        VAE(conditional=True).fit(X, y + 0.5)
     with pytest.raises(ValueError, match="fitted without labels"):
         fitted.sample(y=3)
+
+
+NO_LABELS = {
+    "a missing one": ([0, 1, None, 1], "y has None for a label"),
+    "a missing one among strings": (
+        np.array(["a", "b", np.nan, "b"], object),
+        r"y has labels of two types, .*nan \(a nu",
+    ),
+    "NaN": ([0.0, 1.0, np.nan, 1.0], "y has nan for a label: give each example its label"),
+    "pandas's missing number": (pd.Series([1, 2, None, 2], dtype="Int64"), "y has nan for a label"),
+    "pandas's missing string": (
+        pd.Series(["a", "b", None, "b"], dtype="string"),
+        "y has (<NA>|nan) for a label|two types",
+    ),
+    "mixed types": (
+        [1, "a", 1, "a"],
+        r"y has labels of two types, 1 \(a number\) and 'a' \(a string\): use one, as in",
+    ),
+    "mixed objects": (np.array([1, "a", 1, "a"], object), "y has labels of two types"),
+    "lists": ([[1], [1, 2], [1], [2]], r"y has \[1, 2\] for a label|y has \[.*\] for a label"),
+    "bytes": (np.array([b"a", b"b", b"a", b"b"]), r"y is of type \|S1: whole numbers, strings or bools are needed"),
+    "dates": (np.array(["2020", "2021"] * 2, "M8[Y]"), "y is of type datetime64"),
+    "complex numbers": ([1j, 2, 1j, 2], "y has 1j for a label|Complex data"),
+    "continuous": ([0.5, 1.5, 0.5, 2.5], "continuous"),
+    "a table": (np.ones((4, 2), int), r"y should be a 1d array, got an array of shape \(4, 2\)"),
+    "a number": (3, "y should be a 1d array"),
+    "a word": ("abcd", "y should be a 1d array"),
+    "too few": ([0, 1, 0], "inconsistent numbers of samples"),
+}
+
+
+@pytest.mark.parametrize(("y", "message"), NO_LABELS.values(), ids=NO_LABELS)
+def test_what_are_no_labels_is_said_in_words(y, message):
+    """By every method that takes them, as a ValueError, and the model is what it was."""
+    X, good = np.random.default_rng(0).random((4, 6)), [0, 1, 0, 1]
+    vae = VAE(**SMALL, conditional=True, n_importance_samples=2).fit(X, good)
+    before = pickle.dumps(vae)
+    for name in ("fit", "fit_transform", "partial_fit", "transform", "score", "score_samples", "inverse_transform"):
+        # a trained model knows which labels it has, be they floats
+        expected = message if "fit" in name and name != "partial_fit" else f"{message}|not among those of this VAE"
+        with pytest.raises(ValueError, match=expected):
+            getattr(vae, name)(X[:, :3] if name == "inverse_transform" else X, y)
+    with pytest.raises(ValueError, match=f"{message}|not among those"):
+        vae.sample(4, y)
+    with pytest.raises(ValueError, match=message):
+        VAE(**SMALL, conditional=True).partial_fit(X, y)
+    assert pickle.dumps(vae) == before
+    VAE(**SMALL).fit(X, y).transform(X, y)  # which a model without labels does not look at
+
+
+def test_missing_classes_are_said_by_their_name(digits):
+    with pytest.raises(ValueError, match="classes has None for a label"):
+        VAE(**SMALL, conditional=True).partial_fit(*digits, classes=[*range(10), None])
+
+
+@pytest.mark.parametrize(
+    "number",
+    [float, bool, str, lambda y: np.array(list(map(str, y)), object), lambda y: y[:, np.newaxis], list, pd.Series],
+)
+def test_labels_of_many_types(digits, number):
+    """Floats that are whole, bools, strings, a column: the model is that of the numbers."""
+    X, y = digits[0][:200], digits[1][:200] % 2
+    labels = np.array(list(map(number, y))) if isinstance(number, type) and number in (float, bool, str) else number(y)
+    vae, expected = (VAE(**SMALL, conditional=True, n_importance_samples=2).fit(X, each) for each in (labels, y))
+    assert same(vae, expected) and vae.classes_.tolist() in ([0, 1], ["0", "1"], ["False", "True"])
+    np.testing.assert_array_equal(vae.transform(X, labels), expected.transform(X, y))
+    np.testing.assert_array_equal(vae.sample(2, vae.classes_), expected.sample(2, [0, 1]))
+
+
+def test_a_word_is_not_the_number_that_it_spells(digits):
+    X, y = digits[0][:200], digits[1][:200]
+    vae = VAE(**SMALL, conditional=True).fit(X, y)
+    with pytest.raises(ValueError, match="the label '1', which is not among those of this VAE: 0, 1, 2"):
+        vae.sample(y="1")
+    with pytest.raises(ValueError, match="the label 1, which is not among those of this VAE: '0', '1', '2'"):
+        VAE(**SMALL, conditional=True).fit(X, y.astype(str)).sample(y=1)
 
 
 def test_partial_fit_takes_classes_that_come_later(digits):
@@ -403,7 +527,138 @@ def test_the_dtype_is_kept(digits, fitted):
             z = vae.transform(x)
             assert z.dtype == vae.inverse_transform(z).dtype == x.dtype
     assert VAE(**SMALL).fit(np.int64(X > 0.5)).params_.flat.dtype == np.float64
+    assert VAE(**SMALL).fit((X > 0.5).tolist()).params_.flat.dtype == np.float32
     np.testing.assert_allclose(fitted.history_[-1]["train_bound"], double.history_[-1]["train_bound"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", np.float16])
+def test_floats_of_other_widths_and_byte_orders(digits, dtype):
+    """Sixteenths, which every type holds exactly: the model is that of the type in which they are computed."""
+    other = digits[0].astype(dtype)
+    X = digits[0].astype(np.float64 if other.dtype.itemsize == 8 else np.float32)
+    vae, expected = VAE(**SMALL).fit(other), VAE(**SMALL).fit(X)
+    assert same(vae, expected) and vae.params_.flat.dtype == X.dtype and vae.settings_.dtype == X.dtype.name
+    for result, right in (
+        (vae.transform(other), expected.transform(X)),
+        (vae.inverse_transform(other[:, :3]), expected.inverse_transform(X[:, :3])),
+        (vae.score_samples(other[:5]), expected.score_samples(X[:5])),
+    ):
+        np.testing.assert_array_equal(result, right)
+        assert result.dtype == right.dtype and result.dtype.isnative
+    assert same(vae.partial_fit(other), expected.partial_fit(X))
+
+
+# -- grey levels -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def grey(digits):
+    """uint8 from 0 to 255."""
+    return np.uint8(255 * digits[0])
+
+
+@pytest.fixture(scope="module")
+def grey_fitted(grey):
+    return VAE(**SMALL, n_importance_samples=20).fit(grey)
+
+
+def test_uint8_is_trained_on_as_the_command_does(grey, grey_fitted):
+    settings = Settings(latent=(3,), hidden=((16,),), epochs=3)
+    training = Training(settings, Dataset("grey", grey, grey[:10], None, None, (64,), ""))
+    for _ in range(3):
+        training.run_epoch()
+    assert grey_fitted.settings_ == settings and grey_fitted.model_.likelihood == "bernoulli"
+    np.testing.assert_array_equal(grey_fitted.params_.flat, training.params.flat)
+
+
+def test_uint8_and_its_255ths_are_the_same_to_every_method(grey, grey_fitted):
+    scaled, vae = grey / np.float32(255), grey_fitted
+    np.testing.assert_allclose(VAE(**SMALL).fit(scaled).params_.flat, vae.params_.flat, atol=1e-4)
+    for X in (scaled, scaled.astype(np.float64), pd.DataFrame(grey)):
+        np.testing.assert_array_equal(vae.transform(X), vae.transform(grey))
+        np.testing.assert_array_equal(vae.score_samples(X[:9]), vae.score_samples(grey[:9]))
+        assert vae.score(X[:9]) == vae.score(grey[:9])
+    assert vae.transform(grey).dtype == vae.inverse_transform(vae.transform(grey)).dtype == np.float32
+    double = VAE(**SMALL).fit(grey / 255)
+    assert double.transform(grey).dtype == np.float64
+    np.testing.assert_array_equal(double.transform(grey), double.transform(grey / 255))
+    parts = [pickle.loads(pickle.dumps(vae)).partial_fit(X) for X in (grey, scaled)]
+    assert same(*parts)
+
+
+def test_the_scale_of_uint8_does_not_cost_accuracy(digits):
+    """Which it did: 0.39 of the digits where their hundred labelled neighbours in z gave 0.75."""
+    X, y = digits
+    vae = VAE(n_components=8, hidden=(100,), max_epochs=60, random_state=0).fit(np.uint8(255 * X))
+    z = StandardScaler().fit_transform(vae.transform(np.uint8(255 * X)))
+    assert LogisticRegression(max_iter=1000).fit(z[:100], y[:100]).score(z[100:], y[100:]) > 0.65
+
+
+def test_bool_is_black_and_white(digits):
+    white = digits[0] > 0.5
+    vae, expected = VAE(**SMALL).fit(white), VAE(**SMALL).fit(np.float32(white))
+    assert same(vae, expected) and vae.model_.likelihood == "bernoulli"
+    assert vae.transform(white).dtype == np.float32
+    np.testing.assert_array_equal(vae.transform(white), expected.transform(np.float32(white)))
+
+
+@pytest.mark.parametrize("as_given", [np.int64, np.uint16, np.float32, lambda X: X.astype(int).tolist(), pd.DataFrame])
+@pytest.mark.parametrize("white", [16, 255, 65535])
+def test_whole_numbers_are_taken_as_they_are_and_said_to_be(digits, as_given, white):
+    X = as_given(np.rint(digits[0] * white))
+    words = rf'whole numbers from 0 to {white}, which likelihood="auto" takes as they are.*set likelihood="gaussian-lin'
+    for fit in (VAE(**SMALL).fit, VAE(**SMALL).partial_fit):
+        with pytest.warns(UserWarning, match=words) as caught:
+            vae = fit(X)
+        assert len(caught) == 1 and caught[0].filename == __file__ and vae.model_.likelihood == "gaussian-linear"
+    vae.transform(X)  # said once
+    VAE(**SMALL, likelihood="gaussian-linear").fit(X)  # and not to those who say it themselves
+
+
+def test_uint8_whose_white_may_be_another_level_is_said_to_be(digits, grey):
+    X = np.uint8(16 * digits[0])
+    with pytest.warns(UserWarning, match=r"uint8 with no value above 16, less than half of the 255.*as in X / 16$"):
+        vae = VAE(**SMALL).fit(X)
+    vae.transform(X[:5])
+    VAE(**SMALL).fit(X / 16)
+    VAE(**SMALL).fit(np.zeros((5, 2), np.uint8))
+
+
+def test_what_cannot_be_grey_levels_is_taken_without_a_word(digits):
+    white = np.rint(digits[0])
+    for X in (white, white.astype(int), -16 * white, digits[0] * 16 + 0.5):
+        VAE(**SMALL).fit(X)
+
+
+def test_another_scale_than_was_fitted_is_said_to_be(grey, digits):
+    """Where the likelihood describes both, so that nothing else would tell."""
+    linear = VAE(**SMALL, likelihood="gaussian-linear")
+    scaled, raw = clone(linear).fit(grey), clone(linear).fit(grey.astype(float))
+    for name in ("transform", "score", "score_samples", "partial_fit"):
+        with pytest.warns(UserWarning, match="taken as they are, but the X that was fitted lay between 0 and 1"):
+            getattr(clone(linear).fit(grey) if name == "partial_fit" else scaled, name)(grey[:9].astype(float))
+        with pytest.warns(UserWarning, match=r"uint8 and is divided by 255, but.*X\.astype\(float\)"):
+            getattr(clone(linear).fit(grey * 1.0) if name == "partial_fit" else raw, name)(grey[:9])
+    for vae, X in ((scaled, grey), (scaled, grey / 255), (raw, grey.astype(int)), (raw, grey / 255)):
+        vae.transform(X)
+
+
+def test_black_and_white_as_uint8_is_refused_as_by_the_command(digits):
+    white = digits[0] > 0.5
+    for fit in (VAE().fit, VAE().partial_fit):
+        with pytest.raises(ValueError, match=r"black and nearly black \(1/255\).*X\.astype\(bool\)"):
+            fit(white.astype(np.uint8))
+    vae = VAE(**SMALL).fit(white)
+    with pytest.warns(UserWarning, match="black and nearly black"):
+        vae.transform(white.astype(np.uint8))
+    vae.transform(np.zeros((2, 64), np.uint8))
+
+
+def test_the_scale_of_a_run_s_data_is_not_known(grey, tmp_path):
+    VAE(**SMALL, likelihood="gaussian-linear").fit(grey).write_run(tmp_path)
+    vae = VAE.from_run(tmp_path)
+    for X in (grey, grey.astype(float)):
+        vae.transform(X)
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -556,11 +811,8 @@ def test_the_commands_say_why_they_cannot_go_on_with_what_an_estimator_wrote(fit
     assert_misuse(call("--resume", tmp_path / "run"), words, advice)
     assert_misuse(call("digits", "--resume", tmp_path / "run", "--epochs", 9), words, advice)
     assert_misuse(call(tmp_path / "run", main=evaluate.main), words, advice)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "checkpoint.npz",
-        "config.json",
-        "history.csv",
-    ]
+    names = sorted(path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith("."))
+    assert names == ["checkpoint.npz", "config.json", "history.csv"]
 
 
 def test_a_run_is_never_written_over(fitted, no_pictures, tmp_path):
@@ -613,17 +865,35 @@ def test_data_that_do_not_fit_are_refused(digits, fitted, method):
         (X[0], "1D array"),
         (X[:0], "0 sample"),
         (np.where(X > 0.9, np.nan, X), "NaN"),
+        (X[np.newaxis], r"the shape \(1, 1797, 64\), but a row of numbers is needed.*X\.reshape\(len\(X\), -1\)"),
         (2 * X - 0.5, r'from -0.5 to 1.5, but likelihood="bernoulli" describes values from 0 to 1: rescale X'),
+        (np.int64(255 * X), 'from 0 to 255, but likelihood="bernoulli" describes values from 0 to 1: rescale X'),
     ]:
         with pytest.raises(ValueError, match=message):
             call(wrong)
 
 
-def test_grey_levels_are_not_bernoulli_s(digits):
-    X = np.uint8(255 * digits[0])
+@pytest.mark.parametrize("dtype", [np.int64, np.uint16, float])
+def test_grey_levels_of_another_type_are_not_bernoulli_s(digits, dtype):
+    X = dtype(255) * (digits[0] > 0.5)
     for likelihood in ("bernoulli", "gaussian"):
         with pytest.raises(ValueError, match=rf'from 0 to 255, but likelihood="{likelihood}".*grey levels / 255'):
             VAE(likelihood=likelihood).fit(X)
+
+
+@pytest.mark.parametrize("excess", [1.001, np.nextafter(1, 2)])
+def test_a_value_beyond_those_that_auto_has_seen(digits, excess):
+    """In the part that a cross-validation holds out: the message says what to set, and to its last digit why."""
+    X = digits[0][:200].astype(float)
+    X[0, 0] = excess
+    words = rf'from 0 to {excess}, but likelihood="bernoulli" describes values from 0 to 1: .*clip it.* or set '
+    words += r'likelihood="gaussian-linear" and fit again \("auto" chose "bernoulli" since the X that was fitted lay'
+    with pytest.raises(ValueError, match=words):
+        cross_val_score(VAE(**SMALL), X, error_score="raise")
+    assert np.isfinite(cross_val_score(VAE(**SMALL, likelihood="gaussian-linear", n_importance_samples=5), X)).all()
+    with pytest.raises(ValueError) as caught:
+        VAE(**SMALL, likelihood="bernoulli").fit(X)
+    assert "auto" not in str(caught.value)
 
 
 def test_latent_values_of_another_width_are_refused(fitted):
@@ -665,10 +935,34 @@ def test_parameters_without_sense_are_refused(digits, name, value):
         vae.fit(digits[0])
 
 
-def test_nothing_works_before_fit(digits):
-    for method in ("transform", "inverse_transform", "score_samples", "score", "sample", "get_feature_names_out"):
-        with pytest.raises(NotFittedError):
-            getattr(VAE(), method)(*([] if method in ("sample", "get_feature_names_out") else [digits[0]]))
+def test_nothing_works_before_fit_or_after_a_first_one_that_failed(digits, tmp_path):
+    X, y = digits
+    failures = (
+        lambda vae: vae,
+        lambda vae: vae.set_params(n_components=0).fit(X, y),
+        lambda vae: vae.fit(X, y[1:]),
+        lambda vae: vae.fit(X, [None] * len(X)),
+        lambda vae: vae.fit(X - 1, y),
+        lambda vae: vae.partial_fit(X, y, classes=[1, 2]),
+        lambda vae: vae.set_params(learning_rate=1e30).fit(X, y),
+        lambda vae: vae.set_params(learning_rate=1e30).fit_transform(X, y),
+    )
+    uses = {
+        **{name: (X, y) for name in ("transform", "score_samples", "score")},
+        "inverse_transform": (X[:, :3], y),
+        "sample": (1, 1),
+        "get_feature_names_out": (),
+        "write_run": (tmp_path / "run",),
+    }
+    for fail in failures:
+        vae = VAE(**SMALL, conditional=True, likelihood="bernoulli")
+        with pytest.raises(ValueError) if fail is not failures[0] else nullcontext():
+            fail(vae)
+        for name, arguments in uses.items():
+            with pytest.raises(NotFittedError):
+                getattr(vae, name)(*arguments)
+        assert vars(vae).keys() == vae.get_params().keys() and not hasattr(vae, "params_") | hasattr(vae, "fitted_")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_package_does_not_import_it_unasked():
@@ -680,21 +974,89 @@ def test_the_package_does_not_import_it_unasked():
         tinyvae.GAN  # noqa: B018
 
 
-def test_an_interrupted_fit_leaves_what_was_there_before():
-    """Or nothing, the first time: then every method says that it is not fitted."""
-    rng = np.random.default_rng(0)
-    X, y = rng.random((60, 8)), rng.integers(0, 3, 60)
-    vae = VAE(n_components=2, hidden=(5,), max_epochs=2, conditional=True, random_state=0)
-    with mock.patch.object(VAE, "_run_epoch", side_effect=KeyboardInterrupt):
-        with pytest.raises(KeyboardInterrupt):
-            vae.fit(X, y)
-        with pytest.raises(NotFittedError):
-            vae.transform(X, y)
+INTERRUPTED = """
+import os, pickle, signal, threading
+import numpy as np
+from tinyvae import VAE
+
+rng = np.random.default_rng(0)
+X, y = rng.random((300, 16)), rng.integers(0, 3, 300)
+first = VAE(2, hidden=(8,), max_epochs=10**6, conditional=True, random_state=0)
+vae = VAE(2, hidden=(8,), max_epochs=3, conditional=True, n_jobs=2, random_state=0).fit(X, y)
+vae.set_params(max_epochs=10**6)
+ones, before = vae.sample(4, y=1), pickle.dumps(vae)
+
+
+def interrupt(delay, ended):
+    while not ended.wait(delay):
+        os.kill(os.getpid(), signal.SIGINT)
+        delay = 1  # were it lost, as one that falls into a finaliser is, once more
+
+
+def interrupted(fit, delay):
+    ended = threading.Event()
+    threading.Thread(target=interrupt, args=(delay, ended), daemon=True).start()
+    try:
+        fit(X, y + 1)
+    except KeyboardInterrupt:
+        ended.set()
+    assert ended.is_set()
+
+
+for delay in np.linspace(0.001, 0.06, 12):
+    interrupted(vae.fit, delay)
+    interrupted(first.fit, delay)
+    assert np.array_equal(vae.sample(4, y=1), ones)
+    assert pickle.dumps(vae) == before and not hasattr(first, "model_")
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_what_was_there_before(tmp_path):
+    """Or nothing, the first time: wherever in the fit it falls."""
+    result = python("-c", INTERRUPTED, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_a_copy_from_the_middle_of_a_fit_is_what_was_there_before(digits, monkeypatch):
+    """As another thread takes it, by pickle or by clone; a first fit has nothing to copy yet."""
+    X, y = digits[0][:200], digits[1][:200]
+    vae, first = (VAE(**SMALL, conditional=True) for _ in range(2))
     vae.fit(X, y)
-    ones, classes = vae.sample(4, y=1), vae.classes_
-    with mock.patch.object(VAE, "_run_epoch", side_effect=KeyboardInterrupt):
-        for refit in (vae.fit, vae.partial_fit):
-            with pytest.raises(KeyboardInterrupt):
-                refit(X, y + 1 if refit == vae.fit else y)
-    np.testing.assert_array_equal(vae.sample(4, y=1), ones)
-    assert vae.classes_ is classes and vae.n_features_in_ == 8
+    before, samples, taken = pickle.loads(pickle.dumps(vae)), vae.sample(2, y=1), []
+    run_epoch = VAE._run_epoch
+
+    def watched(*arguments):
+        taken.extend(pickle.loads(pickle.dumps(each)) for each in (vae, first))
+        taken.append(clone(vae))
+        return run_epoch(*arguments)
+
+    monkeypatch.setattr(VAE, "_run_epoch", watched)
+    vae.fit(X, y + 1)
+    monkeypatch.undo()
+    assert len(taken) == 3 * SMALL["max_epochs"] and vae.classes_.tolist() == list(range(1, 11))
+    for copied, unfitted, cloned in zip(taken[::3], taken[1::3], taken[2::3]):
+        assert same(copied, before) and copied.classes_.tolist() == list(range(10))
+        np.testing.assert_array_equal(copied.sample(2, y=1), samples)
+        for each in (unfitted, cloned):
+            with pytest.raises(NotFittedError):
+                each.transform(X, y)
+        assert same(cloned.fit(X, y), before)
+
+
+def test_parameters_set_between_fits(digits):
+    """They count from the next fit on, and stay set where that fails."""
+    X, _ = digits
+    vae = VAE(**SMALL).partial_fit(X)
+    vae.set_params(batch_size=70, learning_rate=1e30, n_jobs=2)
+    with pytest.raises(ValueError, match="training diverged"):
+        vae.partial_fit(X)
+    assert (vae.batch_size, vae.learning_rate, vae.n_jobs) == (70, 1e30, 2)
+    vae.set_params(batch_size=1797, learning_rate=1e-5)
+    before = vae.params_.flat.copy()
+    vae.partial_fit(X)
+    assert (vae.settings_.batch_size, vae.settings_.learning_rate) == (1797, 1e-5)
+    assert 0 < np.abs(vae.params_.flat - before).max() < 1e-4
+    with pytest.raises(ValueError, match="n_components changed since"):
+        vae.set_params(n_components=4).partial_fit(X)
+    assert vae.transform(X[:2]).shape == (2, 3) and vae.fit(X).transform(X[:2]).shape == (2, 4)

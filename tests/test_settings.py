@@ -95,7 +95,7 @@ def test_each_setting_that_is_a_name_is_chosen_among_those_of_its_registry():
 
 
 def test_the_command_has_an_option_for_each_choice_with_the_same_names():
-    parser = options.build_parser("", "")
+    parser = options.build_parser(None)
     for name, allowed in CHOICES.items():
         (action,) = (a for a in parser._actions if f"--{name}" in a.option_strings)
         assert list(action.choices) == list(allowed)

@@ -11,7 +11,7 @@ from tests.commands import assert_misuse, call, command, python
 from tinyvae.cli import options
 from tinyvae.disk.run import Run
 from tinyvae.errors import UserError
-from tinyvae.settings import CHOICES, Settings
+from tinyvae.settings import CHOICES, RECIPES, Settings
 
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "2", "--batch-size", "50")
 
@@ -108,6 +108,25 @@ def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_
     assert not np.allclose(samples[0], samples[10])
 
 
+@pytest.mark.parametrize("recipe", [(), ("--recipe", "aevb")])
+def test_a_default_minibatch_is_at_most_what_there_is(recipe, tmp_path):
+    """And such a run goes on, as one that was asked for so small a minibatch; one that is too large is refused."""
+    words = ("digits", "--limit", 54, *recipe, "--hidden", 16, "--latent", 2, "--schedule", "constant", "--quiet")
+    runs = []
+    for name, more in (("default", ()), ("given", ("--batch-size", 54))):
+        assert call(*words, *more, "--epochs", 2, "--out", tmp_path / name).returncode == 0
+        result = call("--resume", tmp_path / name, "--epochs", 3, "--quiet")
+        assert result.returncode == 0, result.stderr
+        runs.append(Run.open(tmp_path / name))
+        assert runs[-1].config()["settings"]["batch_size"] == 54 and "minibatch 54," in runs[-1].config()["protocol"]
+        _, state = runs[-1].load_checkpoint()
+        assert (state["step"], state["samples_seen"]) == (3, 3 * 54)
+    np.testing.assert_array_equal(*(run.load_checkpoint()[0]["params"] for run in runs))
+    message = "--batch-size 55 is more than the 54 training examples of digits: use --batch-size 54 or less"
+    assert_misuse(call(*words, "--batch-size", 55, "--out", tmp_path / "refused"), message)
+    assert not (tmp_path / "refused").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -165,17 +184,32 @@ def test_help_is_fast_to_import_and_shows_defaults_and_examples(tmp_path):
 
 
 def test_recipes_are_the_start_and_options_override_them():
-    arguments = options.build_parser("", "").parse_args(["mnist", "--recipe", "aevb", "--latent", "3", "--lr", "0.01"])
+    arguments = options.build_parser(None).parse_args(["mnist", "--recipe", "aevb", "--latent", "3", "--lr", "0.01"])
     settings = options.resolve(arguments)
     assert (settings.latent, settings.learning_rate) == ((3,), 0.01)
     assert (settings.optimiser, settings.initialisation, settings.binarise) == ("adagrad", "aevb", "none")
 
 
+def test_a_recipe_knows_its_data_set():
+    """For the Frey faces AEVB takes Gaussians and 200 units, and here as many examples as for MNIST."""
+    frey, mnist, own = (
+        options.resolve(options.build_parser(None).parse_args([name, "--recipe", "aevb"]))
+        for name in ("frey", "mnist", "runs/frey.npy")
+    )
+    assert (frey.likelihood, frey.hidden) == ("gaussian", ((200,),)) and mnist == own == RECIPES["aevb"]
+    assert (mnist.likelihood, mnist.hidden) == ("bernoulli", ((500,),))
+    assert abs(frey.epochs * 1768 / (mnist.epochs * 60_000) - 1) < 0.001
+    words = ["frey", "--recipe", "aevb", "--likelihood", "bernoulli", "--hidden", "50"]
+    assert options.resolve(options.build_parser(None).parse_args(words)).hidden == ((50,),)
+    default = options.resolve(options.build_parser(None).parse_args(["frey"]))
+    assert default == RECIPES["default"]
+
+
 def test_several_layers_and_iwae_are_sampled():
     for words in (["--objective", "iwae"], ["--latent", "3", "2", "--hidden", "5", "4"]):
-        assert options.resolve(options.build_parser("", "").parse_args(["mnist", *words])).kl == "sampled"
+        assert options.resolve(options.build_parser(None).parse_args(["mnist", *words])).kl == "sampled"
     with pytest.raises(UserError):
-        options.resolve(options.build_parser("", "").parse_args(["mnist", "--objective", "iwae", "--kl", "closed"]))
+        options.resolve(options.build_parser(None).parse_args(["mnist", "--objective", "iwae", "--kl", "closed"]))
 
 
 if "TINYVAE_DATA" in os.environ:

@@ -8,7 +8,6 @@ examples:
 
 import json
 import statistics
-from pathlib import Path
 
 from tinyvae.cli import console
 
@@ -37,22 +36,21 @@ def main(argv=None):
 
 def parse(argv):
     """The arguments."""
-    parser = console.Parser(prog="python -m tinyvae.bench", description=__doc__.split("\n\n")[0], epilog=EXAMPLES)
+    parser = console.Parser("python -m tinyvae.bench", __doc__)
     parser.add_argument("workloads", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)} [all]")
     parser.add_argument("--windows", type=console.positive, default=7, metavar="n", help="measurements of each [7]")
     parser.add_argument("--seconds", type=console.rate, default=1.0, metavar="s", help="of each window [1]")
-    parser.add_argument("--threads", type=console.positive, metavar="T", help="[the cores this process may use]")
+    parser.add_argument("--threads", type=console.threads, metavar="T", help="[the cores this process may use]")
     parser.add_argument("--dataset", default="mnist", metavar="DATA", help="as for tinyvae.train [mnist]")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]")
+    parser.add_argument(
+        "--data-dir", type=console.path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of words")
     arguments = parser.parse_args(argv)
     for name in arguments.workloads:
         if name not in NAMES:
             parser.error(f"argument NAME: invalid choice: '{name}' (choose from {', '.join(NAMES)})")
     return arguments
-
-
-EXAMPLES = __doc__.split("\n\n")[1]
 
 
 def measure_training(name, dataset, windows, seconds, threads=None):

@@ -1,8 +1,12 @@
 """What can go wrong that is not a bug: each message says what was wrong, with which value, and what to do."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Something the user can mend; a command prints it without a traceback and exits with status 2."""
+
+
+class TooLarge(UserError, MemoryError):
+    """A model that does not fit into the memory of this machine."""
 
 
 class DataError(UserError):

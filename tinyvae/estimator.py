@@ -6,14 +6,17 @@ processes; threads exist only while a method runs.
 
 import math
 import numbers
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
+from joblib.parallel import SequentialBackend, get_active_backend
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
@@ -21,7 +24,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tinyvae import machine
-from tinyvae.data.datasets import Dataset
+from tinyvae.data.datasets import Dataset, to_float
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.disk.run import Run
 from tinyvae.errors import DivergenceError
@@ -29,7 +32,7 @@ from tinyvae.settings import CHOICES, LIKELIHOODS, PRIORS, Settings
 from tinyvae.training import description
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.importance_sampling import log_likelihood
-from tinyvae.training.loop import Training
+from tinyvae.training.loop import Training, origin
 from tinyvae.types import AnyPath, Array, Labels
 
 DTYPES = [np.float64, np.float32]
@@ -43,14 +46,27 @@ MODEL = {
     "conditional": "conditional",
 }
 HISTORY = ("epoch", "samples_seen", "train_bound")  # what is kept of each epoch
+NUMBERS = (numbers.Real, np.bool_)
+NEARLY_BLACK = (
+    "X is uint8 with no value above 1, which means black and nearly black (1/255): if it is black and white, pass "
+    "X.astype(bool)"
+)
 SIZES = ("n_components", "n_samples", "n_prior_components", "max_epochs", "batch_size", "n_importance_samples")
 
 
 class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Variational autoencoder with one stochastic layer (AEVB; under ``objective="iwae"`` that of IWAE).
 
-    The features are the posterior means E[z | x]. All is computed in the dtype of the X that was fitted, float32 or
-    float64 (the former is about twice as fast), and what comes out has the dtype of what went in.
+    The features are the posterior means E[z | x].
+
+    Every method reads X as the command reads a file: uint8 holds grey levels from 0 to 255, which are divided by 255;
+    bool is black and white, 0 and 1; floats are taken as they are, and so are other whole numbers, whose scale only you
+    know. So a model that was fitted to uint8 wants uint8 later, or floats from 0 to 1. A UserWarning says where X may
+    have another scale than was meant: whole numbers above 1 under "auto", uint8 that is fitted without a value from 128
+    on, uint8 where the X that was fitted went beyond 0 to 1, and the reverse.
+
+    All is computed in the dtype of the X that was fitted: float32 (about twice as fast) for that, float16, uint8 and
+    bool, else float64. What comes out has the dtype of what went in, and that of the model for uint8 and bool.
 
     Args:
         n_components: dimensions of z.
@@ -58,7 +74,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         likelihood: "bernoulli" and "gaussian" (its mean goes through a sigmoid) describe values from 0 to 1, and refuse
             others; "gaussian-linear" describes any real numbers. "auto" takes "bernoulli" if all values of the X that
             is fitted lie between 0 and 1, else "gaussian-linear": so name the likelihood where the log p(x) of several
-            fits are compared, as in a search, or where X comes in parts.
+            fits are compared, as in a search, where X comes in parts, and where a later X may go beyond the first.
         objective: "elbo" or "iwae", the bound that is maximised. The KL divergence of the ELBO has its closed form
             (AEVB, Eq. 10) where there is one.
         n_samples: K, samples of z for each example in the bound.
@@ -66,13 +82,14 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_prior_components: of the priors "mixture" and "vamp".
         conditional: whether the labels y enter the encoder and the decoder; every method then wants them.
         max_epochs: how often ``fit`` visits each example.
-        batch_size: examples in a minibatch; all of them where there are fewer.
+        batch_size: examples in a minibatch; all of them where there are fewer (``settings_`` has what was used).
         learning_rate: the largest step of Adam.
         schedule: of the step in ``fit``: "cosine" takes it down to zero, "constant" keeps it, "iwae" is that paper's.
         n_importance_samples: of z for each example in ``score_samples``.
         random_state: an int is the seed, as the command's --seed; from a RandomState, or from NumPy's own for None, one
             is drawn.
-        n_jobs: threads; None means 1 (or what joblib's ``parallel_config`` says), -1 all cores. The result is the same.
+        n_jobs: threads; None means 1 (or what joblib's ``parallel_config`` says), -1 all cores; 1 below two parallel
+            loops, as everywhere in joblib. The result is the same.
         verbose: 1 prints a line an epoch.
 
     Attributes:
@@ -85,8 +102,11 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_features_in_, feature_names_in_: as everywhere in scikit-learn.
 
     Raises: ValueError for a parameter, an X or a y that is not as said here, and from ``fit`` and ``partial_fit`` if
-        the training diverges; TypeError for sparse matrices.
+        the training diverges; NotFittedError before the first of these has come to its end; TypeError for sparse
+        matrices.
     """
+
+    _is_unit: bool | None = None  # whether the X that was fitted lay between 0 and 1, if that is known
 
     def __init__(
         self,
@@ -138,8 +158,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Train from the beginning, for ``max_epochs`` epochs.
 
         Args:
-            X: (N, D) float32 or float64; other numbers become float64.
-            y: (N,) labels, of a conditional model; else ignored.
+            X: (N, D) uint8, bool, floats or other numbers, a row for each example.
+            y: (N,) labels, of a conditional model: whole numbers, strings or bools; else ignored.
 
         Returns: self.
         """
@@ -189,17 +209,33 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self, X: Any, y: ArrayLike | None, classes: ArrayLike | None = None
     ) -> tuple[Array, Labels | None, Settings]:
         """X, the numbers of the labels and the settings of a model that is to be trained from the beginning."""
-        X = validate_data(self, X, dtype=DTYPES, order="C")
+        X = self._read(X, reset=True)
+        if is_nearly_black(X):
+            raise ValueError(NEARLY_BLACK)
+        if X.dtype == np.uint8 and 0 < X.max() < 128:
+            warnings.warn(
+                f"X is uint8 with no value above {X.max()}, less than half of the 255 by which it is divided: if white "
+                f"is another level, divide by that, as in X / {X.max()}",
+                stacklevel=3,
+            )
+        self._is_unit = is_unit(X)
         likelihood = self.likelihood
         if likelihood == "auto":
-            likelihood = "bernoulli" if X.min() >= 0 and X.max() <= 1 else "gaussian-linear"
+            likelihood = "bernoulli" if self._is_unit else "gaussian-linear"
+            if is_whole(X):
+                warnings.warn(
+                    f'X holds whole numbers {span(X)}, which likelihood="auto" takes as they are, with '
+                    '"gaussian-linear". If they are grey levels, divide them by that of white, or pass them as uint8 '
+                    'if that is 255; if they are not, set likelihood="gaussian-linear".',
+                    stacklevel=3,
+                )
         settings = self._settings(X, likelihood, draw_seed(self.random_state))
         require_support(X, likelihood)
         self.__dict__.pop("classes_", None)
         if self.conditional:
-            require_labels(y)
-            check_classification_targets(y)
-            self.classes_ = np.unique(column_or_1d(y if classes is None else classes))
+            labels = read_labels(y)
+            check_classification_targets(labels)
+            self.classes_ = np.unique(labels if classes is None else read_labels(classes, "classes"))
         return X, self._labels(y, X), settings
 
     def _settings(self, X: Array, likelihood: str, seed: int) -> Settings:
@@ -219,7 +255,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             batch_size=min(int(self.batch_size), len(X)),
             epochs=int(self.max_epochs),
             seed=seed,
-            dtype=X.dtype.name,
+            dtype=float_type(X).name,
         )
         return settings if settings.has_closed_kl else replace(settings, kl="sampled")
 
@@ -230,7 +266,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_labels = 0 if labels is None else len(self.classes_)
         shape = self.fitted_.data_shape if progress else (X.shape[1],)
         dataset = Dataset("X", X, X[:0], labels, None, shape, "", n_labels)  # without a test set
-        training = Training(settings, dataset, effective_n_jobs(self.n_jobs))
+        training = Training(settings, dataset, count_threads(self.n_jobs))
         if progress:
             arrays, state = progress
             training.restore(training.state()[0] | arrays, state)
@@ -289,7 +325,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         )
         run = Run.open(path)
         if settings.conditional:
-            vae.classes_ = np.array(run.config().get("classes", range(fitted.model.n_labels)))
+            _, about, _ = description.read_config(run)
+            vae.classes_ = np.array(range(fitted.model.n_labels) if about["classes"] is None else about["classes"])
         vae.n_features_in_ = fitted.model.data_dim
         vae.settings_, vae.model_ = settings, fitted.model
         arrays, state = run.load_checkpoint()
@@ -311,22 +348,26 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         classes = {"classes": self.classes_} if self.settings_.conditional else {}
-        run = Run.create(path, description.describe_fitted(self.fitted_) | classes)
+        arrays, state = self._progress
         nothing = {"test_bound": math.nan, "seconds": math.nan}
-        run.write_history([nothing | row for row in self.history_])
-        run.save_checkpoint(*self._progress)
+        rows = [nothing | row for row in self.history_]
+        with Run.create(path, description.describe_fitted(self.fitted_) | classes) as run:
+            run.write_history(rows)
+            run.save_checkpoint(arrays, state | origin(self.settings_, rows))
 
     # -- use of a fitted model -----------------------------------------------------------------------------------------
 
     @property
     def params_(self) -> Parameters:
         """The numbers of the model: parameters.Parameters, views of one vector."""
+        check_is_fitted(self)
         arrays, _ = self._progress
         return Parameters(self.model_.shapes(), arrays["params"])
 
     @property
     def fitted_(self) -> Fitted:
-        """The trained model, to hand around: training.fitted.Fitted."""
+        """The trained model, to hand around: training.fitted.Fitted, for data of the shape (D,)."""
+        check_is_fitted(self)
         return Fitted(self.model_, self.params_, self.settings_)
 
     @property
@@ -337,10 +378,10 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """The posterior means E[z | x], or E[z | x, y].
 
         Args:
-            X: (N, D).
+            X: (N, D), read as by ``fit``.
             y: (N,) labels, of a conditional model, whose encoder has them as an input; else ignored.
 
-        Returns: (N, n_components) in the dtype of X.
+        Returns: (N, n_components) in the dtype of X, or that of the model for uint8 and bool.
         """
         X = self._checked(X)
         return self._as(X, lambda: self.fitted_.encode(X, self._labels(y, X))[0])
@@ -349,13 +390,13 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """The decoder's means E[x | z], or E[x | z, y].
 
         Args:
-            X: (N, n_components) values of z.
+            X: (N, n_components) values of z, numbers of any type.
             y: (N,) labels, of a conditional model; else ignored.
 
         Returns: (N, D) in the dtype of X.
         """
         check_is_fitted(self)
-        z = check_array(X, dtype=DTYPES, input_name="X")
+        z = as_floats(check_array(X, input_name="X"))
         if z.shape[1] != self._n_features_out:
             raise ValueError(f"X has {z.shape[1]} columns, but this VAE has {self._n_features_out} components")
         return self._as(z, lambda: self.fitted_.decode(z, self._labels(y, z)))
@@ -374,7 +415,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         require_size("n_samples", n_samples)
         if y is not None and not self.settings_.conditional:
             raise ValueError("this VAE was fitted without labels, and has no samples of one: use conditional=True")
-        y = np.full(n_samples, y) if y is not None and np.ndim(y) == 0 else y
+        y = np.full(n_samples, y) if y is not None and np.asarray(y, object).ndim == 0 else y
         labels = self._labels(y, np.empty((n_samples, 0)))
         return self._as(None, lambda: self.fitted_.sample(n_samples, labels, draw_seed(self.random_state)))
 
@@ -386,7 +427,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         its place nor on which others there are.
 
         Args:
-            X: (N, D).
+            X: (N, D), read as by ``fit``.
             y: (N,) labels, of a conditional model; else ignored.
 
         Returns: (N,) float64, in nats per example. Under "bernoulli" it is a log probability where X is 0 and 1, and
@@ -401,7 +442,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             seed = self.settings_.seed ^ (zlib.crc32(x.tobytes()) << 32)
             return log_likelihood(fitted.model, fitted.params, seed, x, y, K)["log_likelihood"]
 
-        with machine.crew(effective_n_jobs(self.n_jobs)):
+        with machine.crew(count_threads(self.n_jobs)):
             return np.concatenate([log_p(n) for n in range(len(X))])
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
@@ -409,29 +450,56 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return float(self.score_samples(X, y).mean())
 
     def _as(self, X: Array | None, function: Callable[[], Array]) -> Array:
-        """The result of a function, which has ``n_jobs`` threads, as rows in the dtype of X."""
-        with machine.crew(effective_n_jobs(self.n_jobs)):
+        """The result of a function, which has ``n_jobs`` threads, as rows in the dtype of X if that is of floats."""
+        with machine.crew(count_threads(self.n_jobs)):
             result = function()
-        return result.reshape(len(result), -1).astype(result.dtype if X is None else X.dtype, copy=False)
+        dtype = X.dtype if X is not None and X.dtype.kind == "f" else result.dtype
+        return result.reshape(len(result), -1).astype(dtype, copy=False)
 
     def _checked(self, X: ArrayLike) -> Array:
-        """X as an array, of as many and the same features as were fitted, which the likelihood describes."""
+        """X as ``_read`` gives it, of as many and the same features as were fitted, which the likelihood describes."""
         check_is_fitted(self)
-        checked: Array = validate_data(self, X, dtype=DTYPES, order="C", reset=False)
-        require_support(checked, self.model_.likelihood)
+        checked = self._read(X, reset=False)
+        require_support(checked, self.model_.likelihood, self.likelihood == "auto")
+        if is_nearly_black(checked):
+            warnings.warn(NEARLY_BLACK, stacklevel=3)
+        elif checked.dtype == np.uint8 and self._is_unit is False:
+            warnings.warn(
+                "X is uint8 and is divided by 255, but the X that was fitted went beyond 0 to 1: pass it in the scale "
+                "of that one, with X.astype(float) if that had grey levels from 0 to 255",
+                stacklevel=3,
+            )
+        elif self._is_unit and is_whole(checked):
+            warnings.warn(
+                f"X holds whole numbers {span(checked)}, which are taken as they are, but the X that was fitted lay "
+                "between 0 and 1: if these are grey levels, divide them by that of white, or pass them as uint8 if "
+                "that is 255",
+                stacklevel=3,
+            )
         return checked
+
+    def _read(self, X: Any, reset: bool) -> np.ndarray:
+        """X as a data set holds it: (N, D) uint8, bool, float32 or float64; with ``reset`` its features are learned."""
+        X = X if hasattr(X, "shape") else np.asarray(X)
+        if len(X.shape) > 2:
+            raise ValueError(
+                f"X has the shape {tuple(X.shape)}, but a row of numbers is needed for each example: pass "
+                "X.reshape(len(X), -1)"
+            )
+        X = validate_data(self, X, dtype="numeric", order="C", reset=reset)
+        return X if X.dtype in (np.uint8, np.bool_) else as_floats(X)
 
     def _labels(self, y: Any, X: Array) -> Labels | None:
         """The places of the labels in ``classes_``: (N,) int; None where the model is not conditional."""
         if not hasattr(self, "classes_"):
             return None
-        require_labels(y)
-        y = column_or_1d(y)
+        y = read_labels(y)
         check_consistent_length(X, y)
-        if (unknown := ~np.isin(y, self.classes_)).any():
+        are_strings = [labels.dtype.kind == "U" for labels in (y, self.classes_)]
+        if (unknown := ~np.isin(y, self.classes_) | (are_strings[0] != are_strings[1])).any():
             raise ValueError(
-                f"y has the label {y[unknown][0]!s}, which is not among those of this VAE: "
-                f"{', '.join(map(str, self.classes_[:20]))}{', ...' if len(self.classes_) > 20 else ''}"
+                f"y has the label {y[unknown].tolist()[0]!r}, which is not among those of this VAE: "
+                f"{', '.join(map(repr, self.classes_[:20].tolist()))}{', ...' if len(self.classes_) > 20 else ''}"
             )
         return np.searchsorted(self.classes_, y)
 
@@ -443,6 +511,85 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     if not 0 <= random_state < 2**64:
         raise ValueError(f"random_state={random_state}: a seed from 0 to 2^64 - 1 is needed")
     return int(random_state)
+
+
+def count_threads(n_jobs: int | None) -> int:
+    """How many threads ``n_jobs`` means, by joblib's rules for threads, whatever its backend: where a backend must not
+    start processes, in a process that is another's worker, it would warn and say 1.
+    """
+    backend, _ = get_active_backend()
+    with nullcontext() if isinstance(backend, SequentialBackend) else parallel_config(backend="threading"):
+        return int(effective_n_jobs(n_jobs))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What X and y mean
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def as_floats(X: np.ndarray) -> Array:
+    """Numbers as they are, in the machine's byte order: float32 for float16 and float32, else float64."""
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"X is of type {X.dtype}: numbers are needed")
+    return X.astype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize <= 4 else np.float64, copy=False)
+
+
+def float_type(X: np.ndarray) -> np.dtype[Any]:
+    """What X, as a data set holds it, is computed in: its own type, or the command's float32."""
+    return X.dtype if X.dtype.kind == "f" else np.dtype(np.float32)
+
+
+def ends(X: np.ndarray) -> Array:
+    """The smallest and the largest of the intensities."""
+    return to_float(np.array([X.min(), X.max()]), float_type(X))
+
+
+def span(X: np.ndarray) -> str:
+    """The same in words, with all digits: 1.0000001 is not 1."""
+    smallest, largest = (str(end).removesuffix(".0") for end in ends(X))
+    return f"from {smallest} to {largest}"
+
+
+def is_unit(X: np.ndarray) -> bool:
+    """Whether all intensities lie between 0 and 1."""
+    smallest, largest = ends(X)
+    return bool(smallest >= 0 and largest <= 1)
+
+
+def is_whole(X: np.ndarray) -> bool:
+    """Whether the intensities are whole numbers from 0 to more than 1, which may be grey levels or not."""
+    smallest, largest = ends(X)
+    return smallest >= 0 and largest > 1 and all(np.array_equal(row, np.rint(row)) for row in X)
+
+
+def is_nearly_black(X: np.ndarray) -> bool:
+    """Whether uint8 holds what may be meant for black and white."""
+    return bool(X.dtype == np.uint8 and X.max() == 1)
+
+
+def read_labels(y: Any, name: str = "y") -> np.ndarray:
+    """Labels as (N,) numbers, bools or strings, or ValueError."""
+    if y is None:
+        raise ValueError(
+            "a VAE with conditional=True requires y to be passed, but the target y is None: give each example its label"
+        )
+    y = column_or_1d(y if hasattr(y, "dtype") else np.asarray(y, object))
+    if y.dtype == object:  # of which NumPy would make strings, if one of them is
+        kinds = {
+            "a string" if isinstance(label, str) else "a number" if isinstance(label, NUMBERS) else "neither": label
+            for label in y
+        }
+        if "neither" in kinds:
+            raise ValueError(f"{name} has {kinds['neither']!r} for a label: whole numbers, strings or bools are needed")
+        if len(kinds) > 1:
+            both = " and ".join(f"{label!r} ({kind})" for kind, label in kinds.items())
+            raise ValueError(f"{name} has labels of two types, {both}: use one, as in [str(label) for label in y]")
+        y = np.array(y.tolist())
+    if y.dtype.kind not in "biufU":
+        raise ValueError(f"{name} is of type {y.dtype}: whole numbers, strings or bools are needed")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"{name} has {y[~np.isfinite(y)][0]} for a label: give each example its label")
+    return y
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -478,19 +625,15 @@ def require_sense(vae: VAE) -> None:
         raise ValueError(f'prior="{vae.prior}" is learned for each label: it needs conditional=True')
 
 
-def require_support(X: Array, likelihood: str) -> None:
-    """ValueError for values that the likelihood does not describe."""
-    (lowest, highest), smallest, largest = LIKELIHOODS[likelihood].support, X.min(), X.max()
+def require_support(X: np.ndarray, likelihood: str, by_auto: bool = False) -> None:
+    """ValueError for values that the likelihood, which may have been chosen by "auto", does not describe."""
+    (lowest, highest), (smallest, largest) = LIKELIHOODS[likelihood].support, ends(X)
     if smallest < lowest or largest > highest:
-        raise ValueError(
-            f'X has values from {smallest:g} to {largest:g}, but likelihood="{likelihood}" describes values from '
-            f'{lowest:g} to {highest:g}: rescale X (grey levels / 255), or use likelihood="gaussian-linear"'
+        message = (
+            f'X has values {span(X)}, but likelihood="{likelihood}" describes values from {lowest:g} to {highest:g}: '
+            "rescale X (grey levels / 255), clip it (MinMaxScaler(clip=True) does both), or set "
+            'likelihood="gaussian-linear"'
         )
-
-
-def require_labels(y: Any) -> None:
-    """ValueError where a conditional model is asked without labels."""
-    if y is None:
-        raise ValueError(
-            "a VAE with conditional=True requires y to be passed, but the target y is None: give each example its label"
-        )
+        if by_auto:
+            message += f' and fit again ("auto" chose "{likelihood}" since the X that was fitted lay between 0 and 1)'
+        raise ValueError(message)

@@ -7,60 +7,94 @@ examples:
 """
 
 import json
-from pathlib import Path
+import os
+import sys
 
 from tinyvae.cli import console
+from tinyvae.errors import RunError
+
+FILE = "evaluation.json"
 
 
 def main(argv=None):
     """Load the run, evaluate, write ``evaluation.json`` and say what it means."""
-    description, examples = __doc__.split("\n\n")
-    parser = console.Parser(prog="python -m tinyvae.evaluate", description=description, epilog=examples)
-    parser.add_argument("run", type=Path, help="the folder of a training run")
-    parser.add_argument("--samples", type=console.positive, default=5000, metavar="K", help="for each image [5000]")
-    parser.add_argument("--limit", type=console.positive, metavar="n", help="the first n test images only")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]")
-    parser.add_argument("--json", action="store_true", help="print evaluation.json instead of words")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    arguments = parser.parse_args(argv)
-    from tinyvae.disk.run import Run
-    from tinyvae.training import description, evaluation
+    arguments = parse(argv)
+    from tinyvae.disk.run import Run, plain
+    from tinyvae.training import description, evaluation, protocol
 
     run = Run.open(arguments.run)
     console.announce_compilation(arguments.quiet)
-    state = description.load(run, arguments.data_dir)
+    state = description.load(run, arguments.data_dir, arguments.threads)
     images, labels = (
         None if a is None else a[: arguments.limit] for a in (state.dataset.test, state.dataset.test_labels)
     )
     with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
         results = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
-    results["protocol"] = description.protocol(state.settings)
-    results["epochs"] = state.epoch
-    run.write_json("evaluation.json", results)
-    text = (run.path / "evaluation.json").read_text(encoding="utf-8")
-    print(json.dumps(json.loads(text), indent=2) if arguments.json else report(state, results))
+    about = {"dataset": state.dataset.name, "protocol": protocol.protocol(state.settings), "epochs": state.epoch}
+    results = plain(results | about)
+    fault = keep(run, results, arguments.overwrite)
+    print(json.dumps(results, indent=2) if arguments.json else report(results))
+    if fault:
+        print(f"warning: {fault}", file=sys.stderr)
+        return console.UNTOLD
     return 0
 
 
-def report(training, results):
+def parse(argv):
+    """The arguments."""
+    parser = console.Parser("python -m tinyvae.evaluate", __doc__)
+    parser.add_argument("run", type=console.path, help="the folder of a training run")
+    parser.add_argument("--samples", type=console.positive, default=5000, metavar="K", help="for each image [5000]")
+    parser.add_argument("--limit", type=console.positive, metavar="n", help="the first n test images only")
+    parser.add_argument("--overwrite", action="store_true", help=f"replace a {FILE} by more samples or of more images")
+    parser.add_argument(
+        "--data-dir", type=console.path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]"
+    )
+    parser.add_argument("--threads", type=console.threads, metavar="T", help="[the cores this process may use]")
+    parser.add_argument("--json", action="store_true", help=f"print {FILE} instead of words")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    return parser.parse_args(argv)
+
+
+def keep(run, results, overwrite):
+    """Write the results, unless that would replace what took more work; returns why they are not there, or None."""
+    if os.path.lexists(run.path / FILE) and not overwrite:
+        try:
+            before = run.read_json(FILE)
+            sizes = [(content["samples"], content["n_images"]) for content in (before, results)]
+            if any(old > new for old, new in zip(*sizes)):
+                return (
+                    f"{run.path / FILE} stays what it is, by {sizes[0][0]} samples of {sizes[0][1]} images: "
+                    "add --overwrite to replace it"
+                )
+        except (RunError, KeyError, TypeError):  # no evaluation of ours, or a damaged one: it is mended
+            pass
+    try:
+        run.write_json(FILE, results)
+    except RunError as error:
+        return f"{FILE} was not written: {error}"
+    return None
+
+
+def report(results):
     """The results in words."""
-    error = "" if results["standard_error"] is None else f" ± {results['standard_error']:.2f}"
+    error = "" if results["standard_error"] is None else f", standard error {results['standard_error']:.2f}"
     lines = [
-        f"{training.dataset.name}, {results['n_images']} test images, after epoch {results['epochs']}",
-        f"  {results['protocol']}",
-        f"  log p(x)  {results['log_likelihood']:.2f}{error} nats per example, by {results['samples']} samples each "
-        "(± one standard error over the images)",
-        *(f"  L_{k:<6}  {bound:.2f}{'  (the ELBO)' if k == 1 else ''}" for k, bound in results["bounds"].items()),
+        f"{results['dataset']}, {results['n_images']} test images, after epoch {results['epochs']}",
+        console.paragraph("protocol", results["protocol"]),
+        console.paragraph("estimate", results["quantity"]),
+        f"            {results['log_likelihood']:.2f} nats per example{error}, by {results['samples']} samples each",
+        *(f"  L_{k:<6}  {bound:.2f}{'  (the ELBO)' if k == '1' else ''}" for k, bound in results["bounds"].items()),
     ]
     for l, (active, units, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):
-        total = "" if kl is None else f"; KL {kl.sum():.2f} nats, {kl.max():.2f} in the largest"
+        total = "" if kl is None else f"; KL {sum(kl):.2f} nats, {max(kl):.2f} in the largest"
         where = "" if len(results["latent"]) == 1 else f" of layer {l}"
         lines.append(f"  {active} of {units} latent dimensions{where} are used{total}")
-    for k in results["effective_sample_size"]:
-        if k > 1:
+    for k, effective in results["effective_sample_size"].items():
+        if k != "1":
             lines.append(
                 f"  the largest of {k} weights holds {100 * results['largest_weight'][k]:.0f} % of the mass: "
-                f"k = {k} is effectively {results['effective_sample_size'][k]:.1f}"
+                f"k = {k} is effectively {effective:.1f}"
             )
     if results["remark"]:
         lines.append(f"  {results['remark']}")

@@ -14,8 +14,7 @@ from tinyvae.cli import console
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table; exit status 1 if an error is over the tolerance."""
-    description, examples = __doc__.split("\n\n")
-    parser = console.Parser(prog="python -m tinyvae.gradcheck", description=description, epilog=examples)
+    parser = console.Parser("python -m tinyvae.gradcheck", __doc__)
     parser.add_argument("--seed", type=console.seed, default=0, metavar="S", help="of the random problems [0]")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args(argv)

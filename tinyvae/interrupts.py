@@ -14,7 +14,14 @@ from tinyvae.errors import Interrupted
 
 
 class DeferredInterrupt:
-    """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not."""
+    """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not.
+
+    Args:
+        say: called at once when it was pressed, in the handler of the signal.
+    """
+
+    def __init__(self, say: Callable[[], object] = lambda: None):
+        self._say = say
 
     def __enter__(self) -> "DeferredInterrupt":
         self.asked, self._deferring = False, _can_be_deferred()
@@ -34,6 +41,7 @@ class DeferredInterrupt:
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
         signal.signal(signal.SIGINT, self._previous)
+        self._say()
 
 
 def uninterrupted(function: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ examples:
 import dataclasses
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 from tinyvae import __version__
@@ -36,9 +37,9 @@ def main(argv=None):
             plans = experiment.plans(size)
             if not arguments.quiet:
                 print(f"{name}: {experiment.title}, {len(plans)} trainings in {runs}", file=sys.stderr)
-            models = experiment.with_models
+            folder, models = make_folder(name, arguments), experiment.with_models
             sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet, models)
-            folder = write(name, experiment, plans, runs, arguments)
+            write(name, experiment, plans, runs, folder, arguments)
             if not arguments.quiet:
                 print("\n".join([f"{folder}/", *(f"  {path.name}" for path in sorted(folder.iterdir()))]))
     except KeyboardInterrupt:
@@ -48,9 +49,7 @@ def main(argv=None):
 
 def parse(argv):
     """The arguments."""
-    parser = console.Parser(
-        prog="python -m tinyvae.reproduce", description=__doc__.split("\n\n")[0], epilog=__doc__.split("\n\n")[1]
-    )
+    parser = console.Parser("python -m tinyvae.reproduce", __doc__)
     parser.add_argument(
         "names", nargs="+", choices=(*NAMES, "all"), metavar="NAME", help=f"of {', '.join(NAMES)}; or all"
     )
@@ -68,32 +67,43 @@ def parse(argv):
     parser.add_argument("--seed", type=console.seed, default=0, metavar="S", help="of everything random [0]")
     parser.add_argument("--jobs", type=console.positive, default=1, metavar="J", help="trainings side by side [1]")
     files = parser.add_argument_group("files")
-    files.add_argument("--out", type=Path, default=Path("results"), metavar="DIR", help="for the results [results]")
     files.add_argument(
-        "--runs", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="of the trainings [runs/reproduce]"
+        "--out", type=console.path, default=Path("results"), metavar="DIR", help="for the results [results]"
     )
     files.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
+        "--runs",
+        type=console.path,
+        default=Path("runs/reproduce"),
+        metavar="DIR",
+        help="of the trainings [runs/reproduce]",
+    )
+    files.add_argument(
+        "--data-dir", type=console.path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
     )
     files.add_argument("--quiet", action="store_true", help="print errors only")
     return parser.parse_args(argv)
 
 
-def write(name, experiment, plans, runs, arguments):
-    """The figures, the numbers, and the protocol of every run; returns the folder."""
-    from tinyvae.disk.run import Run
-    from tinyvae.papers.experiments import Report
-
+def make_folder(name, arguments):
+    """The folder for the results of a name, made before hours of training and seen to take files."""
     folder = arguments.out / (f"{name}-quick" if arguments.quick else name)
     with explained(folder, "made"):
         folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder, "written"), tempfile.TemporaryFile(dir=folder):
+        return folder
+
+
+def write(name, experiment, plans, runs, folder, arguments):
+    """The figures, the numbers, and the protocol of every run."""
+    from tinyvae.disk.run import Run
+    from tinyvae.papers.experiments import Report
+
     report = Report(plans, runs, folder, arguments.data_dir)
     experiment.write(report)
     configs = {plan.name: report.run(plan).config() for plan in plans}
     Run(folder).write_json(
         "protocol.json", {"command": command(name, arguments), "tinyvae": __version__, "runs": configs}
     )
-    return folder
 
 
 def command(name, arguments):

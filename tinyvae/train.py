@@ -23,7 +23,7 @@ from tinyvae.settings import LEAST_EXAMPLES
 
 def main(argv=None):
     """Parse the arguments, load, train, write the run's folder, and say what was learned."""
-    arguments = options.build_parser(*__doc__.split("\n\n")).parse_args(argv)
+    arguments = options.build_parser(__doc__).parse_args(argv)
     run, state, history = resume(arguments) if arguments.resume else start(arguments)
     try:
         history = fit(run, state, history, arguments)
@@ -52,12 +52,19 @@ def start(arguments):
     from tinyvae.training import description, loop
 
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
+    for note in () if arguments.quiet else dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
     epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
     if options.uses_default_length(arguments):
         epochs = max(epochs, math.ceil(LEAST_EXAMPLES / len(dataset.train)))
-    state = loop.Training(dataclasses.replace(settings, epochs=epochs), dataset, arguments.threads)
+    # a minibatch that nobody asked for is all that there is where that is less
+    batch_size = arguments.batch_size or min(settings.batch_size, len(dataset.train))
+    settings = dataclasses.replace(settings, epochs=epochs, batch_size=batch_size)
+    state = loop.Training(settings, dataset, arguments.threads)
     config = description.describe(state, dataset, arguments.dataset, arguments.limit)
-    run = Run.create(arguments.out or free_folder(dataset.name), config, arguments.overwrite)
+    out = arguments.out or free_folder(dataset.name)
+    cure = f"Go on with --resume {out}, replace it with --overwrite, or choose another --out."
+    run = Run.create(out, config, arguments.overwrite, cure)
     return run, state, []
 
 
@@ -66,7 +73,7 @@ def resume(arguments):
     from tinyvae.disk.run import Run
     from tinyvae.training import description
 
-    run = Run.open(arguments.resume)
+    run = Run.open(arguments.resume, to_train=True)
     console.announce_compilation(arguments.quiet)
     state, history = description.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
     options.require_same(state.settings, arguments)
@@ -80,12 +87,13 @@ def resume(arguments):
 
 def fit(run, state, history, arguments):
     """Train to the end of the run; returns all rows of the history."""
-    from tinyvae.training import interrupts, loop
+    from tinyvae import interrupts
+    from tinyvae.training import loop
 
     total = state.settings.epochs * len(state.dataset.train)
     with (
         console.ProgressBar(total, arguments.quiet, state.samples_seen) as bar,
-        interrupts.DeferredInterrupt() as interrupt,
+        interrupts.DeferredInterrupt(lambda: console.acknowledge_interrupt(arguments.quiet)) as interrupt,
     ):
         return loop.train(state, run, bar, history, arguments.checkpoint_every, interrupt.check)
 
@@ -120,7 +128,7 @@ def report(summary, path, figures):
         f"{summary['seconds']:.0f} s",
         f"  test bound   {summary['test_bound']:10.2f} nats per example",
         f"  train bound  {summary['train_bound']:10.2f}",
-        f"  protocol     {summary['protocol']}",
+        console.paragraph("protocol   ", summary["protocol"]),
         *([f"  note         {summary['remark']}"] if summary["remark"] else []),
         f"{path}/",
         "  config.json  history.csv  summary.json  checkpoint.npz",

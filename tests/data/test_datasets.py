@@ -1,5 +1,7 @@
 """What load promises: the content unchanged, the same split for ever, a refusal with its reason for all else."""
 
+import hashlib
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -150,9 +152,94 @@ def test_labels_are_optional(file):
     without = datasets.load(file(GREY))
     assert without.train_labels is None and without.test_labels is None and without.n_labels == 0
     assert datasets.load(str(file(pictures=GREY))).digest == without.digest
-    labels = np.zeros(20, np.uint8)
-    labels[int(np.random.RandomState(0).permutation(20)[0])] = 6  # only in the test set
-    assert datasets.load(file(x=GREY, y=labels)).n_labels == 7
+    assert without.classes is None and without.notes == ()
+
+
+# Labels
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", ">i2", "uint64"])
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (range(10), None),
+        (range(1, 11), "the labels (1, 2, 3, 4, 5, ..., 10) are numbered from 0 to 9, in this order"),
+        ((0, 200), "the labels (0, 200) are numbered from 0 to 1, in this order"),
+        ((7, 3), "the labels (3, 7) are numbered from 0 to 1, in this order"),
+        ((5,), "the labels (5) are numbered from 0 to 0, in this order"),
+        ((0,), None),
+    ],
+    ids=str,
+)
+def test_classes_count_from_0_and_have_their_labels_and_where_labels_do_not_it_is_said(file, values, said, dtype):
+    y = np.resize(np.array(values, dtype), 60)
+    loaded = datasets.load(file(x=np.arange(240.0).reshape(60, 4), y=y))
+    assert loaded.n_labels == len(values) and loaded.notes == ((said,) if said else ())
+    assert loaded.classes.tolist() == sorted(values) and loaded.classes.dtype == np.int64
+    for images, labels in ((loaded.train, loaded.train_labels), (loaded.test, loaded.test_labels)):
+        assert labels.dtype == np.int64
+        np.testing.assert_array_equal(loaded.classes[labels], y[images[:, 0].astype(int) // 4])
+
+
+@given(hnp.arrays(st.sampled_from(["i1", "<u2", ">i8", "u8"]), 20))
+def test_any_labels_are_numbered_right_or_refused(tmp_path_factory, y):
+    path = tmp_path_factory.getbasetemp() / "any.npz"
+    np.savez(path, x=np.arange(20.0)[:, None], y=y)
+    if min(map(int, y)) < 0 or max(map(int, y)) >= 2**63:
+        assert f"its labels y go from {y.min()} to {y.max()}" in refusal(path)
+    else:
+        loaded = datasets.load(path)
+        together = np.concatenate([loaded.test_labels, loaded.train_labels])
+        order = np.random.RandomState(0).permutation(20)
+        np.testing.assert_array_equal(loaded.classes[together], y[order].astype(np.int64))
+        assert sorted(set(together)) == list(range(loaded.n_labels))
+
+
+def test_labels_that_no_training_example_has_are_named(file):
+    y = np.zeros(20, np.uint8)
+    y[int(np.random.RandomState(0).permutation(20)[0])] = 6  # in the test set only
+    loaded = datasets.load(file(x=GREY, y=y))
+    assert loaded.n_labels == 2 and sorted(loaded.test_labels) == [0, 1] and set(loaded.train_labels) == {0}
+    assert loaded.notes == (
+        "the labels (0, 6) are numbered from 0 to 1, in this order",
+        "some labels (6) are in no training example: a conditional model cannot learn them",
+    )
+
+
+def test_a_limit_changes_no_class_and_says_which_it_leaves_out():
+    few = datasets.load("digits", limit=5)
+    assert few.n_labels == 10 and few.classes.tolist() == list(range(10))
+    unseen = sorted(set(range(10)) - set(few.train_labels))
+    assert few.notes[0].startswith(f"some labels ({', '.join(map(str, unseen))}) are in no training example")
+    assert datasets.load("digits").notes == ()
+
+
+def test_the_digest_is_of_the_labels_as_they_were_given(file):
+    """So that data that were trained on before labels were renumbered are still those of their run."""
+    loaded, order = datasets.load(file(x=GREY, y=np.arange(20) % 2 * 900)), np.random.RandomState(0).permutation(20)
+    y, digest = np.arange(20) % 2 * 900, hashlib.sha256()
+    for part in (GREY.reshape(20, 30)[order[2:]], GREY.reshape(20, 30)[order[:2]], y[order[2:]], y[order[:2]]):
+        digest.update(f"{part.dtype.str} {part.shape} ".encode() + part.tobytes())
+    assert loaded.digest == digest.hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("y_train", "y_test", "reason"),
+    [
+        (np.arange(8), None, "it has labels for one of the training and test sets, and not for the other"),
+        (np.arange(8), np.arange(3), "its labels y have the shape (3,): expected is (2,)"),
+        (np.arange(8), np.array([0.5, 1]), "its labels y are of type float64: expected are integers"),
+        (np.arange(8), np.array([0, None]), "its labels y are of type object: expected are integers"),
+        (np.array([*"abcdefgh"]), np.arange(2), "its labels y are of type <U1: expected are integers"),
+        (np.arange(8) - 1, np.arange(2), "its labels y go from -1 to 6"),
+    ],
+)
+def test_the_labels_of_a_set_with_a_name_are_checked_too(monkeypatch, y_train, y_test, reason):
+    monkeypatch.setitem(datasets.DATASETS, "bars", lambda _: (GREY[:8], y_train, GREY[8:10], y_test))
+    assert refusal("bars").startswith(f"bars: {reason}")
+
+
+# Arrays
 
 
 @pytest.mark.parametrize(
@@ -200,17 +287,30 @@ def test_float_values_are_not_held_to_the_unit_interval(file):
     ("labels", "reason"),
     [
         (np.arange(19), "its labels y have the shape (19,): expected is (20,)"),
-        (np.zeros((20, 1), int), "its labels y have the shape (20, 1)"),
-        (np.array(3), "its labels y have the shape"),
-        (np.zeros(20), "its labels y are of type float64: expected are integers"),
-        (np.zeros(20, bool), "its labels y are of type bool"),
+        (np.zeros((20, 1), int), "(20, 1): expected is (20,), one for each example in x. Save y.ravel()"),
+        (np.eye(20), "(20, 20): expected is (20,), one for each example in x. Of rows with a single 1, save y.argmax("),
+        (np.zeros((19, 1), int), "its labels y have the shape (19, 1): expected is (20,), one for each example in x\n"),
+        (np.zeros(20), "type float64: expected are integers. They are whole numbers: save y.astype(int)"),
+        (np.full(20, 0.5), "its labels y are of type float64: expected are integers\n"),
+        (np.full(20, np.nan), "its labels y are of type float64: expected are integers\n"),
+        (np.zeros(20, complex), "its labels y are of type complex128: expected are integers\n"),
+        (np.zeros(20, bool), "its labels y are of type bool: expected are integers. They are whole numbers"),
+        (np.array(["a"] * 20), "in y.npy, it holds <U1: objects"),
+        (np.array(["a", 1, None, 0.5] * 5, object), "in y.npy, it holds object: objects"),
+        (np.array(None), "in y.npy, it holds object: objects"),
         (np.arange(20) - 1, "its labels y go from -1 to 18: number the classes 0, 1, 2, ..."),
-        (np.arange(20) * 2**58, f"its labels y go from 0 to {19 * 2**58}"),
         (np.full(20, 2**64 - 1, np.uint64), f"to {2**64 - 1}"),
+        (np.array(3), "its labels y have the shape (): expected is (20,)"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(file, labels, reason):
     assert reason in refusal(file(x=GREY, y=labels))
+
+
+def test_more_values_than_classes_can_have_are_refused(file):
+    x, y = np.zeros((10_001, 1), np.float32), np.arange(10_001) * 17
+    assert "its labels y have 10,001 values: at most 10,000 classes are taken" in refusal(file(x=x, y=y))
+    assert datasets.load(file(x=x[1:], y=y[1:])).n_labels == 10_000
 
 
 # Names
@@ -234,6 +334,28 @@ def test_other_sources_are_refused(tmp_path):
     assert "files with the suffix '.png' cannot be read" in refusal(tmp_path / "image.png")
     (tmp_path / "none").touch()
     assert "files with the suffix '' cannot be read" in refusal(tmp_path / "none")
+
+
+def test_a_path_may_begin_at_the_home_folder_and_hold_anything(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "my pictures, ü 2.npy", GREY)
+    assert datasets.load("~/my pictures, ü 2.npy").name == "my pictures, ü 2"
+    assert "neither a data set's name nor a file" in refusal("~nobody-here/a.npy")
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.npy")
+    os.mkfifo(tmp_path / "a.npz")
+    (tmp_path / "b.npy").symlink_to("/dev/zero")
+    for name in ("a.npy", "a.npz", "b.npy"):
+        assert "it is a folder, a pipe or a device, not a file" in refusal(tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_file_that_may_not_be_read_is_named(file):
+    path = file(GREY)
+    path.chmod(0)
+    assert refusal(path).startswith(f"{path}: it cannot be read (Permission denied)")
 
 
 def test_the_suffix_may_be_in_capitals(tmp_path):

@@ -3,12 +3,16 @@
 import errno
 import gzip
 import http.server
+import io
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +28,7 @@ DEFINED = dict(downloads.FILES)  # as published, before the fixture puts a small
 REAL_DATA = os.environ.get(downloads.FOLDER_VARIABLE)
 IMAGES = np.random.RandomState(3).randint(0, 256, (7, 3, 4), np.uint8)
 LABELS = np.arange(7, dtype=np.uint8)
+FACES = np.repeat(IMAGES, 2, axis=0)
 FILES = {"images.gz": idx_bytes(IMAGES), "labels.gz": idx_bytes(LABELS)}
 PUBLISHED = tuple(
     PublishedFile(f"set/{name}", array.shape, formats.sha256(FILES[name]), formats.read_idx)
@@ -35,11 +40,13 @@ class Mirror(http.server.BaseHTTPRequestHandler):
     """Serves /BEHAVIOUR/FILE: the file, or what goes wrong under that name."""
 
     def do_GET(self):
-        behaviour, name = self.path.strip("/").split("/")
+        behaviour, name = self.path.strip("/").replace("-", " ").split("/")
         content = gzip.compress(FILES[name])
         self.server.asked.append(behaviour)
         if behaviour == "missing":
             return self.send_error(404)
+        if behaviour == "dripping headers":
+            return self.drip(b"HTTP/1.1 200 OK\r\nX-Slowly: " + bytes(1000))
         if behaviour == "moved":
             self.send_response(302)
             self.send_header("Location", f"/good/{name}")
@@ -59,12 +66,22 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", len(content))
         self.end_headers()
+        if behaviour == "dripping":
+            return self.drip(content)
         if behaviour in ("half", "stuck"):
             content = content[: len(content) // 2]
         self.wfile.write(content)
         if behaviour == "stuck":
             self.wfile.flush()
             self.server.ending.wait(10)
+
+    def drip(self, content):
+        """A byte now and then: never nothing for long, and never the whole."""
+        for byte in content:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self.server.ending.wait(0.3):
+                return
 
     def log_message(self, *_):
         pass
@@ -108,7 +125,7 @@ def mirrors(server, monkeypatch):
     """Call it with behaviours to have a mirror of each, in that order."""
 
     def use(*behaviours):
-        bases = tuple(f"http://127.0.0.1:{server.server_port}/{behaviour}/" for behaviour in behaviours)
+        bases = tuple(f"http://127.0.0.1:{server.server_port}/{b.replace(' ', '-')}/" for b in behaviours)
         monkeypatch.setattr(downloads, "MIRRORS", {"set": bases})
 
     return use
@@ -187,6 +204,66 @@ def test_a_named_folder_that_does_not_exist_is_an_error_and_not_a_download(tmp_p
     assert server.asked == []
 
 
+def test_a_named_folder_that_holds_nothing_of_the_set_is_not_passed_over(tmp_path, cache, monkeypatch, mirrors, server):
+    mirrors("good")
+    put(cache)
+    (tmp_path / "empty").mkdir()
+    message = refusal(downloads.obtain, "set", tmp_path / "empty")
+    assert message.startswith(f"{tmp_path}/empty: this folder (data_dir) holds nothing of set. Looked for were\n")
+    assert "\n  images.gz or images\n  labels.gz or labels\n" in message
+    assert f"in {tmp_path}/empty/set, {tmp_path}/empty.\n" in message
+    assert server.asked == []
+    monkeypatch.setenv(
+        "TINYVAE_DATA", str(tmp_path / "empty")
+    )  # which stands there for all data sets, and all commands
+    assert_right(downloads.obtain("set"))
+
+
+def test_a_failed_download_says_where_the_file_was_looked_for(tmp_path, cache, monkeypatch):
+    folder = put(tmp_path / "data")
+    (folder / "set/labels.gz").unlink()
+    monkeypatch.setenv("TINYVAE_DATA", str(tmp_path))
+    assert f"\nNor is it in {folder}, {tmp_path}, {cache}.\n" in refusal(downloads.obtain, "set", folder)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    put(tmp_path / "my data")
+    assert_right(downloads.obtain("set", "~/my data"))
+    monkeypatch.setenv("TINYVAE_DATA", "~/my data")
+    assert_right(downloads.obtain("set"))
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(path))
+
+
+def make_device(path):
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [make_pipe, make_socket, make_device])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, make):
+    folder = put(tmp_path / "d")
+    (folder / "set/labels.gz").unlink()
+    make(folder / "set/labels.gz")
+    message = refusal(downloads.obtain, "set", folder)
+    assert message.startswith(f"{folder}/set/labels.gz: it is a folder, a pipe or a device, not a file\n")
+
+
+def test_a_folder_of_the_name_of_a_file_is_passed_over(tmp_path):
+    """Some programs unpack NAME.gz to NAME/NAME."""
+    folder = put(tmp_path / "data")
+    (folder / "set/labels.gz").rename(folder / "labels.gz")
+    (folder / "set/labels.gz").mkdir()
+    assert_right(downloads.obtain("set", folder))
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -205,7 +282,7 @@ def test_a_wrong_file_that_was_found_is_named_with_the_reason_and_the_remedy(tmp
     folder = put(tmp_path / "data", images=content)
     message = refusal(downloads.obtain, "set", folder)
     assert message.startswith(f"{folder}/set/images.gz: {reason}")
-    assert "Put a good copy in its place, or delete it and run again: it is then downloaded." in message
+    assert "Put a good copy in its place, or move it away and run again: another is then looked for, or" in message
     assert message.endswith("python -m tinyvae.train digits")
 
 
@@ -245,13 +322,33 @@ def test_a_bad_mirror_is_passed_over(cache, mirrors, server, behaviour):
     assert server.asked == [behaviour, "good"] * 2
 
 
+DRIPPING = "dripping", "dripping headers"
+
+
+@pytest.mark.parametrize("behaviour", DRIPPING)
+def test_a_mirror_that_sends_a_byte_now_and_then_is_given_up_on(cache, mirrors, server, monkeypatch, behaviour):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.75)
+    mirrors(behaviour, "good")
+    assert_right(downloads.obtain("set"))
+    assert files_in(cache) == ["images.gz", "labels.gz"]
+    assert server.asked == [behaviour, "good"] * 2
+
+
+def test_what_is_too_slow_is_said(cache, mirrors, monkeypatch):
+    monkeypatch.setattr(downloads, "TIMEOUT", 1)
+    mirrors(*DRIPPING)
+    assert refusal(downloads.obtain, "set").count(": too slow: less than 64 KiB in 2 seconds\n") == 2
+    assert files_in(cache) == []
+
+
 def test_without_a_good_mirror_the_message_has_every_reason_and_the_way_out(cache, mirrors):
     mirrors(*BAD)
-    first, *lines, put_it, _, command = refusal(downloads.obtain, "set").split("\n")
+    first, *lines, nor, put_it, _, command = refusal(downloads.obtain, "set").split("\n")
     assert first == "images.gz could not be downloaded from any of its mirrors:"
     assert len(lines) == len(BAD)
     for line, (behaviour, reason) in zip(lines, BAD.items()):
         assert f"/{behaviour}/images.gz: " in line and reason in line and len(line) < 250
+    assert nor == f"Nor is it in {cache}."
     assert put_it == f"Check the network and run again, or put the file into {cache}/set yourself."
     assert command == "  python -m tinyvae.train digits"
     assert files_in(cache) == []
@@ -312,6 +409,23 @@ def test_an_interruption_leaves_nothing(cache, mirrors, monkeypatch):
     assert files_in(cache) == []
 
 
+def test_what_killed_downloads_left_is_removed_and_nothing_else(cache, mirrors):
+    """Versions before this one left such files, and a kill within the moment of writing still does."""
+    mirrors("good")
+    (cache / "set").mkdir(parents=True)
+    old, young = (cache / f"set/.images.gz.{digit * 32}.part" for digit in "5a")
+    others = [cache / "set" / name for name in (".images.gz.part", ".mine.gz." + "5" * 32 + ".part", "notes.part")]
+    for path in (old, young, *others):
+        path.touch()
+        os.utime(path, (time.time() - 3600, time.time() - 3600 - (path != young) * downloads.LEFT_BEHIND))
+    assert_right(downloads.obtain("set"))
+    assert not old.exists() and all(path.exists() for path in (young, *others))
+    old.touch()
+    os.utime(old, (0, 0))
+    assert_right(downloads.obtain("set"))  # nothing is to be downloaded
+    assert not old.exists()
+
+
 def test_the_file_is_as_readable_as_any_other(cache, mirrors):
     mirrors("good")
     downloads.obtain("set")
@@ -344,6 +458,22 @@ def test_first_runs_at_the_same_time_do_not_disturb_each_other(cache, server):
         assert run.returncode == 0, errors
         assert output.split() == [str(IMAGES.sum()), str(LABELS.sum())]
     assert files_in(cache) == ["images.gz", "labels.gz"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("behaviour", ["stuck", "dripping"])
+def test_a_process_that_is_ended_while_it_downloads_leaves_nothing(cache, server, number, behaviour):
+    mirror = f"http://127.0.0.1:{server.server_port}/{behaviour}/"
+    command = [sys.executable, "-c", FIRST_RUN, str(cache), mirror, *(file.sha256 for file in PUBLISHED)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        while not server.asked:
+            assert run.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.3)  # some bytes have come
+        run.send_signal(number)
+        run.communicate(timeout=60)
+    assert run.returncode == -number
+    assert files_in(cache) == []
 
 
 def test_threads_do_not_disturb_each_other(cache, mirrors, monkeypatch):
@@ -383,21 +513,57 @@ def test_fetch_goes_to_the_cache_by_default(cache, mirrors):
 # The published sets
 
 
-def test_mnist_and_frey_are_put_together(tmp_path, monkeypatch):
-    """The real names and readers, with small contents."""
-    files = {}
+@pytest.fixture
+def small(monkeypatch):
+    """Small contents under the real names and with the real readers: {name as published: content}."""
+    contents, files = {}, {"mnist": []}
     for original, array in zip(DEFINED["mnist"], (IMAGES, LABELS, IMAGES[:3], LABELS[:3])):
-        path = tmp_path / original.path
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(gzip.compress(idx_bytes(array)))
+        contents[Path(original.path).name] = gzip.compress(idx_bytes(array))
         digest = formats.sha256(idx_bytes(array))
-        files.setdefault("mnist", []).append(PublishedFile(original.path, array.shape, digest, original.reader))
-    faces = np.repeat(IMAGES, 2, axis=0)
+        files["mnist"].append(PublishedFile(original.path, array.shape, digest, original.reader))
     (frey,) = DEFINED["frey"]
-    (tmp_path / "frey").mkdir()
-    savemat(tmp_path / frey.path, {"ff": faces.reshape(14, 12).T})
-    files["frey"] = [PublishedFile(frey.path, faces.shape, formats.sha256(faces), frey.reader)]
+    saved = io.BytesIO()
+    savemat(saved, {"ff": FACES.reshape(14, 12).T})
+    contents[Path(frey.path).name] = saved.getvalue()
+    files["frey"] = [PublishedFile(frey.path, FACES.shape, formats.sha256(FACES), frey.reader)]
     monkeypatch.setattr(downloads, "FILES", files)
+    return contents
+
+
+WRITINGS = {
+    "as published": lambda name, content: (name, content),
+    "unpacked": lambda name, content: (name.removesuffix(".gz"), gzip.decompress(content)),
+    "a dot": lambda name, content: (name.replace("-idx", ".idx"), content),
+    "a dot, unpacked": lambda name, content: (
+        name.replace("-idx", ".idx").removesuffix(".gz"),
+        gzip.decompress(content),
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "writing"), product(["mnist", "", "MNIST/raw", "MNIST", "raw"], WRITINGS))
+def test_mnist_is_found_where_people_have_it(tmp_path, small, cache, place, writing):
+    folder = tmp_path / "data" / place
+    folder.mkdir(parents=True)
+    for published, compressed in small.items():
+        if published.endswith(".gz"):
+            name, content = WRITINGS[writing](published, compressed)
+            (folder / name).write_bytes(content)
+    np.testing.assert_array_equal(datasets.load("mnist", tmp_path / "data").train, IMAGES.reshape(7, 12))
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("place", ["frey", ""])
+def test_the_faces_are_found_where_people_have_them(tmp_path, small, place):
+    (tmp_path / "data" / place).mkdir(parents=True)
+    (tmp_path / "data" / place / "frey_rawface.mat").write_bytes(small["frey_rawface.mat"])
+    assert len(datasets.load("frey", tmp_path / "data").train) == 13
+    assert "t10k-labels.idx1-ubyte" in refusal(datasets.load, "mnist", tmp_path / "data")
+
+
+def test_mnist_and_frey_are_put_together(tmp_path, small):
+    for name, content in small.items():
+        (tmp_path / name).write_bytes(content)
 
     mnist = datasets.load("mnist", tmp_path)
     assert (mnist.name, mnist.data_shape, mnist.n_labels) == ("mnist", (3, 4), 7)
@@ -412,7 +578,7 @@ def test_mnist_and_frey_are_put_together(tmp_path, monkeypatch):
     assert (frey.name, frey.data_shape, frey.n_labels) == ("frey", (3, 4), 0)
     assert frey.train.shape == (13, 12) and frey.test.shape == (1, 12)
     together = np.concatenate([frey.train, frey.test])
-    np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(faces.reshape(14, 12), axis=0))
+    np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(FACES.reshape(14, 12), axis=0))
 
 
 if REAL_DATA:  # the published files themselves, where they are at hand

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import os
 import struct
 import tracemalloc
 import warnings
@@ -178,7 +179,16 @@ HEADER = "{'descr': %s, 'fortran_order': False, 'shape': %s, }\n"
         (npy_bytes(HEADER % ("'<f8'", "(2**60, 3)"), bytes(48)), "damaged"),
         (npy_bytes(HEADER % ("'<f8'", f"({2**60}, 3)"), bytes(48)), f"shape ({2**60}, 3)), and 48 are there"),
         (npy_bytes(HEADER % ("'<f8'", f"({2**64}, {2**64})")), "and 0 are there"),
-        (npy_bytes(HEADER % ("'<f8'", "(-2, -3)"), bytes(48)), "shape (-2, -3)"),
+        (npy_bytes(HEADER % ("'<f8'", "(-2, -3)"), bytes(48)), "shape (-2, -3), which no array can have"),
+        (npy_bytes(HEADER % ("'<f8'", "(-2, 0)")), "shape (-2, 0), which no array can have"),
+        (npy_bytes(HEADER % ("'|u1'", "(True, 64)"), bytes(64)), "shape (True, 64), which no array can have"),
+        (npy_bytes(HEADER % ("'|u1'", "(64, False)")), "shape (64, False), which no array can have"),
+        (npy_bytes(HEADER % ("'<f8'", f"(0, {2**62})")), "damaged"),
+        (npy_bytes(HEADER % ("'<f8'", f"({2**62}, 0)")), "damaged"),
+        (npy_bytes(HEADER % ("'|u1'", f"(0, {2**64})")), "damaged"),
+        (npy_bytes(HEADER % ("'<f8'", f"(0, {2**40}, {2**40})")), "damaged"),
+        (npy_bytes(HEADER % ("'|u1'", f"({'1, ' * 70})"), bytes(1)), "damaged"),
+        (npy_bytes(HEADER % ("'|u1'", f"({'0, ' * 70})")), "damaged"),
         (npy_bytes(HEADER % ("'<f8'", "(2, 3.0)"), bytes(48)), "damaged"),
         (npy_bytes(HEADER % ("'|O'", "(2, 3)"), bytes(48)), "holds object: objects (pickles)"),
         (npy_bytes(HEADER % ("[('a', '<f8')]", "(6,)"), bytes(48)), "structures"),
@@ -273,11 +283,66 @@ def test_an_npz_that_promises_too_much_is_refused_before_memory_is_taken(tmp_pat
         formats.read_npz(write(tmp_path, "c.npz", npz_bytes(x=IMAGES)))
 
 
+@pytest.mark.parametrize("name", ["x", "y"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_that_the_file_cannot_hold_takes_no_memory(tmp_path, peak_memory, method, name):
+    """Some hundred bytes, of which 2 GiB are said to be one member: in header, archive and directory alike."""
+    true = npy_bytes(HEADER % ("'|u1'", f"(1, {2**31})"))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+        if name == "y":
+            archive.writestr("x.npy", npy_bytes(HEADER % ("'|u1'", "(1, 1)"), bytes(1)))
+        archive.writestr(f"{name}.npy", true)
+        packed = archive.getinfo(f"{name}.npy").compress_size
+    content = (tmp_path / "a.npz").read_bytes()
+    sizes, lie = struct.pack("<II", packed, len(true)), struct.pack("<II", len(true) + 2**31, len(true) + 2**31)
+    assert content.count(sizes) == 2 and len(content) < 500
+    with pytest.raises(DataError, match=rf"{name}\.npy is to take 2,147,483,\d+ bytes in it, more than"):
+        formats.read_npz(write(tmp_path, "b.npz", content.replace(sizes, lie)))
+    assert peak_memory() < MB
+
+
+def test_what_is_stored_is_as_long_as_it_is(tmp_path, peak_memory):
+    """A stored member of which the directory says that it unpacks to a thousand times its bytes."""
+    whole = npy_bytes(HEADER % ("'|u1'", "(10, 10000)"), bytes(100))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", whole)
+    content = (tmp_path / "a.npz").read_bytes()
+    sizes = struct.pack("<II", len(whole), len(whole))
+    lie = struct.pack("<II", len(whole), len(whole) + 99_900)
+    with pytest.raises(DataError, match="not credible"):
+        formats.read_npz(write(tmp_path, "b.npz", content.replace(sizes, lie)))
+    assert peak_memory() < MB
+
+
+def test_the_member_that_is_wrong_is_named(tmp_path):
+    for y, reason in (
+        (np.full(5, None), "in y.npy, it holds object: objects"),
+        (np.full(5, "a"), "in y.npy, it holds"),
+    ):
+        np.savez(tmp_path / "a.npz", x=IMAGES, y=y, allow_pickle=True)
+        with pytest.raises(DataError) as error:
+            formats.read_npz(tmp_path / "a.npz")
+        assert str(error.value).startswith(reason)
+
+
 def test_a_member_compressed_in_an_unusual_way_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("x.npy", npy_bytes(HEADER % ("'<f8'", "(6,)"), bytes(48)))
     with pytest.raises(DataError, match="compressed in a way"):
         formats.read_npz(tmp_path / "a.npz")
+
+
+# What is no file
+
+
+@pytest.mark.parametrize("read", [formats.read_npy, formats.read_npz, formats.read_idx, formats.read_frey])
+def test_no_reader_waits_for_a_pipe_or_reads_a_device(tmp_path, read):
+    arguments = [(5,)] if read in (formats.read_idx, formats.read_frey) else []
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for path in (tmp_path / "pipe", tmp_path / "endless", tmp_path):
+        with pytest.raises(DataError, match="it is a folder, a pipe or a device, not a file"):
+            read(path, *arguments)
 
 
 # Errors

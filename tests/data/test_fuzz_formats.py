@@ -1,7 +1,7 @@
 """Damaged files: each is read as an independent reader reads it, or refused by a DataError, in little memory.
 
 A mutation flips bytes, cuts, repeats, inserts, or writes an extreme integer, most often into the headers, where the
-lies that matter are told.
+lies that matter are told. Lies on which several places of a file must agree, which no mutation finds, are composed.
 """
 
 import gzip
@@ -9,6 +9,7 @@ import io
 import struct
 import tracemalloc
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
-from tests.data.test_formats import idx_bytes
+from tests.data.test_formats import HEADER, idx_bytes, npy_bytes
 from tinyvae.data import datasets, formats
 from tinyvae.data.downloads import PublishedFile
 from tinyvae.errors import DataError
@@ -97,6 +98,43 @@ def mutated(draw, originals):
     return bytes(content)
 
 
+lengths = st.sampled_from([0, 1, 2, 3, 5, -1, True, False, 2**31, 2**40, 2**62, 2**63, 2**64])
+shapes = st.lists(lengths, max_size=5) | st.builds(lambda n, times: [n] * times, st.sampled_from([0, 1]), st.just(70))
+dtypes = st.sampled_from(["|u1", "|b1", "<f4", ">f8", "<f2", "|V0", "|S0", "<U0", "|O", "<c16", "<m8[s]"])
+
+
+@st.composite
+def lying_npy(draw):
+    """An .npy file of which the header says anything, with as many bytes as that comes to if they are few."""
+    shape, dtype = tuple(draw(shapes)), draw(dtypes)
+    size = np.dtype(dtype).itemsize
+    for n in shape:
+        size *= n
+    return npy_bytes(HEADER % (repr(dtype), repr(shape)), bytes(size if 0 <= size < 1000 else draw(st.integers(0, 99))))
+
+
+@st.composite
+def lying_npz(draw):
+    """An .npz of one or two members, of one of which header and directory give sizes and a place as they like."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))) as archive:
+        archive.writestr("x.npy", draw(lying_npy() | st.sampled_from(NPY)))
+        if draw(st.booleans()):
+            archive.writestr("y.npy", draw(lying_npy() | st.just(saved(np.save, LABELS))))
+        member = draw(st.sampled_from(archive.infolist()))
+        packed, unpacked = member.compress_size, member.file_size
+    content = bytearray(buffer.getvalue())
+    claims = st.sampled_from([packed, unpacked, 0, 1, 2**16, 2**31, 2**31 + unpacked, 2**32 - 1])
+    claim = struct.pack("<II", draw(claims), draw(claims))
+    content = content.replace(struct.pack("<II", packed, unpacked), claim)
+    if draw(st.booleans()):
+        at = content.rindex(b"PK\5\6") + draw(
+            st.sampled_from([8, 10, 12, 16])
+        )  # entries, size and place of the directory
+        content[at : at + 4] = struct.pack("<I", draw(claims))
+    return bytes(content)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
@@ -135,7 +173,7 @@ def test_a_damaged_idx_is_read_right_or_refused(folder, content):
 
 
 @many
-@given(mutated(NPY))
+@given(mutated(NPY) | lying_npy())
 def test_a_damaged_npy_is_read_as_numpy_reads_it_or_refused(folder, content):
     (folder / "a.npy").write_bytes(content)
     array = outcome(formats.read_npy, folder / "a.npy")
@@ -148,7 +186,7 @@ def test_a_damaged_npy_is_read_as_numpy_reads_it_or_refused(folder, content):
 
 
 @many
-@given(mutated(NPZ))
+@given(mutated(NPZ) | lying_npz())
 def test_a_damaged_npz_is_read_as_numpy_reads_it_or_refused(folder, content):
     (folder / "a.npz").write_bytes(content)
     arrays = outcome(formats.read_npz, folder / "a.npz")

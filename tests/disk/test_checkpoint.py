@@ -17,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.disk.test_files import on_a_full_disk
 from tinyvae import __version__
 from tinyvae.disk import checkpoint
 from tinyvae.disk.checkpoint import read_checkpoint, write_checkpoint
-from tinyvae.disk.files import temporary_path
+from tinyvae.disk.files import remove_temporaries
 from tinyvae.errors import RunError
 
 ARRAYS = {
@@ -144,8 +145,8 @@ def test_what_cannot_be_saved_leaves_the_old_checkpoint(path, arrays, state, exc
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_full_disk_leaves_the_old_checkpoint(path):
-    temporary_path(path).symlink_to("/dev/full")
+def test_a_full_disk_leaves_the_old_checkpoint(path, monkeypatch):
+    on_a_full_disk(monkeypatch)
     with pytest.raises(RunError, match=r"checkpoint.npz: it cannot be written \(No space left on device\)"):
         write_checkpoint(path, ARRAYS, STATE)
     assert_same(read_checkpoint(path))
@@ -161,6 +162,13 @@ def test_missing(tmp_path):
 
 def test_a_folder(tmp_path):
     assert "cannot be read (Is a directory)" in refusal(tmp_path)
+
+
+def test_a_pipe_or_a_device(tmp_path):
+    os.mkfifo(tmp_path / "checkpoint.npz")
+    assert "it is no file but a pipe or a device" in refusal(tmp_path / "checkpoint.npz")
+    (tmp_path / "link.npz").symlink_to("/dev/zero")
+    assert "it is no file but a pipe or a device" in refusal(tmp_path / "link.npz")
 
 
 def test_empty(path):
@@ -259,6 +267,16 @@ def test_a_forged_zip_bomb_is_refused(path):
     assert "a member is compressed" in refusal(path)
 
 
+@pytest.mark.parametrize("state", ["[]", "3", "null", '"epoch"', "[" * 10_000, '{"epoch": 1', ""])
+def test_a_forged_state_that_is_no_object_is_refused(path, state):
+    seal = zipfile.ZipFile(path).comment
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.comment = seal
+        archive.writestr("state.json", state)
+    path.write_bytes(reseal(path.read_bytes()))
+    assert "it is sealed as a checkpoint, and is none (" in refusal(path)
+
+
 def test_many_names_for_one_array_are_refused(path):
     """Overlapping members: the directory names one large member many times, each time it would be read again."""
     write_checkpoint(path, {"large": np.zeros(2**20)}, STATE)
@@ -307,16 +325,15 @@ def test_a_process_killed_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
         assert_same(
             (arrays, state), {"params": np.full(500_000, i, np.float32), "optimiser.steps": np.array([i])}, state
         )
-        assert set(tmp_path.iterdir()) <= {path, temporary_path(path)}
-    write_checkpoint(path, ARRAYS, STATE)
-    assert list(tmp_path.iterdir()) == [path]
+        remove_temporaries(path)
+        assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_process_killed_just_before_the_end_leaves_the_old_checkpoint(path, call):
     process = subprocess.run([sys.executable, "-c", DIE_BEFORE, path, call], env=os.environ)
     assert process.returncode == -signal.SIGKILL
-    assert temporary_path(path).exists()
+    assert len(list(path.parent.iterdir())) == 2
     assert_same(read_checkpoint(path))
-    write_checkpoint(path, ARRAYS, STATE)
+    remove_temporaries(path)
     assert list(path.parent.iterdir()) == [path]

@@ -3,11 +3,13 @@
 import errno
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tinyvae.disk.files import atomic_write, temporary_path
+from tinyvae.disk import files
+from tinyvae.disk.files import atomic_write, open_to_read, remove_temporaries, temporary_path
 from tinyvae.errors import RunError
 
 
@@ -49,15 +51,58 @@ def test_an_exception_passes_and_leaves_the_old_file_alone(tmp_path, exception):
 
 def test_an_exception_is_not_hidden_by_a_temporary_file_that_cannot_be_removed(tmp_path):
     with pytest.raises(ValueError, match="from inside"), atomic_write(tmp_path / "a"):
-        temporary_path(tmp_path / "a").unlink()
-        temporary_path(tmp_path / "a").mkdir()
+        (temporary,) = tmp_path.iterdir()
+        temporary.unlink()
+        temporary.mkdir()
         raise ValueError("from inside")
 
 
-def test_what_a_killed_process_left_is_replaced(tmp_path):
-    temporary_path(tmp_path / "a").write_bytes(b"half of a file that is longer than the new one")
+def test_what_a_killed_process_left_is_in_nobody_s_way_and_can_be_removed(tmp_path):
+    mine = [tmp_path / name for name in (".a.tmp", ".a.0123.tmp", ".b.0123456789abcdef.tmp", "a.0123456789abcdef.tmp")]
+    for path in (temporary_path(tmp_path / "a"), temporary_path(tmp_path / "a"), *mine):
+        path.write_bytes(b"half of a file that is longer than the new one")
     write(tmp_path / "a", b"new")
-    assert only_file(tmp_path) == b"new"
+    assert (tmp_path / "a").read_bytes() == b"new"
+    remove_temporaries(tmp_path / "a")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "a", *mine])
+
+
+def test_two_at_once_write_each_a_file_of_its_own(tmp_path):
+    with atomic_write(tmp_path / "a") as one:
+        one.write(b"one")
+        with atomic_write(tmp_path / "a") as other:
+            other.write(b"other")
+        assert (tmp_path / "a").read_bytes() == b"other"
+    assert only_file(tmp_path) == b"one"
+
+
+def test_a_name_that_is_taken_is_neither_opened_nor_followed_nor_removed(tmp_path, monkeypatch):
+    """Nobody can know the name; should it be there nevertheless, it is somebody's."""
+    (tmp_path / "precious").write_bytes(b"mine")
+    trap = tmp_path / ".a.trap.tmp"
+    trap.symlink_to(tmp_path / "precious")
+    monkeypatch.setattr(files, "temporary_path", lambda _: trap)
+    with pytest.raises(RunError, match="a: it cannot be written"):
+        write(tmp_path / "a", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"mine" and trap.is_symlink()
+
+
+def test_a_link_of_that_name_is_replaced_and_not_followed(tmp_path):
+    (tmp_path / "precious").write_bytes(b"mine")
+    (tmp_path / "a").symlink_to(tmp_path / "precious")
+    write(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new" and not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "precious").read_bytes() == b"mine"
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a")
+    for path in (tmp_path / "a", Path("/dev/zero"), Path("/dev/tty")):
+        with suppress(OSError), pytest.raises(RunError, match="it is no file but a pipe or a device"):
+            open_to_read(path)
+    write(tmp_path / "a", b"new")
+    with open_to_read(tmp_path / "a") as file:
+        assert file.read() == b"new"
 
 
 def test_the_permissions_are_those_of_any_new_file(tmp_path):
@@ -82,7 +127,8 @@ def test_the_content_is_on_the_disk_before_the_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", recorded_fsync)
     monkeypatch.setattr(os, "replace", recorded_replace)
     write(tmp_path / "a", b"new")
-    assert calls == [("fsync", ".a.tmp", b"new"), ("replace", ".a.tmp", "a"), ("fsync", tmp_path.name, None)]
+    (_, temporary, _), *_ = calls
+    assert calls == [("fsync", temporary, b"new"), ("replace", temporary, "a"), ("fsync", tmp_path.name, None)]
 
 
 def test_a_file_system_that_cannot_sync_folders_is_good_enough(tmp_path, monkeypatch):
@@ -101,9 +147,23 @@ def test_a_file_system_that_cannot_sync_folders_is_good_enough(tmp_path, monkeyp
 # What the operating system refuses
 
 
-def test_a_full_disk(tmp_path):
+def on_a_full_disk(monkeypatch):
+    """From now on the temporary files are the kernel's own device on which every write fails for want of room."""
+    ordinary = Path.open
+
+    def opened(path, mode="r", *options):
+        file = ordinary(path, mode, *options)
+        if mode != "x+b":
+            return file
+        file.close()
+        return open("/dev/full", "w+b")
+
+    monkeypatch.setattr(Path, "open", opened)
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"old")
-    temporary_path(tmp_path / "a").symlink_to("/dev/full")  # the kernel's own: every write fails for want of room
+    on_a_full_disk(monkeypatch)
     with pytest.raises(RunError, match=r"a: it cannot be written \(No space left on device\)\nMake room on the disk"):
         write(tmp_path / "a", b"new")
     assert only_file(tmp_path) == b"old"
@@ -146,12 +206,6 @@ def test_a_folder_in_the_way(tmp_path):
     with pytest.raises(RunError, match="A folder has the name that a file needs"):
         write(tmp_path / "a", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-def test_a_folder_in_the_way_of_the_temporary_file(tmp_path):
-    temporary_path(tmp_path / "a").mkdir()
-    with pytest.raises(RunError, match="A folder has the name that a file needs"):
-        write(tmp_path / "a", b"new")
 
 
 def test_a_file_in_the_way_of_the_folder(tmp_path):

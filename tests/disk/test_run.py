@@ -3,13 +3,17 @@
 import json
 import math
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinyvae.disk.checkpoint import write_checkpoint
 from tinyvae.disk.files import temporary_path
+from tinyvae.disk.lock import LOCK, OWNER
 from tinyvae.disk.run import COLUMNS, FIGURES, FILES, Run
 from tinyvae.errors import RunError
 
@@ -23,7 +27,9 @@ def run(tmp_path):
 
 
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+    """All but those of the lock."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir())
+    return sorted(str(path) for path in paths if path.name not in (LOCK, OWNER))
 
 
 # Making and finding a folder
@@ -34,7 +40,7 @@ def test_a_run_is_made_with_its_parents_and_found_again(tmp_path):
     assert run.path == tmp_path / "a" / "b"
     assert files(run.path) == ["config.json"]
     assert Run.open(tmp_path / "a" / "b") == Run.open(str(run.path)) == run
-    assert run.config() == CONFIG
+    assert run.config() == CONFIG | {"run": run.name}
 
 
 def test_a_folder_with_other_files_is_as_good_as_a_new_one(tmp_path):
@@ -47,27 +53,25 @@ def test_a_folder_with_other_files_is_as_good_as_a_new_one(tmp_path):
 def test_a_run_is_never_overwritten_unasked(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("old")
-    with pytest.raises(RunError) as error:
-        Run.create(tmp_path, CONFIG)
-    assert str(error.value) == (
-        f"{tmp_path} already holds a run ({name})\n"
-        f"Go on with --resume {tmp_path}, replace it with --overwrite, or choose another --out."
-    )
+    for words, cure in (({}, "Choose another folder, or move that run away."), ({"cure": "Sleep."}, "Sleep.")):
+        with pytest.raises(RunError) as error:
+            Run.create(tmp_path, CONFIG, **words)
+        assert str(error.value) == f"{tmp_path} already holds a run ({name})\n{cure}"
     assert (tmp_path / name).read_text() == "old"
-    assert files(tmp_path) == [name]
+    assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == [Path(name).name]
 
 
 def test_overwriting_removes_all_of_the_old_run_and_nothing_else(run):
-    foreign = ["notes.txt", "figures/mine.png", "history.csv.bak", "checkpoint.npz.old"]
+    foreign, old = ["notes.txt", "figures/mine.png", "history.csv.bak", "checkpoint.npz.old"], run.name
     run.figure_path(FIGURES[0])
     for name in [*foreign, *FILES]:
         (run.path / name).write_text("old")
-        temporary_path(run.path / name).write_text("left by a killed process")
-    ours = [str(temporary_path(run.path / name).relative_to(run.path)) for name in FILES]
     before = files(run.path)
-    Run.create(run.path, {"new": True}, overwrite=True)
-    assert files(run.path) == sorted((set(before) - set(FILES) - set(ours)) | {"config.json"})
-    assert run.config() == {"new": True}
+    for name in FILES:
+        temporary_path(run.path / name).write_text("left by a killed process")
+    new = Run.create(run.path, {"new": True}, overwrite=True)
+    assert files(run.path) == sorted((set(before) - set(FILES)) | {"config.json"})
+    assert new.config() == {"new": True, "run": new.name} and new.name != old
 
 
 def test_all_that_a_run_writes_is_known_to_overwriting(run):
@@ -83,7 +87,7 @@ def test_all_that_a_run_writes_is_known_to_overwriting(run):
 
 
 def test_overwriting_needs_nothing_to_overwrite(tmp_path):
-    assert Run.create(tmp_path / "new", CONFIG, overwrite=True).config() == CONFIG
+    assert Run.create(tmp_path / "new", CONFIG, overwrite=True).config()["dataset"] == CONFIG["dataset"]
 
 
 @pytest.mark.parametrize("name", ["file", "file/below"])
@@ -166,7 +170,7 @@ def test_json_keeps_every_digit(run):
 def test_what_json_cannot_hold_is_a_bug_and_leaves_the_old_file(run):
     with pytest.raises(TypeError):
         run.write_json("config.json", {"object": object()})
-    assert run.config() == CONFIG
+    assert run.config() == CONFIG | {"run": run.name}
 
 
 @pytest.mark.parametrize(
@@ -180,6 +184,8 @@ def test_what_json_cannot_hold_is_a_bug_and_leaves_the_old_file(run):
         b'{"seed": ' + b"9" * 5000 + b"}",
         b"[1, 2]",
         b"null",
+        b'{"deep": ' + b"[" * 60 + b"]" * 60 + b"}",
+        b'{"deep": ' + b'{"er": ' * 60 + b"1" + b"}" * 61,
     ],
 )
 def test_broken_json_is_refused_with_the_path(run, content):
@@ -187,6 +193,24 @@ def test_broken_json_is_refused_with_the_path(run, content):
     with pytest.raises(RunError) as error:
         run.config()
     assert str(error.value).startswith(f"{run.path / 'config.json'}: ")
+
+
+@pytest.mark.parametrize("name", ["config.json", "history.csv", "checkpoint.npz"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(run, name):
+    (run.path / name).unlink(missing_ok=True)
+    os.mkfifo(run.path / name)
+    again = Run.open(run.path)
+    with pytest.raises(RunError, match="it is no file but a pipe or a device"):
+        {"config.json": again.config, "history.csv": again.history}.get(name, again.load_checkpoint)()
+
+
+def test_what_a_spreadsheet_or_an_editor_of_another_system_saved(run):
+    run.write_history([ROW, ROW])
+    for name in ("config.json", "history.csv"):
+        text = (run.path / name).read_bytes()
+        (run.path / name).write_bytes(b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"))
+    again = Run.open(run.path)
+    assert again.history() == [ROW, ROW] and again.config()["dataset"] == CONFIG["dataset"]
 
 
 def test_a_missing_file_is_refused_with_the_path(run):
@@ -269,6 +293,25 @@ def test_the_checkpoint_is_in_the_folder(run):
     assert files(run.path) == ["checkpoint.npz", "config.json"]
 
 
+def test_another_run_s_checkpoint_is_refused(run, tmp_path):
+    other = Run.create(tmp_path / "other", CONFIG)
+    other.save_checkpoint({"params": np.arange(3.0)}, {"epoch": 2})
+    shutil.copy(other.path / "checkpoint.npz", run.path)
+    with pytest.raises(RunError, match=r"checkpoint\.npz: it is the checkpoint of another run than config\.json"):
+        run.load_checkpoint()
+    shutil.copytree(other.path, tmp_path / "copy")
+    assert Run.open(tmp_path / "copy").load_checkpoint()[1] == {"epoch": 2}
+
+
+def test_a_run_of_version_0_1_0_has_no_name(run):
+    (run.path / "config.json").write_text("{}")
+    write_checkpoint(run.path / "checkpoint.npz", {}, {"epoch": 2})
+    old = Run.open(run.path)
+    assert old.load_checkpoint() == ({}, {"epoch": 2})
+    old.save_checkpoint({}, {"epoch": 3})
+    assert Run.open(run.path).load_checkpoint() == ({}, {"epoch": 3})
+
+
 def test_a_run_without_a_checkpoint(run):
     with pytest.raises(RunError, match="there is no checkpoint"):
         run.load_checkpoint()
@@ -298,7 +341,8 @@ def test_a_file_in_the_way_of_the_figures(run):
     ids=["history", "checkpoint", "summary", "json", "figure"],
 )
 def test_a_folder_that_is_gone_is_a_run_error(run, write):
-    (run.path / "config.json").unlink()
-    os.rmdir(run.path)
+    assert run.name
+    shutil.rmtree(run.path)
     with pytest.raises(RunError, match="No such file or directory"):
         write(run)
+    run.close()  # which is no error

@@ -92,6 +92,12 @@ def quick(tmp_path, *names):
     return call(*names, "--quick", "--runs", tmp_path / "runs", "--out", tmp_path / "results", main=reproduce.main)
 
 
+def test_a_folder_that_cannot_be_made_is_noticed_before_hours_of_training(digits, tmp_path):
+    (tmp_path / "results").write_text("a file")
+    assert_misuse(quick(tmp_path, "cvae"), "results", "A file has the name that a folder needs")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_the_table_says_what_the_evaluations_said_beside_the_published(digits, tmp_path):
     result = quick(tmp_path, "one-vs-two-layers")
     assert result.returncode == 0, result.stderr

@@ -1,10 +1,17 @@
 """Sweeps: each training goes on where it stopped, another one's folder is refused, progress is honest."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
+import joblib
 import pytest
 
-from tests.training.test_resume import content
+from tests.training.test_resume import content, in_training
 from tinyvae.disk.run import Run
 from tinyvae.errors import Interrupted, RunError
 from tinyvae.papers import sweep
@@ -123,3 +130,115 @@ def test_the_cost_grows_with_samples_and_size():
     assert longer(PLAN, 4, samples=5).training_cost(1000) > cost > 0
     assert longer(PLAN, 4, hidden=((100,),)).training_cost(1000) > cost
     assert replace(PLAN, samples=0).evaluation_cost() == 0 < PLAN.evaluation_cost()
+
+
+@pytest.mark.parametrize("text", ["{}", '{"epochs": 3}', '{"epochs": "4"}', '{"epochs": []}'])
+def test_a_summary_that_says_nothing_of_the_end_is_written_again(text, tmp_path):
+    carry_out(PLAN, tmp_path)
+    before = (tmp_path / "one/summary.json").read_text()
+    (tmp_path / "one/summary.json").write_text(text)
+    assert not sweep.is_done(PLAN, tmp_path)
+    carry_out(PLAN, tmp_path)
+    assert (tmp_path / "one/summary.json").read_text() == before
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda found: found.clear(), lambda found: found.pop("log_likelihood"),
+        lambda found: found.update(standard_error=None), lambda found: found.update(active_units=3),
+        lambda found: found.update(active_units=["a"]), lambda found: found.update(epochs=[]),
+        lambda found: found.update(samples="20"),
+    ],
+)  # fmt: skip
+def test_an_evaluation_that_does_not_hold_what_the_tables_need_is_made_again(spoil, tmp_path):
+    carry_out(PLAN, tmp_path)
+    before = (tmp_path / "one/evaluation.json").read_text()
+    found = json.loads(before)
+    spoil(found)
+    (tmp_path / "one/evaluation.json").write_text(json.dumps(found))
+    carry_out(PLAN, tmp_path)
+    assert (tmp_path / "one/evaluation.json").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["summary.json", "evaluation.json", "history.csv", "config.json"])
+def test_what_is_no_json_or_a_pipe_is_refused_in_words(name, tmp_path):
+    carry_out(PLAN, tmp_path)
+    (tmp_path / "one" / name).write_text("{[")
+    with pytest.raises(RunError, match=name):
+        carry_out_all([PLAN], tmp_path, quiet=True)
+    (tmp_path / "one" / name).unlink()
+    os.mkfifo(tmp_path / "one" / name)
+    with pytest.raises(RunError, match=f"{name}: it is no file but a pipe"):
+        carry_out_all([PLAN], tmp_path, quiet=True)
+
+
+def test_no_more_jobs_than_there_is_left_to_train(tmp_path, monkeypatch):
+    plans = [longer(replace(PLAN, name=f"seed-{seed}", samples=0), 1, seed=seed) for seed in (1, 2, 3)]
+    carry_out(plans[0], tmp_path)
+    asked, parallel = [], joblib.Parallel
+    monkeypatch.setattr(joblib, "Parallel", lambda n_jobs: (asked.append(n_jobs), parallel(n_jobs=1))[1])
+    for jobs, expected in ((12, 2), (12, 1), (1, 1), (-1, -1)):
+        carry_out_all(plans, tmp_path, jobs=jobs, quiet=True)
+        assert asked.pop() == expected
+    assert all(sweep.is_done(plan, tmp_path) for plan in plans)
+
+
+def test_a_plan_at_which_another_process_is_at_work_is_refused_in_its_words(tmp_path):
+    plan = Plan("one", "digits", Settings(hidden=((8,),), epochs=10**6), limit=200)
+    with in_training(tmp_path / "one") as process:
+        for attempt in (lambda: carry_out(plan, tmp_path), lambda: carry_out_all([plan, PLAN], tmp_path, jobs=2)):
+            with pytest.raises(RunError, match=f"one: process {process.pid} on .* is at work here since"):
+                attempt()
+
+
+LONG = [Plan(f"seed-{seed}", "digits", longer(PLAN, 10**6, seed=seed).settings, limit=200) for seed in (1, 2, 3)]
+
+REPRODUCE = """
+import sys
+from tests.papers.test_sweep import LONG
+from tinyvae.papers import sweep
+
+if __name__ == "__main__":
+    sweep.carry_out_all(LONG, sys.argv[1], jobs=12, quiet=True)
+"""
+
+
+@pytest.mark.slow  # six workers
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent_and_the_same_command_goes_on(number, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(REPRODUCE)
+    epochs = 0
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, program, tmp_path / "runs"], env=os.environ | {"PYTHONPATH": "."}, start_new_session=True
+        )
+        try:
+            while not all(begun(plan, tmp_path / "runs", epochs) for plan in LONG):
+                assert process.poll() is None
+                time.sleep(0.1)
+            workers = {int(path.read_text().split()[1]) for path in (tmp_path / "runs").glob("*/.owner")}
+            assert len(workers) == len(LONG) and process.pid not in workers
+        finally:
+            process.send_signal(number)
+            assert process.wait() == -number
+        while any(map(sweep._is_alive, workers)):
+            time.sleep(0.1)
+        epochs = max(len(Run.open(tmp_path / "runs" / plan.name).history()) for plan in LONG)
+
+
+def begun(plan, folder, epochs):
+    """Whether a plan's run has a checkpoint and more epochs than so many."""
+    path = folder / plan.name
+    return (path / "checkpoint.npz").exists() and len(Run.open(path).history()) > epochs
+
+
+def test_a_worker_whose_parent_is_gone_before_it_begins_does_not_begin(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with pytest.raises(RunError, match="nobody waits for this training any more"):
+        sweep.carry_out_for((sweep.platform.node(), gone.pid), PLAN, tmp_path)
+    assert not (tmp_path / "one").exists()
+    sweep.carry_out_for(("another host", gone.pid), PLAN, tmp_path)
+    assert sweep.is_done(PLAN, tmp_path)

@@ -1,6 +1,7 @@
 """The evaluation: log p(x) against quadrature and against the whole set of weights at once, the use of latent units."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from scipy import special
 
 from tests.commands import assert_misuse, call, command
-from tinyvae import evaluate, train
+from tinyvae import evaluate, machine, train
+from tinyvae.cli import console
 from tinyvae.data import datasets
 from tinyvae.disk.run import Run
 from tinyvae.machine import noise
@@ -128,12 +130,55 @@ def test_the_command_says_it_in_words_and_in_numbers(tmp_path):
     words = command("run", "--samples", "100", cwd=tmp_path, module="tinyvae.evaluate")
     assert words.returncode == 0, words.stderr
     assert "of 3 latent dimensions are used" in words.stdout and "k = 50 is effectively" in words.stdout
-    numbers = call(run, "--samples", 100, "--limit", 50, "--json", main=evaluate.main)
+    numbers = call(run, "--samples", 100, "--limit", 50, "--json", "--overwrite", main=evaluate.main)
     result = json.loads(numbers.stdout)
     assert result == Run.open(run).read_json("evaluation.json")
     assert (result["samples"], result["n_images"], result["epochs"]) == (100, 50, 3)
     assert result["bounds"]["1"] == result["elbo"] <= result["bounds"]["5"] <= result["log_likelihood"]
     assert 0 < result["standard_error"] < 2 and len(result["kl"][0]) == 3
+
+
+def test_what_took_more_work_is_not_replaced_unasked(tmp_path):
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
+
+    def evaluated(samples, limit, *words):
+        result = call(run, "--samples", samples, "--limit", limit, "--json", *words, main=evaluate.main)
+        kept = Run.open(run).read_json("evaluation.json")
+        assert (json.loads(result.stdout)["samples"], json.loads(result.stdout)["n_images"]) == (samples, limit)
+        return result.returncode, kept["samples"], kept["n_images"], result.stderr
+
+    assert evaluated(10, 20)[:3] == (0, 10, 20)
+    assert evaluated(10, 21)[:3] == (0, 10, 21)
+    assert evaluated(12, 21)[:3] == (0, 12, 21)
+    for fewer in ((1, 1), (50, 20), (11, 50)):
+        status, *kept, words = evaluated(*fewer)
+        assert (status, kept) == (console.UNTOLD, [12, 21])
+        assert "stays what it is, by 12 samples of 21 images: add --overwrite to replace it" in words
+    assert evaluated(1, 1, "--overwrite")[:3] == (0, 1, 1)
+    (run / "evaluation.json").write_text("{}")  # of no use to anybody
+    assert evaluated(1, 1)[:3] == (0, 1, 1)
+
+
+def test_a_result_that_cannot_be_kept_is_printed(tmp_path):
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
+    (run / "evaluation.json").mkdir()  # as good as a folder that cannot be written to, and so for root too
+    result = call(run, "--samples", 10, main=evaluate.main)
+    assert result.returncode == console.UNTOLD and "nats per example, standard error" in result.stdout
+    assert "evaluation.json was not written" in result.stderr and "folder has the name" in result.stderr
+
+
+def test_no_more_threads_are_taken_from_a_run_than_there_are(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    quick = ("--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run)
+    assert call("digits", *quick, "--threads", 3).returncode == 0
+    sizes = []
+    monkeypatch.setattr(machine, "crew", lambda size=None: sizes.append(size) or nullcontext())
+    monkeypatch.setattr(machine, "available_cores", lambda: 2)
+    for words in ((), ("--threads", 5), ("--threads", 1)):
+        assert call(run, "--samples", 2, "--quiet", *words, main=evaluate.main).returncode == 0
+    assert [size for size in sizes if size] == [2, 5, 1]
 
 
 @pytest.mark.parametrize(
@@ -160,7 +205,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
         call("digits", "--epochs", 1, "--hidden", hidden, "--quiet", "--out", tmp_path / name)
     (tmp_path / "one/checkpoint.npz").write_bytes((tmp_path / "two/checkpoint.npz").read_bytes())
     result = call(tmp_path / "one", main=evaluate.main)
-    assert_misuse(result, "the checkpoint is of another model: optimiser.m is")
+    assert_misuse(result, "it is the checkpoint of another run than config.json is of")
 
 
 def test_recipes_can_be_read_back():

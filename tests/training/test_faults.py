@@ -8,11 +8,14 @@ import os
 import pickle
 import resource
 import struct
+import zipfile
 
 import numpy as np
 import pytest
 
-from tests.commands import assert_misuse, call, command
+from tests.commands import assert_misuse, call, command, python
+from tests.data.test_formats import HEADER as NPY_HEADER
+from tests.data.test_formats import npy_bytes
 from tinyvae.disk.run import Run
 from tinyvae.drawing import curves
 from tinyvae.training import run_figures
@@ -56,6 +59,8 @@ BAD_ARRAYS = {
     "complex": (IMAGES * 1j, "complex128"),
     "strings": (np.full((100, 6), "a"), "<U1"),
     "objects": (np.full((100, 6), None), "object"),
+    "records": (np.zeros(100, [("a", "u1"), ("b", "f4")]), "structures"),
+    "black and nearly black": (np.eye(100, 6, dtype=np.uint8), "Save it as bool: x.astype(bool)"),
 }
 
 
@@ -72,10 +77,16 @@ def test_arrays_that_are_no_data(array, message, suffix, tmp_path, out):
 BAD_LABELS = {
     "missing": (None, "has no labels"),
     "too few": (np.zeros(99, int), "99"),
+    "a column": (np.zeros((100, 1), int), "(100, 1): expected is (100,), one for each example in x. Save y.ravel()"),
+    "rows with a single 1": (np.eye(100), "save y.argmax(axis=1)"),
     "fractions": (np.full(100, 0.5), "float64: expected are integers"),
+    "whole numbers as floats": (np.ones(100), "They are whole numbers: save y.astype(int)"),
     "negative": (np.full(100, -1), "-1"),
-    "huge": (np.full(100, 10**9), "1000000000"),
-    "objects": (np.full(100, None), "object"),
+    "huge": (np.full(100, 2**64 - 1, np.uint64), "18446744073709551615"),
+    "strings": (np.full(100, "cat"), "in y.npy, it holds <U3"),
+    "objects": (np.full(100, None), "in y.npy, it holds object"),
+    "of all kinds": (np.array([1, "a", None, 0.5] * 25, object), "in y.npy, it holds object"),
+    "None": (np.array(None), "in y.npy, it holds object"),
 }
 
 
@@ -85,6 +96,100 @@ def test_labels_that_are_none(labels, message, tmp_path, out):
     np.savez(tmp_path / "mine.npz", **arrays)
     assert_misuse(call(tmp_path / "mine.npz", *QUICK, "--conditional", "--out", out), "mine", message)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("values", [range(1, 11), (0, 900), (3, 7), (10**12,)], ids=str)
+def test_labels_with_gaps_make_no_class_of_what_is_in_none(values, tmp_path, out):
+    y = np.resize(np.array(values), 100)
+    np.savez(tmp_path / "mine.npz", x=IMAGES, y=y)
+    result = call(tmp_path / "mine.npz", *QUICK, "--conditional", "--out", out)
+    assert result.returncode == 0, result.stderr
+    run = Run.open(out)
+    assert run.config()["dataset"]["n_labels"] == len(values)
+    arrays, _ = run.load_checkpoint()
+    np.savez(tmp_path / "counted.npz", x=IMAGES, y=np.searchsorted(values, y))
+    assert call(tmp_path / "counted.npz", *QUICK, "--conditional", "--out", out / "counted").returncode == 0
+    np.testing.assert_array_equal(Run.open(out / "counted").load_checkpoint()[0]["params"], arrays["params"])
+
+
+LIES = {
+    "a row as long as no memory": "(0, 4611686018427387904)",
+    "too many dimensions": f"({'1, ' * 70})",
+    "a length of True": "(True, 64)",
+    "a length below zero": "(-1, -64)",
+    "a length of 65 bits": "(18446744073709551616, 64)",
+}
+
+
+@pytest.mark.parametrize("shape", LIES.values(), ids=LIES)
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_headers_that_lie(shape, suffix, tmp_path, out):
+    path, content = (
+        tmp_path / f"mine.{suffix}",
+        npy_bytes(NPY_HEADER % ("'|u1'", shape), bytes(0 if "0," in shape else 64)),
+    )
+    if suffix == "npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", content)
+    else:
+        path.write_bytes(content)
+    assert_misuse(call(path, *QUICK, "--out", out), "mine")
+    assert not out.exists()
+
+
+LITTLE_MEMORY = """
+import resource, sys
+from tinyvae import train
+from tinyvae.cli import console
+from tinyvae.data import datasets
+
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + 2**30, size + 2**30))
+console.run(lambda: train.main(sys.argv[1:]))
+"""
+
+
+def test_a_file_that_says_it_holds_2_gib_costs_the_process_none(tmp_path):
+    """An .npz of 190 bytes, in a process that may have no more than a half of that beside what it has at first."""
+    header = npy_bytes(NPY_HEADER % ("'|u1'", f"(2, {2**30})"))
+    with zipfile.ZipFile(tmp_path / "mine.npz", "w") as archive:
+        archive.writestr("x.npy", header)
+    content = (tmp_path / "mine.npz").read_bytes()
+    sizes, lie = (struct.pack("<II", size, size) for size in (len(header), len(header) + 2**31))
+    (tmp_path / "mine.npz").write_bytes(content.replace(sizes, lie))
+    assert content.count(sizes) == 2 and len(content) < 200
+    result = python("-c", LITTLE_MEMORY, "mine.npz", "--out", "run", cwd=tmp_path)
+    assert_misuse(result, "mine.npz: x.npy is to take 2,147,483,", "more than the 1")
+    assert not (tmp_path / "run").exists()
+
+
+# No file, and no data in the place where they should be
+
+
+@pytest.mark.parametrize("name", ["mine.npy", "mine.npz"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    result = command(name, *QUICK, "--out", "run", cwd=tmp_path)
+    assert_misuse(result, f"{name}: it is a folder, a pipe or a device, not a file")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_pipe_in_a_data_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "train-images-idx3-ubyte")
+    result = command("mnist", *QUICK, "--data-dir", tmp_path, "--out", "run", cwd=tmp_path)
+    assert_misuse(result, f"{tmp_path}/train-images-idx3-ubyte: it is a folder, a pipe or a device, not a file")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_data_folder_without_the_data_is_named_with_what_was_looked_for(tmp_path):
+    """Whether or not the data are in the cache: who names a folder means it."""
+    (tmp_path / "data").mkdir()
+    result = command("mnist", *QUICK, "--data-dir", "data", "--out", "run", cwd=tmp_path)
+    names = "train-images-idx3-ubyte.gz or train-images-idx3-ubyte or train-images.idx3-ubyte.gz or train-images.idx3-"
+    assert_misuse(
+        result, "data: this folder (data_dir) holds nothing of mnist", names, "data/MNIST/raw", "$TINYVAE_DATA"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 class Malice:
@@ -139,7 +244,7 @@ def test_a_wrong_mnist_is_named_with_the_command_that_always_works(content, tmp_
     ("words", "message"),
     [
         (("--hidden", "8,"), "--hidden"),
-        (("--hidden", "x"), "a whole number above zero is needed, not x"),
+        (("--hidden", "x"), "is needed, not x"),
         (("--latent", "0"), "not 0"),
         (("--lr", "nan"), "not nan"),
         (("--lr", "inf"), "not inf"),
@@ -186,7 +291,7 @@ def test_a_full_disk_costs_no_more_than_what_did_not_fit(tmp_path):
     words = ("digits", *QUICK, "--out", "run")
     result = command(*words, cwd=tmp_path, preexec_fn=limit)
     assert_misuse(result, "checkpoint.npz: it cannot be written", "choose another folder")
-    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    names = sorted(path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith("."))
     assert names == ["config.json", "history.csv"] and len(Run.open(tmp_path / "run").history()) == 1
     assert call("--resume", tmp_path / "run", "--quiet").returncode == 0
     assert len(Run.open(tmp_path / "run").history()) == 2

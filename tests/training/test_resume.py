@@ -2,17 +2,26 @@
 
 import itertools
 import json
+import os
+import re
 import shutil
-from contextlib import suppress
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import tinyvae
 from tests.commands import assert_misuse, call, command, python, train_with_signal
+from tinyvae import evaluate
 from tinyvae.data import datasets
+from tinyvae.disk.checkpoint import read_checkpoint, write_checkpoint
+from tinyvae.disk.lock import LOCK
 from tinyvae.disk.run import Run
-from tinyvae.errors import Interrupted
+from tinyvae.errors import Interrupted, RunError
 from tinyvae.settings import Settings
 from tinyvae.training import description, loop, run_figures
 from tinyvae.training.loop import Training
@@ -23,11 +32,13 @@ WORDS = ("--epochs", 3, "--latent", 3, 2, "--hidden", "16", "8", "--samples", 2,
 
 
 def content(path):
-    """All that a run is: parameters, the optimiser's state, how far it came, and the history, but for the seconds."""
+    """All that a run is: parameters, the optimiser's state, how far it came, and the history, but for the seconds and
+    the settings, in which the lengths that it was raised from stand.
+    """
     run = Run.open(path)
     arrays, state = run.load_checkpoint()
     rows = [row | {"seconds": 0} for row in run.history()]
-    return {name: array.tobytes() for name, array in arrays.items()}, state | {"seconds": 0}, rows
+    return {name: array.tobytes() for name, array in arrays.items()}, state | {"seconds": 0, "settings": 0}, rows
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +87,7 @@ def test_a_process_that_is_killed_again_and_again_ends_where_the_uninterrupted_o
     assert result.returncode == 0, result.stderr
     assert content(tmp_path / "run") == whole
     assert (tmp_path / "run/summary.json").exists() and len(list((tmp_path / "run/figures").iterdir())) == 3
-    assert not list((tmp_path / "run").glob(".*"))  # no temporary file is left
+    assert [path.name for path in (tmp_path / "run").glob(".*")] == [LOCK]  # no temporary file is left
 
 
 def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_with_130(whole, tmp_path):
@@ -94,7 +105,7 @@ def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_with_130(whole, tm
 INTERRUPTED_TWICE = """
 import os, signal
 from tinyvae.cli import console
-from tinyvae.training import interrupts
+from tinyvae import interrupts
 
 def work():
     with interrupts.DeferredInterrupt():
@@ -175,7 +186,8 @@ def test_raising_the_epochs_gives_the_longer_run(words, no_pictures, tmp_path):
     assert Run.open(raised).read_json("summary.json")["protocol"] == config["protocol"]
     expected = Run.open(longer).config()
     assert config["settings"] | {"raised_from": []} == expected["settings"]
-    assert {**config, "settings": 0, "protocol": 0} == {**expected, "settings": 0, "protocol": 0}
+    own = {"settings": 0, "protocol": 0, "run": 0}
+    assert config | own == expected | own
 
 
 def test_a_checkpoint_every_other_epoch(no_pictures, tmp_path, monkeypatch):
@@ -308,6 +320,14 @@ def changed(part, **values):
         changed(None, dataset=[]), changed(None, dataset="digits"), changed(None, dataset=3),
         changed(None, settings=None), changed(None, settings=[]), lambda config: config.pop("dataset"),
         lambda config: config["dataset"].pop("data_shape"), lambda config: config["dataset"].pop("limit"),
+        changed("settings", latent=[], hidden=[]), changed("settings", epochs=10**400),
+        changed("dataset", limit=[]), changed("dataset", limit=0.0), changed("dataset", limit=False),
+        changed("dataset", n_labels=0.0), changed("dataset", n_labels=False), changed("dataset", source="a\0b"),
+        changed("dataset", source="\ud800"), changed("dataset", data_shape=[1] * 70),
+        changed("dataset", digest="x" * 999),
+        changed("dataset", source="x" * 9999), changed("dataset", test_examples="many"), changed(None, classes=3),
+        changed(None, classes=[1, 1]), changed("settings", latent=[10**9]), changed("settings", latent=[10**300]),
+        changed("settings", hidden=[[10**9] * 3]), changed("settings", samples=10**12),
     ],
 )  # fmt: skip
 def test_a_config_that_was_tampered_with_is_an_error_in_words(copy, spoil):
@@ -316,7 +336,259 @@ def test_a_config_that_was_tampered_with_is_an_error_in_words(copy, spoil):
     (copy / "config.json").write_text(json.dumps(config))
     result = call("--resume", copy)
     assert_misuse(result)
-    assert result.stderr.startswith("error: ") and len(result.stderr) < 600
+    assert result.stderr.startswith("error: ") and len(result.stderr) < 800
+
+
+# What a file claims
+
+
+@contextmanager
+def edited_state(folder):
+    """The state of a checkpoint, to be changed; then it is sealed again."""
+    arrays, state = read_checkpoint(folder / "checkpoint.npz")
+    yield state
+    write_checkpoint(folder / "checkpoint.npz", arrays, state)
+
+
+def edit_config(folder, change):
+    config = json.loads((folder / "config.json").read_text())
+    change(config)
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+OTHERWISE = {
+    "seed": 1, "learning_rate": 0.1, "batch_size": 32, "objective": "iwae", "binarise": "dynamic",
+    "schedule": "constant", "dtype": "float64", "optimiser": "adagrad", "kl": "sampled", "samples": 2,
+    "estimator": "stl", "epsilon": 1e-3, "likelihood": "gaussian", "prior": "mixture", "initialisation": "aevb",
+    "mean_bias": False, "epochs": 4, "components": 3, "raised_from": [1],
+}  # fmt: skip
+TOGETHER = {"objective": {"kl": "sampled"}, "prior": {"kl": "sampled"}, "estimator": {"kl": "sampled"}}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_a_setting_that_was_changed_in_the_config_is_refused_by_its_name(copy, name):
+    edit_config(copy, changed("settings", **{name: OTHERWISE[name]}))
+    if name in TOGETHER:
+        edit_config(copy, changed("settings", **TOGETHER[name]))
+    before = {path: path.read_bytes() for path in copy.iterdir() if path.is_file()}
+    named = {"raised_from": "epochs", "estimator": "kl"}.get(name, name)
+    assert_misuse(call("--resume", copy), "the checkpoint does not go with config.json: ", f": {named} is ")
+    assert_misuse(call(copy, main=evaluate.main), f": {named} is ")
+    with pytest.raises(RunError, match=f": {named} is "):
+        tinyvae.load(copy)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def without(name):
+    return lambda state: state.pop(name)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(without(name) for name in ("epoch", "position", "step", "samples_seen", "epoch_total", "seconds")),
+        *(
+            changed(None, **{name: value})
+            for name in ("epoch", "position", "step", "samples_seen")
+            for value in (-1, 10**6, 2**70, 1.0, True, None, "1", [])
+        ),
+        *(changed(None, **{name: value}) for name in ("seconds", "epoch_total") for value in (1, None, "1", [])),
+        changed(None, position=7), changed(None, position=64), changed(None, epoch=1), changed(None, epoch=3),
+        changed(None, settings=None), changed(None, settings=[]), changed(None, settings={"seed": 5}),
+        changed(None, settings={"new": 5}), changed(None, last_bounds=["0", "0"]), changed(None, last_bounds=["0"]),
+        changed(None, last_bounds=None), changed(None, last_bounds={"a": 1}), changed(None, last_bounds=[[], []]),
+        changed(None, run=None), changed(None, run="other"), changed(None, run=[]), without("run"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_makes_no_sense_is_refused_though_its_seal_is_right(copy, spoil):
+    with edited_state(copy) as state:
+        spoil(state)
+    assert_misuse(call("--resume", copy))
+
+
+def spoilt(name, change):
+    return lambda arrays: arrays.update({name: change(arrays[name])})
+
+
+def with_one(value):
+    return lambda array: np.where(np.arange(array.size) == 7, np.array(value, array.dtype), array)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (without("params"), "'params' is missing"),
+        (without("optimiser.m"), "optimiser.m is missing there"),
+        (changed(None, other=np.zeros(3)), "other is float64 (3,) there and missing here"),
+        *((spoilt("params", with_one(value)), "values in params that are not numbers") for value in (np.nan, np.inf)),
+        (spoilt("optimiser.v", with_one(np.nan)), "values in optimiser.v that are not numbers"),
+        (spoilt("params", lambda array: array.astype(str)), "params is <U32"),
+        (spoilt("params", lambda array: array.astype(np.float64)), "params is float64"),
+        (spoilt("params", lambda array: array.astype(complex)), "params is complex128"),
+        (spoilt("params", lambda array: array[None]), "params is float32 (1, "),
+        (spoilt("params", lambda array: array[:0]), "params is float32 (0,)"),
+        (spoilt("optimiser.m", lambda array: array.astype("S3")), "optimiser.m is |S3"),
+        (spoilt("optimiser.steps", lambda array: array.astype(float)), "optimiser.steps is float64"),
+        (spoilt("optimiser.steps", lambda array: array - 100), "its optimiser made -"),
+        (spoilt("optimiser.steps", lambda array: array + 2**60), "its optimiser made 1152921504606"),
+    ],
+)
+def test_arrays_that_make_no_sense_are_refused_though_the_seal_is_right(copy, spoil, words):
+    arrays, state = read_checkpoint(copy / "checkpoint.npz")
+    spoil(arrays)
+    write_checkpoint(copy / "checkpoint.npz", arrays, state)
+    assert_misuse(call("--resume", copy), words)
+    if "params" in words:
+        with pytest.raises(RunError, match="the checkpoint does not go with"):
+            tinyvae.load(copy)
+
+
+def test_a_model_that_no_memory_can_hold_is_refused_before_any_is_asked_for(copy):
+    config = json.loads((copy / "config.json").read_text())
+    for name, value in (("latent", [10**9]), ("hidden", [[10**6, 10**6]])):
+        edit_config(copy, changed("settings", **{name: value}))
+        with edited_state(copy) as state:
+            state["settings"] = json.loads((copy / "config.json").read_text())["settings"]
+        words = "the checkpoint is of another model: params is float32 ("
+        assert_misuse(call("--resume", copy), words)
+        with pytest.raises(RunError, match=re.escape(words)):
+            tinyvae.load(copy)
+        (copy / "config.json").write_text(json.dumps(config))
+
+
+def test_a_checkpoint_of_version_0_1_0_says_less_and_is_gone_on_with(no_pictures, copy, tmp_path):
+    with edited_state(copy) as state:
+        for name in ("settings", "last_bounds", "run"):
+            del state[name]
+    edit_config(copy, without("run"))
+    old = shutil.copytree(copy, tmp_path / "old")
+    edit_config(copy, changed("settings", batch_size=32))
+    assert_misuse(call("--resume", copy), "8 steps and 400 examples seen are not 2 of 2 epochs of 200 examples")
+    assert call("--resume", old, "--quiet").returncode == 0
+
+
+def test_another_run_s_checkpoint_or_history_of_the_same_shape_is_refused(no_pictures, copy, tmp_path):
+    words = ("--epochs", 2, "--latent", 3, "--threads", 1, "--seed", 5)
+    other = trained(tmp_path / "other", *words)
+    for name, reason in (("checkpoint.npz", "of another run"), ("history.csv", "epoch 2 ended otherwise")):
+        own = (copy / name).read_bytes()
+        shutil.copy(other / name, copy)
+        assert_misuse(call("--resume", copy), name, reason)
+        (copy / name).write_bytes(own)
+    assert call("--resume", copy, "--quiet").returncode == 0
+
+
+def test_a_history_that_a_spreadsheet_saved_is_gone_on_with(no_pictures, copy):
+    header, *rows = (copy / "history.csv").read_text().splitlines()
+    rows = [",".join(f"{float(field):.15g}" for field in row.split(",")) for row in rows]
+    (copy / "history.csv").write_bytes(b"\xef\xbb\xbf" + "\r\n".join([header, *rows, ""]).encode())
+    assert call("--resume", copy, "--quiet").returncode == 0
+
+
+def test_a_run_of_a_newer_version_says_upgrade(copy):
+    text = (copy / "config.json").read_text()
+    for spoil, words in (
+        (changed("settings", warmth=3), "knows no warmth"),
+        (changed("settings", likelihood="laplace"), "knows no likelihood laplace"),
+        (changed("settings", likelihood=["laplace", "normal"]), "likelihood is"),
+        (lambda config: config.pop("dataset"), "'dataset' is missing"),
+    ):
+        for version in ("0.0.9", "99.1.0"):
+            (copy / "config.json").write_text(text)
+            edit_config(copy, spoil)
+            edit_config(copy, changed(None, tinyvae=version))
+            result = call("--resume", copy)
+            if version == "99.1.0":
+                assert_misuse(result, "It was written by tinyvae 99.1.0, and this is", "upgrade tinyvae")
+            else:
+                assert_misuse(result, words, "upgrade tinyvae" if "knows no" in words else "Mend it, or train again")
+
+
+def test_a_newer_version_s_run_that_this_one_understands_is_read(no_pictures, copy):
+    edit_config(copy, changed(None, tinyvae="99.1.0"))
+    assert call("--resume", copy, "--quiet").returncode == 0
+
+
+def test_a_run_that_was_made_longer_and_killed_before_its_next_checkpoint(no_pictures, tmp_path, monkeypatch):
+    words = ("--schedule", "constant", "--epochs")
+    path = trained(tmp_path / "run", *words, 2)
+    for epochs in (3, 4):
+        with monkeypatch.context() as context, pytest.raises(ZeroDivisionError):
+            context.setattr(Training, "_step", failing_at(1, Training._step))
+            call("--resume", path, "--epochs", epochs)
+        assert read_checkpoint(path / "checkpoint.npz")[1]["epoch"] == 2
+        assert Run.open(path).config()["settings"]["epochs"] == epochs
+    assert call("--resume", path, "--quiet").returncode == 0
+    assert content(path) == content(trained(tmp_path / "whole", *words, 4))
+
+
+@pytest.mark.parametrize("name", ["config.json", "history.csv", "checkpoint.npz"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(copy, name):
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    assert_misuse(command("--resume", copy, cwd="."), name, "it is no file but a pipe or a device")
+    assert_misuse(command(copy, cwd=".", module="tinyvae.evaluate"), "pipe") if name != "history.csv" else None
+
+
+# Two processes, one run
+
+
+@contextmanager
+def in_training(folder):
+    """A process that trains for ever in a folder."""
+    words = ("digits", "--limit", 200, "--hidden", 8, "--epochs", 10**6, "--out", folder, "--quiet")
+    process = subprocess.Popen([sys.executable, "-m", "tinyvae.train", *map(str, words)])
+    try:
+        while not (folder / "checkpoint.npz").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield process
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_run_that_is_being_trained_is_left_alone_and_read_by_others(no_pictures, tmp_path):
+    run, copy = tmp_path / "run", tmp_path / "copy"
+    with in_training(run) as process:
+        words = f"run: process {process.pid} on ", "is at work here since", "Wait for its end, or stop it"
+        for attempt in (("--resume", run), ("digits", "--limit", 200, "--out", run, "--overwrite")):
+            assert_misuse(call(*attempt, "--quiet"), *words)
+        assert_misuse(call("digits", "--limit", 200, "--out", run), "already holds a run", "--resume")
+        assert tinyvae.load(run).data_shape == (8, 8)
+        assert call(run, "--samples", 2, "--limit", 5, main=evaluate.main).returncode == 0
+        shutil.copytree(run, copy, ignore=shutil.ignore_patterns(".*.tmp"))
+        epoch = len(Run.open(run).history())
+        while len(Run.open(run).history()) < epoch + 3:  # it goes on
+            time.sleep(0.05)
+    assert tinyvae.load(copy).data_shape == (8, 8)
+    done = read_checkpoint(run / "checkpoint.npz")[1]["epoch"]
+    # its owner is dead: the lock is free
+    result = train_with_signal(
+        "tinyvae.training.loop:Training._step", "--resume", run, "--quiet", cwd=tmp_path, number="SIGINT", count=30
+    )
+    assert result.returncode == 130, result.stderr
+    assert read_checkpoint(run / "checkpoint.npz")[1]["epoch"] > done
+
+
+def test_two_resumes_at_once_one_goes_on_and_one_is_refused(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    words = [sys.executable, "-m", "tinyvae.train", "--resume", run, "--epochs", "3000", "--quiet"]
+    both = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        while all(process.poll() is None for process in both):
+            time.sleep(0.05)
+        (loser,) = (process for process in both if process.poll() is not None)
+        (winner,) = (process for process in both if process.poll() is None)
+        assert loser.returncode == 2
+        assert f"process {winner.pid} on" in loser.stderr.read()
+    finally:
+        for process in both:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+    assert read_checkpoint(run / "checkpoint.npz")[1]["epoch"] >= 2
 
 
 def test_a_setting_that_an_older_version_did_not_have_takes_its_default(no_pictures, copy):
@@ -333,7 +605,10 @@ def test_another_architecture_in_the_config_does_not_go_with_the_checkpoint(copy
     config = json.loads((copy / "config.json").read_text())
     config["settings"]["latent"] = [4]
     (copy / "config.json").write_text(json.dumps(config))
-    assert_misuse(call("--resume", copy), "the checkpoint is of another model")
+    assert_misuse(call("--resume", copy), "latent is (4,) there, and was (3,)")
+    with edited_state(copy) as state:
+        state["settings"]["latent"] = [4]
+    assert_misuse(call("--resume", copy), "the checkpoint is of another model: params is float32 (")
 
 
 @pytest.mark.parametrize("name", ["config.json", "history.csv", "checkpoint.npz"])

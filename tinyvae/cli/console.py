@@ -6,19 +6,40 @@ Results go to standard output; progress and messages to standard error.
 import argparse
 import difflib
 import math
+import os
 import re
+import signal
 import sys
+import textwrap
+from contextlib import suppress
+from pathlib import Path
 
+from tinyvae.cli.output import steadfast
 from tinyvae.errors import DivergenceError, UserError
 
-MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
+# UNTOLD: all is done, but not all of what there is to say could be printed, or written where it was to be kept.
+FAILURE, MISUSE, UNTOLD, INTERRUPTED = 1, 2, 3, 130
+MOST_THREADS, MOST_DIGITS = 1024, 100
+LARGEST = 10**15  # a number beyond is a slip of the finger
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that shows defaults and suggests the nearest valid name for a mistyped one."""
+    """An argument parser that shows defaults and suggests the nearest valid name for a mistyped one.
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **kwargs)
+    Args:
+        prog: the command, as it is typed.
+        doc: the command's docstring, None under ``python -OO``: what it does and, after the options, "examples:".
+    """
+
+    def __init__(self, prog, doc):
+        description, *examples = re.split(r"\n\n(?=examples?:\n)", doc or "")
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog="".join(examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
 
     def error(self, message):
         """One line that says what was wrong and what was perhaps meant; exit status 2."""
@@ -35,9 +56,23 @@ class Parser(argparse.ArgumentParser):
 
 def positive(text):
     """A whole number above zero."""
-    if not text.isdecimal() or int(text) == 0:
+    if not is_whole(text) or int(text) == 0:
         raise argparse.ArgumentTypeError(f"a whole number above zero is needed, not {text}")
+    if int(text) > LARGEST:
+        raise argparse.ArgumentTypeError(f"no machine holds so many of anything as {text}")
     return int(text)
+
+
+def threads(text):
+    """A number of threads, which may be more than there are cores."""
+    if not is_whole(text) or not 0 < int(text) <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {MOST_THREADS} is needed, not {text}")
+    return int(text)
+
+
+def is_whole(text):
+    """Whether a text is a whole number (one of thousands of digits takes Python long to read, or too long)."""
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def rate(text):
@@ -53,24 +88,50 @@ def rate(text):
 
 def seed(text):
     """A whole number that fits the generator's key of 64 bits."""
-    if not text.isdecimal() or int(text) >= 2**64:
+    if not is_whole(text) or int(text) >= 2**64:
         raise argparse.ArgumentTypeError(f"a whole number from 0 to 2^64 - 1 is needed, not {text}")
     return int(text)
 
 
+def path(text):
+    """A path; an empty one, as an unset variable of the shell leaves it, would be the current folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a name is needed, not an empty one")
+    return Path(text)
+
+
 def run(main):
     """Call a command's main function and exit with its status; errors that a person can mend have no traceback."""
+    with steadfast() as out:
+        status = attempt(main)
+        out.flush()
+        if out.fault is not None and not status:
+            print(f"not all could be printed to standard output ({out.fault})", file=sys.stderr)
+            status = UNTOLD
+    sys.exit(status)
+
+
+def attempt(main):
+    """The exit status of a command, after a word about what went wrong."""
     try:
-        sys.exit(main())
+        return main()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(MISUSE)
+        return MISUSE
     except DivergenceError as error:
         print(f"stopped: {error}", file=sys.stderr)
-        sys.exit(FAILURE)
+        return FAILURE
+    except MemoryError:
+        print(
+            "error: the memory of this machine is not enough\nMake the model or the minibatch smaller.", file=sys.stderr
+        )
+        return MISUSE
     except KeyboardInterrupt as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the next would show a traceback of the interpreter's end
         print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except SystemExit as end:  # of the parser
+        return end.code
 
 
 def announce_compilation(quiet=False):
@@ -81,6 +142,19 @@ def announce_compilation(quiet=False):
         machine.before_compilation(
             lambda: print("compiling kernels, once (some seconds) ...", file=sys.stderr, flush=True)
         )
+
+
+def acknowledge_interrupt(quiet=False):
+    """Say that Ctrl-C was understood; from a signal's handler, where no stream of Python's may be used."""
+    if not quiet:
+        with suppress(OSError):
+            os.write(2, b"\ninterrupted: this step is finished first (press Ctrl-C again to stop at once)\n")
+
+
+def paragraph(label, text):
+    """A line of a report, "  label  text", over as many lines as a long text takes."""
+    indent = " " * (len(label) + 4)
+    return textwrap.fill(text, 110, initial_indent=f"  {label}  ", subsequent_indent=indent)
 
 
 class ProgressBar:

@@ -3,84 +3,96 @@
 import argparse
 import dataclasses
 import math
-from pathlib import Path
 
 from tinyvae.cli import console
 from tinyvae.errors import UserError
-from tinyvae.settings import CHOICES, DATASETS, RECIPES, iwae_epochs, require_sense
+from tinyvae.settings import CHOICES, DATASETS, RECIPES, iwae_epochs, recipe_for, require_sense
+
+DEFAULT = RECIPES["default"]
 
 # The option of a setting where it is not --NAME-OF-THE-SETTING.
 OPTIONS = {"learning_rate": "--lr"}
 
 
-def build_parser(description, examples):
+def build_parser(doc):
     """All arguments; those of the settings default to None, so that a recipe's value shows where none was given."""
-    parser = console.Parser(prog="python -m tinyvae.train", description=description, epilog=examples)
+    parser = console.Parser("python -m tinyvae.train", doc)
     parser.add_argument(
         "dataset",
         nargs="?",
         help=f"{', '.join(DATASETS)}, or a file: .npy with (N, D), (N, H, W) or (N, H, W, 3), .npz with x and y",
     )
-    default = RECIPES["default"]
+    for title, add_options in GROUPS.items():
+        add_options(parser.add_argument_group(title))
+    return parser
 
-    model = parser.add_argument_group("model")
-    add_choice(model, "network", "next to the data")
-    model.add_argument(
-        "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(default.latent)}"
+
+def add_model(group):
+    """What the model is."""
+    add_choice(group, "network", "next to the data")
+    group.add_argument(
+        "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(DEFAULT.latent)}"
     )
-    model.add_argument(
-        "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the tanh layers {show(default.hidden[0])}"
+    group.add_argument(
+        "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the tanh layers {show(DEFAULT.hidden[0])}"
     )
+    add_choice(group, "likelihood", "of the data")
+    add_choice(group, "prior", "of the uppermost layer")
+    group.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
+    group.add_argument("--conditional", action="store_true", help="condition all networks on the labels")
 
-    add_choice(model, "likelihood", "of the data")
-    add_choice(model, "prior", "of the uppermost layer")
-    model.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
-    model.add_argument("--conditional", action="store_true", help="condition all networks on the labels")
 
-    objective = parser.add_argument_group("objective")
-    add_choice(objective, "objective", "the bound to maximise")
-    add_choice(objective, "kl", "take the KL divergence in closed form, or sampled")
-    objective.add_argument("--samples", type=console.positive, metavar="K", help=f"samples of z an example {show(1)}")
-    add_choice(objective, "estimator", "of the encoder's gradient")
-    add_choice(objective, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
+def add_objective(group):
+    """What is maximised."""
+    add_choice(group, "objective", "the bound to maximise")
+    add_choice(group, "kl", "take the KL divergence in closed form, or sampled")
+    group.add_argument("--samples", type=console.positive, metavar="K", help=f"samples of z an example {show(1)}")
+    add_choice(group, "estimator", "of the encoder's gradient")
+    add_choice(group, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
 
-    fitting = parser.add_argument_group("fitting")
-    fitting.add_argument("--recipe", choices=RECIPES, help="named settings; other options override it [default]")
-    length = fitting.add_mutually_exclusive_group()
+
+def add_fitting(group):
+    """How, and for how long."""
+    group.add_argument("--recipe", choices=RECIPES, help="named settings; other options override it [default]")
+    length = group.add_mutually_exclusive_group()
     length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
     length.add_argument(
-        "--epochs", type=console.positive, help=f"visits to every example {show(default.epochs)}, more on small data"
+        "--epochs", type=console.positive, help=f"visits to every example {show(DEFAULT.epochs)}, more on small data"
     )
     length.add_argument(
         "--samples-seen", type=console.positive, metavar="N", help="or: examples to see, in whole epochs"
     )
-    fitting.add_argument(
-        "--batch-size", type=console.positive, metavar="B", help=f"minibatch {show(default.batch_size)}"
-    )
-    add_choice(fitting, "optimiser", "the step's rule")
-    fitting.add_argument("--lr", type=console.rate, help=f"the largest step {show(default.learning_rate)}")
-    add_choice(fitting, "schedule", "how the step changes over the run")
-    add_choice(fitting, "initialisation", "of the weights")
-    fitting.add_argument("--seed", type=console.seed, metavar="S", help=f"of everything random {show(default.seed)}")
-    add_choice(fitting, "dtype", "of all numbers")
+    group.add_argument("--batch-size", type=console.positive, metavar="B", help=f"minibatch {show(DEFAULT.batch_size)}, or all where they are fewer")
+    add_choice(group, "optimiser", "the step's rule")
+    group.add_argument("--lr", type=console.rate, help=f"the largest step {show(DEFAULT.learning_rate)}")
+    add_choice(group, "schedule", "how the step changes over the run")
+    add_choice(group, "initialisation", "of the weights")
+    group.add_argument("--seed", type=console.seed, metavar="S", help=f"of everything random {show(DEFAULT.seed)}")
+    add_choice(group, "dtype", "of all numbers")
 
-    files = parser.add_argument_group("files")
-    files.add_argument("--out", type=Path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free]")
-    files.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
-    files.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
+
+def add_files(group):
+    """Where things are, and what is said."""
+    group.add_argument(
+        "--out", type=console.path, metavar="DIR", help="the run's folder [runs/DATASET, or the next free]"
     )
-    files.add_argument(
-        "--resume", type=Path, metavar="DIR", help="go on with the run in DIR; --epochs may raise its length"
+    group.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
+    group.add_argument(
+        "--data-dir", type=console.path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
     )
-    files.add_argument(
+    group.add_argument(
+        "--resume", type=console.path, metavar="DIR", help="go on with the run in DIR; --epochs may raise its length"
+    )
+    group.add_argument(
         "--checkpoint-every", type=console.positive, default=1, metavar="E", help="epochs between checkpoints [1]"
     )
-    files.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
-    files.add_argument("--quiet", action="store_true", help="print errors only")
-    files.add_argument("--json", action="store_true", help="print summary.json instead of words at the end")
-    files.add_argument("--threads", type=console.positive, metavar="T", help="[the cores this process may use]")
-    return parser
+    group.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
+    group.add_argument("--quiet", action="store_true", help="print errors only")
+    group.add_argument("--json", action="store_true", help="print summary.json instead of words at the end")
+    group.add_argument("--threads", type=console.threads, metavar="T", help="[the cores this process may use]")
+
+
+GROUPS = {"model": add_model, "objective": add_objective, "fitting": add_fitting, "files": add_files}
 
 
 def stages(text):
@@ -92,7 +104,7 @@ def stages(text):
 
 def add_choice(group, name, text):
     """An option that takes one of a setting's ``CHOICES``."""
-    group.add_argument(f"--{name}", choices=CHOICES[name], help=f"{text} {show(getattr(RECIPES['default'], name))}")
+    group.add_argument(f"--{name}", choices=CHOICES[name], help=f"{text} {show(getattr(DEFAULT, name))}")
 
 
 def show(default):
@@ -130,7 +142,7 @@ def resolve(arguments):
 
     Raises: UserError for options that do not go together.
     """
-    recipe = RECIPES[arguments.recipe or "default"]
+    recipe = recipe_for(arguments.recipe or "default", arguments.dataset)
     settings = dataclasses.replace(recipe, **given_settings(arguments))
     if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
         hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)

@@ -7,6 +7,7 @@ in which they are stored. Nothing is rescaled or clipped on the way; ``to_float`
 import difflib
 import operator
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -26,7 +27,7 @@ ACCEPTED = (
 )
 DTYPES = "uint8 (grey levels 0 to 255), bool (black and white), float32 or float64"
 Pieces = tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]  # as ``split`` makes them
-MOST_CLASSES = 10_000  # labels beyond are a mistake, and would ask for a table of that many rows
+MOST_CLASSES = 10_000  # more are no classes but measurements, and would ask for a table of that many rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +38,15 @@ class Dataset:
         name: "mnist", "frey", "digits" or, of a file, its name without the suffix.
         train: (N, D) uint8 (grey levels 0 to 255), bool, float32 or float64.
         test: (M, D), of the same type.
-        train_labels: (N,) int64 from 0 to n_labels - 1, or None.
-        test_labels: (M,) int64, or None.
+        train_labels: (N,) int64 from 0 to n_labels - 1, places in ``classes``; or None.
+        test_labels: (M,) int64, also; or None.
         data_shape: of an example: (height, width), or (height, width, 3) in colour, D numbers in all. For a file's
             (N, D): a square if D is one, else (1, D).
-        digest: SHA-256 over types, shapes and values of all of these arrays, in hexadecimal.
-        n_labels: the number of classes: the largest label of both sets, plus one; 0 without labels.
+        digest: SHA-256 over types, shapes and values of all of these arrays, the labels as they were given, in
+            hexadecimal.
+        n_labels: the number of different labels in both sets; 0 without labels.
+        classes: (n_labels,) int64, the labels as they were given, sorted; None without labels.
+        notes: sentences on the labels, for the person who trains with them.
     """
 
     name: str
@@ -53,6 +57,8 @@ class Dataset:
     data_shape: tuple[int, ...]
     digest: str
     n_labels: int = 0
+    classes: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = None) -> Dataset:
@@ -71,8 +77,11 @@ def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = N
     MNIST and Frey are looked for in ``data_dir``, in the folder that $TINYVAE_DATA names and in the user's cache
     folder, else downloaded into the last (see ``tinyvae.data.downloads``).
 
+    Labels may be any whole numbers from 0. The model counts its classes from 0, in their order: where the labels do
+    not, or some are in the test set only, a note says so.
+
     Args:
-        source: str, a name or a file's path.
+        source: str, a name or a file's path; "~" is the home folder.
         data_dir: str or Path of a data folder, or None.
         limit: keep the first so many training examples, or None for all.
 
@@ -82,13 +91,19 @@ def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = N
         are not finite, another type or rank; or if the labels do not fit.
     """
     source = str(source)
+    if limit is not None and operator.index(limit) < 1:
+        raise DataError(f"a limit of {limit} training examples leaves nothing to train on: it must be 1 or more")
     if source in DATASETS:
-        return _dataset(source, DATASETS[source](data_dir), limit)
+        pieces = DATASETS[source](data_dir)
+        with formats.explained(source, f"This is what settings.DATASETS[{source!r}] gives."):
+            return _dataset(source, pieces, limit)
     path = _existing(source)
     with formats.explained(path, ACCEPTED):
         x, y = READERS[path.suffix.lower()](path)
-        pieces = split(_checked_images(x), _checked_labels(y, x))
-    return _dataset(path.stem, pieces, limit)
+        images = _checked_images(x)
+        if y is not None:
+            _require_labels(y, len(images))
+        return _dataset(path.stem, split(images, y), limit)
 
 
 def to_float(images: np.ndarray, dtype: DTypeLike = np.float32) -> Array:
@@ -128,13 +143,13 @@ def digits(data_dir: AnyPath | None) -> Pieces:
 
 def _existing(source: str) -> Path:
     """The path of a user's file, which exists and has a suffix that can be read."""
-    path = Path(source)
+    path = Path(os.path.expanduser(source))  # as a shell does, where it is not quoted
     if not os.path.exists(path):
         nearest = difflib.get_close_matches(source.lower(), DATASETS, n=1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         raise DataError(f"{source[:200]!r} is neither a data set's name nor a file.{hint}\n{ACCEPTED}")
     if not os.path.isfile(path):
-        raise DataError(f"{path}: it is a folder or a device, not a file.\n{ACCEPTED}")
+        raise DataError(f"{path}: it is a folder, a pipe or a device, not a file.\n{ACCEPTED}")
     if path.suffix.lower() not in READERS:
         raise DataError(f"{path}: files with the suffix {path.suffix!r} cannot be read.\n{ACCEPTED}")
     return path
@@ -174,19 +189,18 @@ def _checked_images(x: np.ndarray) -> np.ndarray:
     return x.reshape(len(x), *((side, side) if side**2 == x.shape[1] else (1, -1)))
 
 
-def _checked_labels(y: np.ndarray | None, x: np.ndarray) -> np.ndarray | None:
-    """A user's labels as int64, or DataError (the reason alone)."""
-    if y is None:
-        return None
-    if y.shape != (len(x),):
-        raise DataError(f"its labels y have the shape {y.shape}: expected is ({len(x)},), one for each example in x")
+def _require_labels(y: np.ndarray, n: int) -> None:
+    """DataError (the reason alone) for what are no labels of n examples."""
+    if y.shape != (n,):
+        column, rows = y.shape == (n, 1), y.ndim == 2 and len(y) == n
+        cure = ". Save y.ravel()" if column else ". Of rows with a single 1, save y.argmax(axis=1)" if rows else ""
+        raise DataError(f"its labels y have the shape {y.shape}: expected is ({n},), one for each example in x{cure}")
     if y.dtype.kind not in "iu":
-        raise DataError(f"its labels y are of type {y.dtype}: expected are integers")
-    if y.min() < 0 or y.max() >= MOST_CLASSES:
-        raise DataError(
-            f"its labels y go from {y.min()} to {y.max()}: number the classes 0, 1, 2, ... (at most {MOST_CLASSES:,})"
-        )
-    return y.astype(np.int64)
+        whole = y.dtype.kind == "b" or (y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all())
+        cure = ". They are whole numbers: save y.astype(int)" if whole else ""
+        raise DataError(f"its labels y are of type {y.dtype}: expected are integers{cure}")
+    if n and (y.min() < 0 or y.max() > np.iinfo(np.int64).max):
+        raise DataError(f"its labels y go from {y.min()} to {y.max()}: number the classes 0, 1, 2, ...")
 
 
 def split(x: np.ndarray, y: np.ndarray | None) -> Pieces:
@@ -194,18 +208,51 @@ def split(x: np.ndarray, y: np.ndarray | None) -> Pieces:
     order = np.random.RandomState(0).permutation(len(x))
     n_test = max(1, (len(x) + 5) // 10)
     test, train = order[:n_test], order[n_test:]
-    return x[train], None if y is None else y[train], x[test], None if y is None else y[test]
+    if y is None:
+        return x[train], None, x[test], None
+    return x[train], y[train], x[test], y[test]
 
 
 def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
+    """The data set of ``pieces``, or DataError (the reason alone)."""
     x_train, y_train, x_test, y_test = pieces
-    if limit is not None:
-        if operator.index(limit) < 1:
-            raise DataError(f"a limit of {limit} training examples leaves nothing to train on: it must be 1 or more")
-        x_train, y_train = x_train[:limit], None if y_train is None else y_train[:limit]
-    train, test = (np.ascontiguousarray(x.reshape(len(x), -1)) for x in (x_train, x_test))
-    train_labels, test_labels = (None if y is None else y.astype(np.int64) for y in (y_train, y_test))
-    arrays = [a for a in (train, test, train_labels, test_labels) if a is not None]
-    digest = formats.sha256(*(part for a in arrays for part in (f"{a.dtype.str} {a.shape} ".encode(), a)))
-    n_labels = 0 if y_train is None or y_test is None else 1 + int(max(y_train.max(), y_test.max()))
-    return Dataset(name, train, test, train_labels, test_labels, x_train.shape[1:], digest, n_labels)
+    train, test = (np.ascontiguousarray(x.reshape(len(x), -1)) for x in (x_train[:limit], x_test))
+    if y_train is None and y_test is None:
+        return Dataset(name, train, test, None, None, x_train.shape[1:], _digest(train, test))
+    if y_train is None or y_test is None:
+        raise DataError("it has labels for one of the training and test sets, and not for the other")
+    for y, x in ((y_train, x_train), (y_test, x_test)):
+        _require_labels(y, len(x))
+    y_train, y_test = y_train.astype(np.int64), y_test.astype(np.int64)
+    classes = np.unique(np.concatenate([y_train, y_test]))  # of all examples: they are the same for every limit
+    if len(classes) > MOST_CLASSES:
+        raise DataError(f"its labels y have {len(classes):,} values: at most {MOST_CLASSES:,} classes are taken")
+    y_train = y_train[:limit]
+    return Dataset(
+        name,
+        train,
+        test,
+        np.searchsorted(classes, y_train),
+        np.searchsorted(classes, y_test),
+        x_train.shape[1:],
+        _digest(train, test, y_train, y_test),
+        len(classes),
+        classes,
+        tuple(_notes(classes, np.setdiff1d(classes, y_train))),
+    )
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    return formats.sha256(*(part for a in arrays for part in (f"{a.dtype.str} {a.shape} ".encode(), a)))
+
+
+def _notes(classes: np.ndarray, unseen: np.ndarray) -> Iterator[str]:
+    """What should be known of labels that do not count from 0, and of those that are in no training example."""
+    if not np.array_equal(classes, np.arange(len(classes))):
+        yield f"the labels ({_listed(classes)}) are numbered from 0 to {len(classes) - 1}, in this order"
+    if len(unseen):
+        yield f"some labels ({_listed(unseen)}) are in no training example: a conditional model cannot learn them"
+
+
+def _listed(labels: np.ndarray) -> str:
+    return ", ".join([*map(str, labels[:5]), "...", str(labels[-1])] if len(labels) > 7 else map(str, labels))

@@ -1,16 +1,21 @@
 """The published data sets' files: looked for in the folders of this machine, else downloaded, always checked.
 
-A data folder holds ``mnist/`` with the four IDX files and ``frey/`` with ``frey_rawface.mat``, under the names they
-were published with. The check is the SHA-256 of the content after decompression, since mirrors compress differently.
+A data folder holds MNIST's four IDX files and the Frey faces' ``frey_rawface.mat`` in one of FOLDERS, under the names
+they were published with, compressed or not; a dot may stand before "idx". The check is the SHA-256 of the content after
+decompression, since mirrors compress differently.
 """
 
+import glob
 import os
+import threading
+import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,9 +23,18 @@ from tinyvae.data import formats
 from tinyvae.errors import DataError
 from tinyvae.types import AnyPath
 
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
 FOLDER_VARIABLE = "TINYVAE_DATA"  # the environment variable that names a data folder
-TIMEOUT = 20  # seconds without a byte after which a mirror is given up on
+TIMEOUT = 20  # seconds without a byte after which a mirror is given up on; or twice as long without a block
+BLOCK = 2**16  # bytes
+LEFT_BEHIND = 24 * 3600  # seconds after which a temporary file, which lives for a moment, is what a kill left
 OFFLINE = "Without a network, train on the digits that come with scikit-learn:\n  python -m tinyvae.train digits"
+
+
+# Where people have the files of a set, under a data folder: in a folder of its name, directly, or as torchvision does.
+FOLDERS = {"mnist": ("mnist", "", "MNIST/raw", "MNIST", "raw")}
 
 
 @dataclass(frozen=True)
@@ -39,26 +53,39 @@ class PublishedFile:
             raise DataError(f"it has another content (SHA-256 {digest[:12]}..., expected {self.sha256[:12]}...)")
         return array
 
+    def folders(self) -> tuple[str, ...]:
+        """Where it may lie under a data folder."""
+        own = self.path.split("/")[0]
+        return FOLDERS.get(own, (own, ""))
+
+    def names(self) -> list[str]:
+        """What it may be called: as published, uncompressed, and both with a dot for the dash before "idx"."""
+        name = self.path.split("/")[1]
+        names = name, name.removesuffix(".gz")
+        return list(dict.fromkeys([*names, *(n.replace("-idx", ".idx") for n in names)]))
+
 
 class MirrorFault(Exception):
     """Why one mirror did not give a file, in a few words."""
 
 
 @dataclass
-class _Bounded:
-    """A file to write to that refuses more than ``room`` bytes, so that no mirror can fill the disk."""
+class _Arrivals:
+    """What has come from a mirror: at most ``room`` bytes, so that none can fill the memory, and when the last came."""
 
-    stream: BinaryIO
     room: int
+    content: bytearray = field(default_factory=bytearray)
+    last: float = field(default_factory=time.monotonic)
+    fault: str = ""
 
     def write(self, data: bytes) -> None:
-        self.room -= len(data)
-        if self.room < 0:
+        if len(self.content) + len(data) > self.room:
             raise MirrorFault("it sends more than the file has")
-        self.stream.write(data)
+        self.content += data
+        self.last = time.monotonic()
 
     def flush(self) -> None:
-        self.stream.flush()
+        """What pooch asks of a file."""
 
 
 FILES = {
@@ -125,21 +152,29 @@ def obtain(name: str, data_dir: AnyPath | None = None) -> list[np.ndarray]:
 
     Args:
         name: a key of FILES.
-        data_dir: Path of a data folder to look in first, before the one that $TINYVAE_DATA names and the cache folder.
+        data_dir: str or Path of a data folder to look in first, before the one that $TINYVAE_DATA names and the cache
+            folder; it must hold something of the data set.
 
     Returns: list of uint8 arrays, one a file, in the order of FILES[name].
 
-    Raises: DataError if a folder that was asked for does not exist, a file that was found has not the published
-        content, or a missing file cannot be downloaded.
+    Raises: DataError if a folder that was asked for does not exist, ``data_dir`` holds nothing of the data set, a file
+        that was found has not the published content, or a missing file cannot be downloaded.
     """
-    cache = cache_folder()
-    folders = [*_asked_for(data_dir), cache]
-    return [_read(file, _find(file, folders) or _download(name, file, cache)) for file in FILES[name]]
-
-
-def is_at_hand(name: str, data_dir: AnyPath | None = None) -> bool:
-    """Whether all files of a published data set are where ``obtain`` looks, so that it would download nothing."""
     folders = [*_asked_for(data_dir), cache_folder()]
+    if data_dir and not any(_find(file, folders[:1]) for file in FILES[name]):
+        raise DataError(
+            f"{folders[0]}: this folder (data_dir) holds nothing of {name}. Looked for were\n"
+            + "".join(f"  {' or '.join(file.names())}\n" for file in FILES[name])
+            + f"in {_listed(folders[0] / folder for folder in FILES[name][0].folders())}.\n"
+            f"Name the folder that holds them, or none: {name} is then looked for in ${FOLDER_VARIABLE} and "
+            f"{folders[-1]}, or downloaded."
+        )
+    return [_read(file, _provide(name, file, folders)) for file in FILES[name]]
+
+
+def is_at_hand(name: str) -> bool:
+    """Whether all files of a published data set are where ``obtain`` looks, so that it would download nothing."""
+    folders = [*_asked_for(None), cache_folder()]
     return all(_find(file, folders) for file in FILES[name])
 
 
@@ -148,14 +183,14 @@ def fetch(name: str, folder: AnyPath | None = None) -> list[Path]:
 
     Args:
         name: a key of FILES.
-        folder: Path of the data folder, made if need be; by default the cache folder.
+        folder: str or Path of the data folder, made if need be; by default the cache folder.
 
     Returns: list of the files' Paths, in the order of FILES[name].
 
     Raises: DataError as ``obtain``.
     """
-    folder = cache_folder() if folder is None else Path(folder)
-    paths = [_find(file, [folder]) or _download(name, file, folder) for file in FILES[name]]
+    folders = [cache_folder() if folder is None else Path(folder)]
+    paths = [_provide(name, file, folders) for file in FILES[name]]
     for file, path in zip(FILES[name], paths):
         _read(file, path)
     return paths
@@ -163,35 +198,60 @@ def fetch(name: str, folder: AnyPath | None = None) -> list[Path]:
 
 def _asked_for(data_dir: AnyPath | None) -> Iterator[Path]:
     """The data folders that the user named: they are expected to exist, so that a slip of the pen is not a download."""
-    for origin, folder in (("data_dir", data_dir), (f"${FOLDER_VARIABLE}", os.environ.get(FOLDER_VARIABLE))):
+    for origin, named in (("data_dir", data_dir), (f"${FOLDER_VARIABLE}", os.environ.get(FOLDER_VARIABLE))):
+        folder = os.path.expanduser(named or "")  # no shell does it within --data-dir=~/data or in quotes
         if folder and not os.path.isdir(folder):
             raise DataError(f"{folder}: there is no such folder ({origin}). Make it, or name another.")
         if folder:
             yield Path(folder)
 
 
+def _listed(paths: Iterable[Path]) -> str:
+    return ", ".join(dict.fromkeys(map(str, paths)))
+
+
 def _find(file: PublishedFile, folders: Iterable[Path]) -> Path | None:
-    """The path of a file in the first of the folders that has it, compressed or not; None if none has."""
+    """The path of a file in the first of the folders that has it; None if none has.
+
+    A pipe or a device of its name is found too, for the reader to refuse; a folder is not: programs that unpack make
+    one of the same name.
+    """
     for folder in folders:
-        for path in (folder / file.path, folder / file.path.removesuffix(".gz")):
-            if os.path.isfile(path):
+        for path in (folder / place / name for place in file.folders() for name in file.names()):
+            if os.path.exists(path) and not os.path.isdir(path):
                 return path
     return None
 
 
+def _provide(name: str, file: PublishedFile, folders: Sequence[Path]) -> Path:
+    """The path of a file in the first of the folders that has it, else downloaded into the last."""
+    target = folders[-1] / file.path
+    _remove_leftovers(target)
+    return _find(file, folders) or _download(name, file, target, folders)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what downloads that were killed have left beside ``target``."""
+    for path in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 32}.part"):
+        with suppress(OSError):  # another process was faster, or nothing can be removed here
+            if time.time() - path.lstat().st_mtime > LEFT_BEHIND:
+                path.unlink()
+
+
 def _read(file: PublishedFile, path: Path) -> np.ndarray:
-    advice = "Put a good copy in its place, or delete it and run again: it is then downloaded."
+    advice = "Put a good copy in its place, or move it away and run again: another is then looked for, or downloaded."
     with formats.explained(path, f"{advice}\n{OFFLINE}"):
         return file.read(path)
 
 
-def _download(name: str, file: PublishedFile, folder: Path) -> Path:
-    """Fetch a file from the first mirror that gives the published content, and return its path."""
-    target = folder / file.path
+def _download(name: str, file: PublishedFile, target: Path, folders: Sequence[Path]) -> Path:
+    """Fetch a file from the first mirror that gives the published content, and return its path, ``target``."""
     faults = []
     for mirror in MIRRORS[name]:
         try:
-            _download_from(mirror + target.name, file, target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # twice the content: more than any compression makes of it
+            _store(_transfer(mirror + target.name, 2 * prod(file.shape) + 2**20), file, target)
             return target
         except MirrorFault as fault:
             faults.append(f"  {mirror}{target.name}: {fault}")
@@ -205,21 +265,21 @@ def _download(name: str, file: PublishedFile, folder: Path) -> Path:
     raise DataError(
         f"{target.name} could not be downloaded from any of its mirrors:\n"
         + "\n".join(faults)
-        + f"\nCheck the network and run again, or put the file into {target.parent} yourself.\n{OFFLINE}"
+        + f"\nNor is it in {_listed(folders)}."
+        f"\nCheck the network and run again, or put the file into {target.parent} yourself.\n{OFFLINE}"
     )
 
 
-def _download_from(url: str, file: PublishedFile, target: Path) -> None:
-    """Fetch a file from one mirror; MirrorFault if it does not give the published content.
+def _store(content: bytes | bytearray, file: PublishedFile, target: Path) -> None:
+    """Write a downloaded file; MirrorFault if it has not the published content.
 
     The file gets its name when it is whole and checked, by renaming it from a temporary name of its own: neither an
     interruption nor another process on the same errand can leave anything else under that name.
     """
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("xb") as stream:
-            _transfer(url, _Bounded(stream, 2 * prod(file.shape) + 2**20), target.name)
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         try:
@@ -231,31 +291,51 @@ def _download_from(url: str, file: PublishedFile, target: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _transfer(url: str, stream: _Bounded, name: str) -> None:
-    """Copy what ``url`` gives to ``stream``, with a progress bar on stderr; MirrorFault if it fails or breaks off.
+def _transfer(url: str, room: int) -> bytearray:
+    """What ``url`` gives, with a progress bar on stderr; MirrorFault if it fails, breaks off, or is too slow.
 
-    requests' exceptions are OSErrors, as a full disk is: they end here, so that an OSError further up is the disk's.
+    It stays in memory until it is whole, so that a kill leaves nothing on the disk. It is received in a thread, because
+    there is no other limit to the time of a server that sends a byte now and then, be it of the content, of a header or
+    of the handshake; a thread that is given up on ends with the next block, or with the process.
     """
+    from tqdm import tqdm
+
+    arrivals = _Arrivals(room)
+    # pooch puts the true total in the place of the 1
+    with tqdm(desc=url.rsplit("/", 1)[1], total=1, unit="B", unit_scale=True, leave=False, delay=0.5) as progress:
+        receiver = threading.Thread(target=_receive, args=(url, arrivals, progress), daemon=True)
+        receiver.start()
+        try:
+            while receiver.is_alive():
+                if (patience := arrivals.last + 2 * TIMEOUT - time.monotonic()) < 0:
+                    raise MirrorFault(f"too slow: less than {BLOCK // 1024} KiB in {2 * TIMEOUT} seconds")
+                receiver.join(patience)
+        finally:
+            arrivals.room = 0
+    if arrivals.fault:
+        raise MirrorFault(arrivals.fault)
+    return arrivals.content
+
+
+def _receive(url: str, arrivals: _Arrivals, progress: "tqdm") -> None:
+    """Copy what ``url`` gives to ``arrivals``, with the reason there if it fails or breaks off."""
     import pooch
     import requests
-    from tqdm import tqdm
     from urllib3.exceptions import ReadTimeoutError
 
     silence = f"no answer for {TIMEOUT} seconds"
     try:
-        # pooch puts the true total in the place of the 1
-        with tqdm(desc=name, total=1, unit="B", unit_scale=True, leave=False, delay=0.5) as progress:
-            pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=TIMEOUT)(url, stream, None)
+        pooch.HTTPDownloader(progressbar=progress, chunk_size=BLOCK, timeout=TIMEOUT)(url, arrivals, None)
+    except MirrorFault as fault:
+        arrivals.fault = str(fault)
     except requests.HTTPError as error:
-        raise MirrorFault(f"{error.response.status_code} {error.response.reason}") from None
+        arrivals.fault = f"{error.response.status_code} {error.response.reason}"
     except requests.Timeout:
-        raise MirrorFault(silence) from None
+        arrivals.fault = silence
     except requests.ConnectionError as error:
-        if isinstance(error.args[0], ReadTimeoutError):
-            raise MirrorFault(silence) from None
         cause = str(getattr(error.args[0], "reason", error)).rsplit(": ", 1)[-1]
-        raise MirrorFault(f"no connection ({cause[:150]})") from None
+        arrivals.fault = silence if isinstance(error.args[0], ReadTimeoutError) else f"no connection ({cause[:150]})"
     except requests.exceptions.ChunkedEncodingError:
-        raise MirrorFault("the connection broke before the end of the file") from None
-    except (requests.RequestException, ValueError) as error:  # ValueError: a redirection to an address nobody can read
-        raise MirrorFault(f"{type(error).__name__}: {error}"[:200]) from None
+        arrivals.fault = "the connection broke before the end of the file"
+    except Exception as error:  # whatever it is, such as a redirection to an address nobody can read: one mirror less
+        arrivals.fault = f"{type(error).__name__}: {error}"[:200]

@@ -1,7 +1,8 @@
 """Readers of the file formats that data sets come in: IDX (MNIST), MATLAB (Frey faces), and NumPy's .npy and .npz.
 
 A header is never believed: memory is asked for only after what the header promises has been compared with what the file
-can hold, so that a damaged or malicious file is refused and cannot exhaust the machine. Pickles are never loaded.
+can hold, so that a damaged or malicious file is refused and cannot exhaust the machine. Pickles are never loaded, and
+what is no file, such as a pipe that nobody writes to, is never waited for.
 
 Every reader raises DataError with the reason alone ("it ends early ..."); the caller knows the file's name and what the
 person can do about it, and adds both (``explained``).
@@ -11,6 +12,7 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import struct
 import warnings
 import zipfile
@@ -65,6 +67,13 @@ def _damage_refused():
         raise DataError(f"it is damaged ({detail})") from None
 
 
+def _open(path):
+    """A file, open for reading bytes; DataError (the reason alone) for what would be waited for, or has no end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise DataError("it is a folder, a pipe or a device, not a file")
+    return open(path, "rb")
+
+
 def sha256(*parts):
     """The SHA-256, in hexadecimal, of bytes and C-ordered arrays one after the other."""
     digest = hashlib.sha256()
@@ -87,7 +96,7 @@ def read_idx(path, shape):
     Raises: DataError (the reason alone) if the header or the length is another, or the compression is damaged.
     """
     expected = struct.pack(f">HBB{len(shape)}I", 0, IDX_UINT8, len(shape), *shape)
-    with path.open("rb") as file, _damage_refused():
+    with _open(path) as file, _damage_refused():
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         stream = gzip.GzipFile(fileobj=file) if compressed else file
@@ -131,7 +140,7 @@ def read_frey(path, shape):
     Raises: DataError (the reason alone) if the file is too short, too long, or its compression is damaged.
     """
     most = prod(shape) + MAT_HEADERS
-    with path.open("rb") as file:
+    with _open(path) as file:
         content = file.read(most + 1)
     if content[128:132] in MAT_COMPRESSED:  # after the file's own header, the first block's type and length
         inflate = zlib.decompressobj()
@@ -155,7 +164,7 @@ def read_npy(path):
 
     Raises: DataError (the reason alone) if the file is damaged, cut short, too long, or holds Python objects.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         return _read_array(file, os.fstat(file.fileno()).st_size)
 
 
@@ -170,7 +179,7 @@ def read_npz(path):
     Raises: DataError (the reason alone) as ``read_npy``; also if there is no ``x`` among several arrays, or an array is
         larger than LARGEST_MEMBER.
     """
-    with path.open("rb") as file:
+    with _open(path) as file:
         with _damage_refused():
             archive = zipfile.ZipFile(file)
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -179,7 +188,8 @@ def read_npz(path):
         if "x" not in members and len(members) != 1:
             raise DataError(f"it holds {_listed(members)}: name the examples x (and their labels y)")
         names = ("x", "y") if "x" in members else (*members, None)
-        x, y = (_read_member(archive, members[name]) if name in members else None for name in names)
+        size = os.fstat(file.fileno()).st_size
+        x, y = (_read_member(archive, members[name], size) if name in members else None for name in names)
         return x, y
 
 
@@ -188,10 +198,16 @@ def _listed(arrays):
     return f"the arrays {shown}" if arrays else "no array"
 
 
-def _read_member(archive, info):
+def _read_member(archive, info, size):
+    """The array of a member of an .npz of ``size`` bytes."""
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise DataError("it is compressed in a way that np.savez and np.savez_compressed never use")
-    if info.file_size > min(LARGEST_MEMBER, DEFLATE_RATIO * info.compress_size):
+    if info.compress_size > size - info.header_offset:
+        raise DataError(
+            f"{info.filename} is to take {info.compress_size:,} bytes in it, more than the {size:,} that it has in all"
+        )
+    ratio = 1 if info.compress_type == zipfile.ZIP_STORED else DEFLATE_RATIO
+    if info.file_size > min(LARGEST_MEMBER, ratio * info.compress_size):
         raise DataError(
             f"{info.filename} is to unpack from {info.compress_size:,} bytes to {info.file_size:,}, "
             "which is not credible, or too large for an .npz (an .npy may be of any size)"
@@ -199,7 +215,10 @@ def _read_member(archive, info):
     with _damage_refused():
         member = archive.open(info)
     with member:
-        return _read_array(member, info.file_size)
+        try:
+            return _read_array(member, info.file_size)
+        except DataError as error:
+            raise DataError(f"in {info.filename}, {error}") from None
 
 
 def _read_array(stream, size):
@@ -213,12 +232,15 @@ def _read_array(stream, size):
         stream.seek(head.tell())
     if dtype.kind not in "biufc":
         raise DataError(f"it holds {dtype}: objects (pickles), structures, text and dates are not loaded, only numbers")
+    if not all(type(n) is int and n >= 0 for n in shape):  # NumPy's parser takes True for a length
+        raise DataError(f"its header promises the shape {shape}, which no array can have")
     promised, present = prod(shape) * dtype.itemsize, size - head.tell()  # Python's integers do not overflow
-    if min(shape, default=0) < 0 or promised != present:
+    if promised != present:
         raise DataError(f"its header promises {promised:,} bytes ({dtype}, shape {shape}), and {present:,} are there")
     content = bytearray(promised)
     with _damage_refused():
         if stream.readinto(content) != promised:  # at its end, a member of an .npz is compared with its checksum
             raise DataError(f"it does not hold the {promised:,} bytes that its header promises")
-    array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran_order else "C")
-    return np.ascontiguousarray(array, dtype.newbyteorder("="))
+        # NumPy refuses too many dimensions, and beside a 0 lengths that no memory could have
+        array = np.frombuffer(content, dtype).reshape(shape, order="F" if fortran_order else "C")
+    return array.astype(dtype.newbyteorder("="), order="C", copy=False)

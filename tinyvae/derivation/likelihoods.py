@@ -191,6 +191,8 @@ class Likelihood:
         bias: the data's mean (D,) -> output bias (M D,) of a decoder that starts from it.
         outputs_per_dimension: M.
         support: the interval that the data must lie in.
+        values: those that it gives probabilities to, where they are few; others in its support it takes as weights
+            between them, and ``log_prob`` is then a cross-entropy. None where it is a density, of all in its support.
         remark: outputs (R, M D) of a trained model -> a sentence that a reader of its figures should know, or "".
         advice: what else may help where a training diverges.
     """
@@ -201,11 +203,12 @@ class Likelihood:
     bias: Callable[[Array], Array]
     outputs_per_dimension: int
     support: tuple[float, float]
+    values: tuple[float, ...] | None = None
     remark: Callable[[Array], str] = lambda outputs: ""
     advice: str = ""
 
 
-BERNOULLI = Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0))
+BERNOULLI = Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0), (0.0, 1.0))
 GAUSSIAN = Likelihood(
     gaussian,
     gaussian_backward,
@@ -213,6 +216,7 @@ GAUSSIAN = Likelihood(
     gaussian_bias,
     2,
     (0.0, 1.0),
+    None,
     gaussian_remark,
     "if some pixels hardly ever change, leave them out or add noise to them: their variances fall to the floor of "
     f"{math.exp(LOGVAR_FLOOR):.1e}, where the bound is steepest",

@@ -108,7 +108,7 @@ class Model:
         """What is copied and pickled: the attributes, and not what their names stand for, which is found again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @cached_property
+    @property
     def data_dim(self) -> int:
         """D, the numbers of a row of data."""
         return math.prod(self.data_shape)

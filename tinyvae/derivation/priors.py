@@ -40,6 +40,7 @@ class StandardNormal:
         encoder_name: of its part of the parameters.
     Class attributes:
         has_kl: whether KL(q || p) has a closed form.
+        has_components: whether ``n_components`` says how many there are.
         needs_labels: whether it is one for each label.
         uses_encoder: whether ``log_prob_backward`` leaves a derivative by the encoder's weights too.
     """
@@ -51,6 +52,7 @@ class StandardNormal:
     encoder_name: str = ""
 
     has_kl = True
+    has_components = False
     needs_labels = False
     uses_encoder = False
 
@@ -176,6 +178,7 @@ class Mixture(StandardNormal):
     """p(z) = sum_c pi_c N(z; m_c, exp(s_c)), with pi = softmax of the logits l: M components, all learned."""
 
     has_kl = False
+    has_components = True
 
     def shapes(self) -> Shapes:
         """Logits, means and log variances of the components."""
@@ -222,6 +225,7 @@ class VampPrior(StandardNormal):
     """
 
     has_kl = False
+    has_components = True
     uses_encoder = True
 
     def shapes(self) -> Shapes:

@@ -19,7 +19,7 @@ import zipfile
 import numpy as np
 
 from tinyvae import __version__
-from tinyvae.disk.files import atomic_write, explained
+from tinyvae.disk.files import atomic_write, explained, open_to_read
 from tinyvae.errors import RunError
 
 FORMAT = 1  # raise it when an older tinyvae would misread the file
@@ -68,7 +68,7 @@ def read_checkpoint(path):
         raise RunError(
             f"{path}: there is no checkpoint\nA run writes its first at the end of its first epoch: train again."
         )
-    with explained(path, "read"), path.open("rb") as file:
+    with explained(path, "read"), open_to_read(path) as file:
         size = os.fstat(file.fileno()).st_size
         file.seek(max(0, size - LONGEST_SEAL))
         seal = SEAL_PATTERN.search(file.read(LONGEST_SEAL))
@@ -123,8 +123,11 @@ def _unpack(path, file, size):
                 raise ValueError("a member is compressed")
             if sum(m.file_size for m in members) > size:
                 raise ValueError("its members are larger than the file")
+            state = json.loads(archive.read(STATE))
+            if not isinstance(state, dict):
+                raise ValueError("its state is no object in braces")
             names = [m.filename.removesuffix(".npy") for m in members if m.filename != STATE]
-            return {name: _array(archive.read(f"{name}.npy")) for name in names}, json.loads(archive.read(STATE))
+            return {name: _array(archive.read(f"{name}.npy")) for name in names}, state
     except Exception as error:
         detail = str(error).split("\n")[0][:200] or type(error).__name__
         raise RunError(f"{path}: it is sealed as a checkpoint, and is none ({detail})\n{ADVICE}") from None

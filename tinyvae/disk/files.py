@@ -6,6 +6,8 @@ says which file, why, and what to do.
 
 import errno
 import os
+import secrets
+import stat
 from contextlib import contextmanager, suppress
 
 from tinyvae.errors import RunError
@@ -38,17 +40,48 @@ def explained(path, done):
         raise RunError(f"{path}: it cannot be {done} ({error.strerror or error})\n{cure}") from None
 
 
+def open_to_read(path):
+    """An ordinary file, open for reading bytes.
+
+    Args:
+        path: Path.
+
+    Raises: RunError for a pipe or a device, which may have no end and no beginning: it is refused, and not waited for;
+        OSError as ``open``.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # of a folder fdopen has its own error
+            raise RunError(f"{path}: it is no file but a pipe or a device\nPut a good copy there, or train again.")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
 def temporary_path(path):
-    """Where ``atomic_write`` writes. The name is fixed: what a killed process left there, the next one replaces."""
-    return path.with_name(f".{path.name}.tmp")
+    """Where ``atomic_write`` may write: beside the file, under a name that nobody else has."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
+def remove_temporaries(path):
+    """Remove what killed processes left of their ``atomic_write`` to a path. Nobody may be writing to it meanwhile.
+
+    Raises: RunError if that cannot be done.
+    """
+    for temporary in path.parent.glob(f".{path.name}.{'[0-9a-f]' * 16}.tmp"):
+        with explained(temporary, "removed"):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_write(path):
     """A file, open for writing bytes (and reading them), that appears under its name only when it is complete.
 
-    Until then an older file of that name stays as it is, whatever happens: an exception, a kill, a power cut. One
-    process at a time may write to a path.
+    Until then an older file of that name stays as it is, whatever happens: an exception, a kill, a power cut. Several
+    processes may write to a path: the last one's file stays, and it is whole. A symbolic link of that name is replaced,
+    and what it points to is left alone.
 
     Args:
         path: Path, in a folder that exists.
@@ -57,8 +90,9 @@ def atomic_write(path):
     """
     temporary = temporary_path(path)
     with explained(path, "written"):
+        file = temporary.open("x+b")  # exclusively: whatever has that name already is not opened, nor followed
         try:
-            with temporary.open("w+b") as file:
+            with file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # the content first, then the name: a power cut cannot turn them round

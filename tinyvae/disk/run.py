@@ -1,20 +1,25 @@
 """A run's folder: what was asked for (config), how it went (history), where it stands (checkpoint), what came out.
 
-Nothing here knows a model or the training loop. Every file is written atomically (``files.atomic_write``).
+Nothing here knows a model or the training loop. Every file is written atomically (``files.atomic_write``), by one
+process at a time (``lock.hold``).
 """
 
+import io
 import json
 import math
 import os
+import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinyvae.disk.checkpoint import read_checkpoint, write_checkpoint
-from tinyvae.disk.files import atomic_write, explained, temporary_path
+from tinyvae.disk.files import atomic_write, explained, open_to_read, remove_temporaries
+from tinyvae.disk.lock import Lock, hold
 from tinyvae.errors import RunError
 from tinyvae.types import AnyPath
 
@@ -26,62 +31,104 @@ FIGURES = ("curve.png", "samples.png", "reconstructions.png", "manifold.png", "l
 FILES = (CHECKPOINT, HISTORY, SUMMARY, "evaluation.json", *(f"figures/{name}" for name in FIGURES), CONFIG)
 
 Row = dict[str, Any]  # of history.csv
+DEEPEST = 50  # levels of a JSON file; what we write has five
 
 # The columns of history.csv, and the type of each.
 COLUMNS = {"epoch": int, "samples_seen": int, "train_bound": float, "test_bound": float, "seconds": float}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
     """The folder of one training run; made by ``Run.create``, or found by ``Run.open``.
 
+    Who trains in it holds its lock, until ``close``, or the end of a ``with`` block, or of the process; another process
+    is refused meanwhile, in words. Reading needs no lock, and no right to write.
+
     Attributes:
         path: Path of the folder.
+        lock: the folder's, if this process holds it through this Run.
     """
 
     path: Path
+    lock: Lock | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def create(cls, path: AnyPath, config: Mapping[str, Any], overwrite: bool = False) -> "Run":
-        """Make the folder of a new run and write its ``config.json``.
+    def create(
+        cls,
+        path: AnyPath,
+        config: Mapping[str, Any],
+        overwrite: bool = False,
+        cure: str = "Choose another folder, or move that run away.",
+    ) -> "Run":
+        """Make the folder of a new run, to train in it, and write its ``config.json``.
 
         Args:
             path: of the folder, which may exist; parents are made too.
-            config: a dict, as ``write_json`` takes it.
+            config: a dict, as ``write_json`` takes it; "run" is added, a random name that the checkpoints have too.
             overwrite: remove the files of the run that the folder holds; other files in it are left alone.
+            cure: what to say that one can do where the folder holds a run.
 
-        Returns: Run.
+        Returns: Run, with the folder's lock.
 
-        Raises: RunError if the folder holds a run already and ``overwrite`` is not set, or it cannot be written.
+        Raises: RunError if the folder holds a run already and ``overwrite`` is not set, another process is at work in
+            it, or it cannot be written.
         """
         run = cls(Path(path))
-        held = [name for name in FILES if os.path.lexists(run.path / name)]
-        if held and not overwrite:
-            raise RunError(
-                f"{path} already holds a run ({', '.join(held)})\n"
-                f"Go on with --resume {path}, replace it with --overwrite, or choose another --out."
-            )
+        if not overwrite:
+            run._require_none(cure)  # before anything is touched
         with explained(run.path, "made"):
             run.path.mkdir(parents=True, exist_ok=True)
+        run._hold_lock()
+        if not overwrite:
+            run._require_none(cure)  # nobody was faster
         for name in FILES:
-            for file in (run.path / name, temporary_path(run.path / name)):
-                with explained(file, "removed"):
-                    file.unlink(missing_ok=True)
-        run.write_json(CONFIG, config)
+            with explained(run.path / name, "removed"):
+                (run.path / name).unlink(missing_ok=True)
+        run.write_json(CONFIG, {**config, "run": secrets.token_hex(8)})
         return run
 
     @classmethod
-    def open(cls, path: AnyPath) -> "Run":
+    def open(cls, path: AnyPath, to_train: bool = False) -> "Run":
         """The run that a folder holds.
 
-        Raises: RunError if there is no such folder, or no ``config.json`` in it.
+        Args:
+            path: of the folder.
+            to_train: take the folder's lock, before anything is read.
+
+        Raises: RunError if there is no such folder, or no ``config.json`` in it, or another process is at work there.
         """
         run = cls(Path(path))
         if not os.path.isdir(path):
             raise RunError(f"{path}: there is no such folder\nName the folder that a training run wrote (its --out).")
-        if not os.path.isfile(run.path / CONFIG):
+        if not os.path.lexists(run.path / CONFIG):
             raise RunError(f"{path} holds no run: {CONFIG} is missing\nName the folder that a training run wrote.")
+        if to_train:
+            run._hold_lock()
         return run
+
+    def close(self) -> None:
+        """Let other processes train here."""
+        self.lock = None
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _hold_lock(self) -> None:
+        self.lock = hold(self.path)
+        for name in FILES:
+            remove_temporaries(self.path / name)
+
+    def _require_none(self, cure: str) -> None:
+        if held := [name for name in FILES if os.path.lexists(self.path / name)]:
+            raise RunError(f"{self.path} already holds a run ({', '.join(held)})\n{cure}")
+
+    @cached_property
+    def name(self) -> str | None:
+        """The random name that ``create`` gave the run; None for a run of version 0.1.0, which gave none."""
+        return self.config().get("run")
 
     def config(self) -> dict[str, Any]:
         """The content of ``config.json``, a dict; RunError if it cannot be read."""
@@ -101,7 +148,7 @@ class Run:
 
         Raises: RunError if it cannot be written.
         """
-        text = json.dumps(_plain(content), indent=2, allow_nan=False) + "\n"
+        text = json.dumps(plain(content), indent=2, allow_nan=False) + "\n"
         with atomic_write(self.path / name) as file:
             file.write(text.encode())
 
@@ -112,6 +159,8 @@ class Run:
             content = json.loads(_read_text(path))
         except (ValueError, RecursionError) as error:
             raise RunError(f"{path}: it is not valid JSON ({error})\nMend it, or train again.") from None
+        if _depth(content) > DEEPEST:
+            raise RunError(f"{path}: it is nested more than {DEEPEST} levels deep\nMend it, or train again.")
         if not isinstance(content, dict):
             raise RunError(f"{path}: it should hold an object in braces\nMend it, or train again.")
         return content
@@ -162,7 +211,7 @@ class Run:
 
         Raises: RunError if it cannot be written.
         """
-        write_checkpoint(self.path / CHECKPOINT, arrays, state)
+        write_checkpoint(self.path / CHECKPOINT, arrays, {**state, "run": self.name})
 
     def has_checkpoint(self) -> bool:
         """Whether a checkpoint was written already."""
@@ -171,9 +220,15 @@ class Run:
     def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """The arrays and the state of ``checkpoint.npz``, as they were saved.
 
-        Raises: RunError if the file is missing, cut short, damaged, no checkpoint, or of a newer format.
+        Raises: RunError if the file is missing, cut short, damaged, no checkpoint, of a newer format, or another run's.
         """
-        return read_checkpoint(self.path / CHECKPOINT)
+        arrays, state = read_checkpoint(self.path / CHECKPOINT)
+        if state.pop("run", None) != self.name:
+            raise RunError(
+                f"{self.path / CHECKPOINT}: it is the checkpoint of another run than {CONFIG} is of\n"
+                "Put back the file that belongs there, or train again."
+            )
+        return arrays, state
 
     def figure_path(self, name: str) -> Path:
         """The path for a figure (one of FIGURES) in the folder ``figures``, which is made if need be."""
@@ -184,24 +239,40 @@ class Run:
 
 
 def _read_text(path: Path) -> str:
-    """The text of a file of the run; RunError if it is missing, cannot be read, or is no text."""
+    """The text of a file of the run, with line ends "\\n" and without the mark that a spreadsheet begins a file with;
+    RunError if it is missing, cannot be read, or is no text.
+    """
     with explained(path, "read"):
         try:
-            return path.read_text(encoding="utf-8")
+            with io.TextIOWrapper(open_to_read(path), encoding="utf-8-sig") as file:
+                return file.read()
         except FileNotFoundError:
             raise RunError(f"{path}: there is no such file\nThe run is incomplete: train again.") from None
         except UnicodeDecodeError:
             raise RunError(f"{path}: it is damaged (not text in UTF-8)\nMend it, or train again.") from None
 
 
-def _plain(value: Any) -> Any:
+def _depth(content: Any) -> int:
+    """How many levels of lists and dicts there are, counted without recursion."""
+    level, depth = [content], 0
+    while level := [
+        child
+        for item in level
+        if isinstance(item, dict | list)
+        for child in (item.values() if isinstance(item, dict) else item)
+    ]:
+        depth += 1
+    return depth
+
+
+def plain(value: Any) -> Any:
     """The value in JSON's own types; see ``Run.write_json``."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

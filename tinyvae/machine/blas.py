@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 _state_lock = threading.RLock()  # for the lines below, and for a fork
 _keeper, _limits = None, None
-_holders = set()
+_holders: set[object] = set()
 
 
 def hold(holder):

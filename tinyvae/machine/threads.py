@@ -16,6 +16,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from tinyvae.errors import UserError
 from tinyvae.interrupts import uninterrupted
 from tinyvae.machine import blas
 from tinyvae.machine.work_sharing import APART, IS_OPEN, THREADS, TODO, serve
@@ -39,7 +40,10 @@ class Crew:
         weakref.finalize(self, _call, self._calls, False)
         serve(self.desk, 0)  # to compile it here, once, with nothing to do
         for i, calls in enumerate(self._calls, start=1):
-            threading.Thread(target=_help, args=(self.desk, i, calls), daemon=True).start()
+            try:
+                threading.Thread(target=_help, args=(self.desk, i, calls), daemon=True).start()
+            except RuntimeError as error:
+                raise UserError(f"{size} threads are wanted, and after {i} of them {error}: ask for fewer") from None
 
     def __enter__(self):
         if self._process != os.getpid() and current() is not self:

@@ -3,19 +3,27 @@
 import dataclasses
 import math
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from tinyvae import __version__, machine
 from tinyvae.data import datasets
 from tinyvae.data.datasets import Dataset
+from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.disk.run import CONFIG, Row, Run
 from tinyvae.errors import DataError, RunError, UserError
-from tinyvae.settings import DATASETS, Settings, is_size, require_sense
+from tinyvae.settings import CHOICES, DATASETS, Settings, is_size, require_sense
 from tinyvae.training.fitted import Fitted, build_model
-from tinyvae.training.loop import Training
+from tinyvae.training.loop import Training, require_arrays, require_progress
+from tinyvae.training.protocol import protocol
 from tinyvae.types import AnyPath
+
+VERSION = re.compile(r"\d{1,9}(\.\d{1,9})*\S{0,20}")
 
 
 def load(
@@ -30,12 +38,19 @@ def load(
     Args:
         run: run.Run.
         data_dir: where to look for the data first.
-        threads: as for ``Training``; by default as many as the run had.
+        threads: as for ``Training``; by default as many as the run had, if there are so many cores.
         source: where the data are now, if they have moved.
         must_have_begun: False to take a run without a checkpoint at its beginning, and not for an error.
 
     Raises: RunError if the folder is damaged, DataError if the data are not those of the run.
     """
+    return _load(run, data_dir, threads, source, must_have_begun)[0]
+
+
+def _load(
+    run: Run, data_dir: AnyPath | None, threads: int | None, source: str | None, must_have_begun: bool
+) -> tuple[Training, dict[str, Any]]:
+    """``load``, and the state that the checkpoint has beside the Training's; nothing if there is no checkpoint."""
     settings, about, threads_before = read_config(run)
     if about["source"] is None:
         raise DataError(
@@ -46,10 +61,57 @@ def load(
     dataset = datasets.load(source, data_dir, about["limit"])
     if dataset.digest != about["digest"]:
         raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
-    training = Training(settings, dataset, threads or threads_before)
-    if must_have_begun or run.has_checkpoint():
-        training.restore(*run.load_checkpoint())
-    return training
+    if not (must_have_begun or run.has_checkpoint()):
+        return Training(settings, dataset, threads or min(threads_before, machine.available_cores())), {}
+    arrays, state = run.load_checkpoint()
+    with _from_checkpoint(run):
+        # before a model is made: its size is what the files claim
+        _require_own(settings, build_model(settings, dataset.data_shape, dataset.n_labels), arrays, state)
+    training = Training(settings, dataset, threads or min(threads_before, machine.available_cores()))
+    with _from_checkpoint(run):
+        training.restore(arrays, state)
+        N, B = len(training.dataset.train), settings.batch_size
+        done = [math.ceil(N / B) * training.epoch + math.ceil(training.position / B), N * training.epoch]
+        if [training.step, training.samples_seen - training.position] != done or training.epoch > settings.epochs:
+            raise RunError(
+                f"{training.step} steps and {training.samples_seen} examples seen are not {training.epoch} of "
+                f"{settings.epochs} epochs of {N} examples in minibatches of {B}"
+            )
+    return training, state
+
+
+@contextmanager
+def _from_checkpoint(run: Run) -> Iterator[None]:
+    """Inside: a RunError, or what junk in a checkpoint's state raises, leaves as a RunError that names the files."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, OverflowError, RunError) as error:
+        raise RunError(
+            f"{run.path}: the checkpoint does not go with config.json: {_words(error)}\n"
+            "Put back what was changed, or train again."
+        ) from None
+
+
+def _require_own(settings: Settings, model: Model, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+    """Raise an error unless a checkpoint was made with these settings, or with those of an earlier length, and holds
+    the model's parameters. Checkpoints of version 0.1.0, and those written from Python, do not say their settings.
+    """
+    if "settings" in state:
+        before = Settings.from_dict(state["settings"])
+        lengths, lengths_before = ((*s.raised_from, s.epochs) for s in (settings, before))
+        different = [] if lengths[: len(lengths_before)] == lengths_before else ["epochs"]
+        different += [
+            field.name
+            for field in dataclasses.fields(Settings)
+            if field.name not in ("epochs", "raised_from")
+            and getattr(settings, field.name) != getattr(before, field.name)
+        ]
+        if different:
+            name = different[0]
+            raise RunError(f"{name} is {getattr(settings, name)!r} there, and was {getattr(before, name)!r}")
+    size = sum(map(math.prod, model.shapes().values()))
+    require_arrays({"params": arrays["params"]}, {"params": ((size,), np.dtype(settings.dtype))})
+    require_progress(state)
 
 
 def load_fitted(path: AnyPath) -> Fitted:
@@ -64,16 +126,13 @@ def load_fitted(path: AnyPath) -> Fitted:
     """
     run = Run.open(path)
     settings, about, _ = read_config(run)
-    arrays, _ = run.load_checkpoint()
-    try:
-        vector = arrays["params"]
+    arrays, state = run.load_checkpoint()
+    with _from_checkpoint(run):
         data_shape = tuple(about["data_shape"])
-        n_labels = about["n_labels"] or _count_labels(settings, data_shape, vector.size)
+        n_labels = about["n_labels"] or _count_labels(settings, data_shape, arrays["params"].size)
         model = build_model(settings, data_shape, n_labels)
-        params = Parameters(model.shapes(), vector)
-    except (KeyError, ValueError) as error:
-        raise RunError(f"{run.path}: the checkpoint does not go with config.json ({error})\nTrain again.") from None
-    return Fitted(model, params, settings)
+        _require_own(settings, model, arrays, state)
+        return Fitted(model, Parameters(model.shapes(), arrays["params"]), settings)
 
 
 def _count_labels(settings: Settings, data_shape: tuple[int, ...], size: int) -> int:
@@ -96,10 +155,24 @@ def go_on(
 
     Raises: as ``load``, and RunError if the history does not go with the checkpoint.
     """
-    state = load(run, data_dir, threads, source, must_have_begun=False)
+    state, checkpoint = _load(run, data_dir, threads, source, must_have_begun=False)
     history = run.history()[: state.epoch] if state.epoch else []
-    if [row["epoch"] for row in history] != list(range(1, state.epoch + 1)):
-        raise RunError(f"{run.path}/history.csv does not have a row for each of the {state.epoch} epochs that are done")
+    N = len(state.dataset.train)
+    rows = [(row["epoch"], row["samples_seen"]) for row in history]
+    if len(history) < state.epoch or rows != [(epoch, N * epoch) for epoch in range(1, state.epoch + 1)]:
+        raise RunError(
+            f"{run.path}/history.csv does not have a row for each of the {state.epoch} epochs that are done\n"
+            "Put back the file that belongs there, or train again."
+        )
+    bounds = [history[-1][name] for name in ("train_bound", "test_bound")] if history else []
+    with _from_checkpoint(run):
+        # nearly, since a spreadsheet keeps 15 digits
+        is_own = np.allclose(list(map(float, checkpoint.get("last_bounds", bounds))), bounds, 1e-9, 0, equal_nan=True)
+    if not is_own:
+        raise RunError(
+            f"{run.path}/history.csv is of another run than the checkpoint: epoch {state.epoch} ended otherwise\n"
+            "Put back the file that belongs there, or train again."
+        )
     return state, history
 
 
@@ -120,23 +193,75 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
         settings, about, threads = Settings.from_dict(config["settings"]), dict(config["dataset"]), config["threads"]
         require_sense(settings)
         # runs of version 0.1.0 knew a shape by another name, and not how many labels there are
-        about = {"data_shape": about.get("image_shape"), "n_labels": None} | about
-        wrong = ["digest"] if not isinstance(about["digest"], str) else []
-        wrong += ["source"] if not isinstance(about["source"], str | None) else []
-        if not (
-            isinstance(about["data_shape"], list) and about["data_shape"] and all(map(is_size, about["data_shape"]))
-        ):
-            wrong.append("data_shape")
-        if not (about["n_labels"] in (None, 0) or is_size(about["n_labels"])):
-            wrong.append("n_labels")
-        wrong += [name for name, n in {"limit": about["limit"] or 1, "threads": threads}.items() if not is_size(n)]
-        if wrong:
-            raise ValueError(f"{wrong[0]} is {(config | about)[wrong[0]]!r}")
+        about = {"data_shape": about.get("image_shape"), "n_labels": None, "classes": config.get("classes")} | about
+        is_right = {
+            "latent": bool(settings.latent),
+            "epochs": settings.epochs < 2**53,
+            "source": about["source"] is None or _is_path(about["source"]),
+            "digest": isinstance(about["digest"], str),
+            "limit": about["limit"] is None or is_size(about["limit"]),
+            "data_shape": isinstance(about["data_shape"], list)
+            and 1 <= len(about["data_shape"]) <= 3
+            and all(map(is_size, about["data_shape"])),
+            "n_labels": about["n_labels"] is None or _is_count(about["n_labels"]),
+            "test_examples": _is_count(about.get("test_examples", 0)),
+            "threads": is_size(threads),
+            "classes": about["classes"] is None or _are_classes(about["classes"], about["n_labels"]),
+        }
+        for name, right in is_right.items():
+            if not right:
+                raise ValueError(f"{name} is {repr((config | about | config['settings'])[name])[:100]}")
     except (KeyError, TypeError, ValueError, UserError) as error:
         raise RunError(
-            f"{run.path}/config.json is not the config of a run ({error!r})\nMend it, or train again."
+            f"{run.path}/config.json is not the config of a run ({_words(error)})\n{_cure(config)}"
         ) from None
     return settings, about, threads
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_path(value: object) -> bool:
+    """Whether it is a text that a file can have for its name."""
+    try:
+        return isinstance(value, str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+
+
+def _are_classes(values: Any, n_labels: object) -> bool:
+    """Whether the values of an estimator's labels are as many as there are, all different, and of one kind."""
+    kinds = set(map(type, values)) if isinstance(values, list) else set()
+    return len(kinds) == 1 and kinds < {bool, int, float, str} and len(set(values)) == len(values) == n_labels
+
+
+def _words(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)[:300]
+
+
+def _cure(config: Mapping[str, Any]) -> str:
+    """What to do about a config that cannot be read: perhaps it is of a version that knows more."""
+    version, settings = config.get("tinyvae"), config.get("settings")
+    newer = f"It was written by tinyvae {version}, and this is {__version__}: upgrade tinyvae."
+    if isinstance(version, str) and VERSION.fullmatch(version) and _numbers(version) > _numbers(__version__):
+        return newer
+    settings = settings if isinstance(settings, dict) else {}
+    known = {field.name for field in dataclasses.fields(Settings)}
+    strange = sorted(settings.keys() - known)
+    strange += [
+        f"{name} {settings[name]}"
+        for name, choices in CHOICES.items()
+        if isinstance(settings.get(name), str) and settings[name] not in choices
+    ]
+    if strange:
+        return f"tinyvae {__version__} knows no {', '.join(strange)[:100]}: upgrade tinyvae, or mend it."
+    return "Mend it, or train again."
+
+
+def _numbers(version: str) -> list[int]:
+    """The numbers of a version, to be compared."""
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
 
 
 def describe(training: Training, dataset: Dataset, source: str, limit: int | None = None) -> dict[str, Any]:
@@ -149,11 +274,12 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
     """
     about = {
         "name": dataset.name,
-        "source": source if source in DATASETS else os.path.abspath(source),
+        "source": source if source in DATASETS else os.path.abspath(os.path.expanduser(source)),
         "limit": limit,
         "digest": dataset.digest,
         "train_examples": len(dataset.train),
         "test_examples": len(dataset.test),
+        "classes": dataset.classes,
     }
     return describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
 
@@ -182,20 +308,6 @@ def describe_fitted(
 def describe_settings(settings: Settings) -> dict[str, Any]:
     """The part of ``config.json`` that changes when a run is made longer."""
     return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings)}
-
-
-def protocol(settings: Settings) -> str:
-    """What a bound must be quoted with, in words."""
-    binarisation = {"none": "grey levels", "static": "static binarisation", "dynamic": "dynamic binarisation"}
-    bound = settings.objective.upper()
-    if settings.objective == "elbo":
-        bound += " (closed-form KL)" if settings.kl == "closed" else " (sampled KL)"
-    raised = f" (raised from {', '.join(map(str, settings.raised_from))})" if settings.raised_from else ""
-    return (
-        f"{bound}, K = {settings.samples}, {binarisation[settings.binarise]}, {settings.epochs} epochs{raised}, "
-        f"minibatch {settings.batch_size}, {settings.optimiser} at {settings.learning_rate:g} ({settings.schedule}), "
-        f"seed {settings.seed}"
-    )
 
 
 def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:

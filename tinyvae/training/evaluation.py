@@ -11,6 +11,7 @@ from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.importance_sampling import GROUPS, ROWS, OnBlock, log_likelihood
+from tinyvae.training.protocol import quantity
 from tinyvae.types import Array, Labels
 
 ACTIVE = 0.01  # a unit is active if its posterior mean varies by more than this over the data (IWAE, section 5.2)
@@ -104,6 +105,7 @@ def evaluate(
         name: {k: weights[f"{name} {k}"].mean() for k in GROUPS if k <= K} for name in ("bound", "ess", "largest")
     }
     return {
+        "quantity": quantity(fitted, images),
         "log_likelihood": values.mean(),
         "standard_error": values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None,
         "samples": K,

@@ -6,7 +6,7 @@ A crew of threads shares the work of the kernels; the derivation knows nothing o
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, OPTIMISERS, SCHEDU
 from tinyvae.training.binarisation import binarise
 from tinyvae.training.fitted import Fitted, build_model, take
 from tinyvae.training.initialisation import initialise
+from tinyvae.training.memory import require_memory
 from tinyvae.types import Array, Labels
 
 EVALUATION_ROWS = 500  # samples at a time: bounds the memory
@@ -56,6 +57,7 @@ class Training:
         self.dataset = binarise(dataset, settings.binarise, settings.seed)
         check(settings, self.dataset)
         self.model = build_model(settings, dataset.data_shape, dataset.n_labels)
+        require_memory(self.model, settings, EVALUATION_ROWS)
         self.params = Parameters(self.model.shapes(), dtype=np.dtype(settings.dtype))
         self._initialise(dataset)
         self.optimiser = OPTIMISERS[settings.optimiser](self.params, settings.epsilon)
@@ -132,16 +134,25 @@ class Training:
         return arrays, {name: getattr(self, name) for name in PROGRESS}
 
     def restore(self, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
-        """Take over what ``state`` gave; RunError if it belongs to another model."""
+        """Take over what ``state`` gave, and nothing that no training could have given.
+
+        Raises: RunError, which says what is wrong; then nothing was taken over.
+        """
         own, _ = self.state()
-        for name in sorted(own.keys() | arrays.keys()):
-            shapes = [str(a[name].shape) if name in a else "missing" for a in (own, arrays)]
-            if shapes[0] != shapes[1]:
-                raise RunError(f"the checkpoint is of another model: {name} is {shapes[1]} there and {shapes[0]} here")
+        require_arrays(arrays, {name: (array.shape, array.dtype) for name, array in own.items()})
+        require_progress(state)
+        position, steps, N = state["position"], own.get("optimiser.steps"), len(self.dataset.train)
+        if position > N or (position % self.settings.batch_size and position < N):
+            raise RunError(
+                f"the checkpoint says that {position} examples of an epoch are done, which is no number of whole "
+                f"minibatches of {self.settings.batch_size} of {N}"
+            )
+        if steps is not None and not 0 <= arrays["optimiser.steps"][0] <= state["step"]:
+            raise RunError(f"the checkpoint says that its optimiser made {arrays['optimiser.steps'][0]} steps")
         for name, array in own.items():
             array[...] = arrays[name]
-        for name, kind in PROGRESS.items():
-            setattr(self, name, kind(state[name]))
+        for name in PROGRESS:
+            setattr(self, name, state[name])
 
     def extend(self, epochs: int) -> None:
         """Raise the length of the run; the schedule of the steps is from now on that of the new length."""
@@ -186,6 +197,31 @@ class Training:
                 f"the {name} is {number} in epoch {self.epoch + 1}, step {self.step + 1}: training diverged\n"
                 f"Try a smaller step than --lr {self.settings.learning_rate:g}{advice and f'; or, {advice}'}."
             )
+
+
+def require_arrays(
+    arrays: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[tuple[int, ...], np.dtype[Any]]]
+) -> None:
+    """Raise a RunError unless the arrays of a checkpoint are the wanted ones, {name: (shape, dtype)}, with numbers."""
+    for name in sorted(wanted.keys() | arrays.keys()):
+        there = (arrays[name].shape, arrays[name].dtype.newbyteorder("=")) if name in arrays else None
+        if there != wanted.get(name):
+            words = [f"{kind[1]} {kind[0]}" if kind else "missing" for kind in (there, wanted.get(name))]
+            raise RunError(f"the checkpoint is of another model: {name} is {words[0]} there and {words[1]} here")
+        # what an optimiser has squared may become infinite, and then stands still
+        if not (np.isfinite(arrays[name]) if name == "params" else ~np.isnan(arrays[name])).all():
+            raise RunError(f"the checkpoint has values in {name} that are not numbers")
+
+
+def require_progress(state: Mapping[str, Any]) -> None:
+    """Raise a RunError unless the state of a checkpoint says, with numbers, how far the training was."""
+    for name, kind in PROGRESS.items():
+        value = state.get(name)
+        if not (
+            (kind is int and type(value) is int and 0 <= value < 2**62)
+            or (kind is float and isinstance(value, float) and math.isfinite(value))
+        ):
+            raise RunError(f"the checkpoint says that {name} is {repr(value)[:100]}")
 
 
 def check(settings: Settings, dataset: Dataset) -> None:
@@ -238,6 +274,14 @@ class Nobody:
         """Nothing."""
 
 
+def origin(settings: Settings, history: Sequence[Row]) -> dict[str, Any]:
+    """What a checkpoint says of where it comes from: the settings it was trained with, and the end of its history, as
+    text, since JSON has no name for a bound that is infinite.
+    """
+    last = [repr(float(history[-1][name])) for name in ("train_bound", "test_bound")] if history else []
+    return {"settings": dataclasses.asdict(settings), "last_bounds": last}
+
+
 def train(
     training: Training,
     run: Run,
@@ -259,6 +303,11 @@ def train(
     Returns: the rows of the history, a dict an epoch.
     """
     history, bar = list(history), bar or Nobody()
+
+    def save() -> None:
+        arrays, state = training.state()
+        run.save_checkpoint(arrays, state | origin(training.settings, history))
+
     started = time.perf_counter() - training.seconds
 
     def on_step(examples: int, bound: float) -> None:
@@ -282,8 +331,8 @@ def train(
             bar.end_epoch(row)
             run.write_history(history)
             if training.epoch % checkpoint_every == 0 or training.epoch == training.settings.epochs:
-                run.save_checkpoint(*training.state())
+                save()
     except Interrupted:
-        run.save_checkpoint(*training.state())
+        save()
         raise
     return history

@@ -14,16 +14,24 @@ SAMPLES = 100
 RECONSTRUCTIONS = 20
 MANIFOLD_SIDE = 20
 ROWS = 10  # noise vectors of a conditional model, each under every label
+MOST_COLUMNS = 20  # labels: a picture of more is wider than a page
 
 
-def draw_samples(path: AnyPath, fitted: Fitted) -> None:
-    """Samples from the prior; of a conditional model a row for each noise vector and a column for each label."""
-    C, shape = fitted.model.n_labels, fitted.data_shape
+def draw_samples(path: AnyPath, fitted: Fitted, classes: np.ndarray | None = None) -> None:
+    """Samples from the prior; of a conditional model a row for each noise vector and a column for each label.
+
+    Args:
+        path: of the PNG.
+        fitted: Fitted.
+        classes: (C,) what the labels 0 ... C - 1 stand for.
+    """
+    C, shape = min(fitted.model.n_labels, MOST_COLUMNS), fitted.data_shape
     if not C:
         mosaics.image_grid(path, flat(fitted.sample(SAMPLES)), shape)
         return
     samples = flat(fitted.sample(ROWS * C, np.tile(np.arange(C), ROWS), share=C))
-    mosaics.image_grid(path, samples, shape, columns=C, column_labels=[str(label) for label in range(C)])
+    names = np.arange(C) if classes is None else classes[:C]
+    mosaics.image_grid(path, samples, shape, columns=C, column_labels=[str(name) for name in names])
 
 
 def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> list[str]:
@@ -40,7 +48,7 @@ def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> 
     columns = {name: [row[name] for row in history] for name in ("samples_seen", "train_bound", "test_bound")}
     bound_name = fitted.settings.objective.upper()
     curves.curve(run.figure_path("curve.png"), *columns.values(), bound_name=bound_name, title=dataset.name)
-    draw_samples(run.figure_path("samples.png"), fitted)
+    draw_samples(run.figure_path("samples.png"), fitted, dataset.classes)
     originals = fitted.rows(dataset.test[:RECONSTRUCTIONS])
     y = dataset.test_labels[:RECONSTRUCTIONS] if fitted.model.n_labels and dataset.test_labels is not None else None
     decoded = flat(fitted.decode(fitted.encode(originals, y)[0], y))
@@ -48,7 +56,8 @@ def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> 
     names = ["curve.png", "samples.png", "reconstructions.png"]
     if fitted.model.latent == (2,) and not fitted.model.n_labels:  # with labels there is a manifold for each
         draw_manifold(run.figure_path("manifold.png"), fitted)
-        maps.latent(run.figure_path("latent.png"), fitted.encode(dataset.test)[0], dataset.test_labels)
+        labels = None if dataset.classes is None else dataset.classes[dataset.test_labels]
+        maps.latent(run.figure_path("latent.png"), fitted.encode(dataset.test)[0], labels)
         names += ["manifold.png", "latent.png"]
     return names
 

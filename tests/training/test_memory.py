@@ -1,0 +1,63 @@
+"""A model that does not fit into this machine is refused before any work, with what it would need."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.commands import assert_misuse, call
+from tinyvae import VAE
+from tinyvae.machine import threads
+from tinyvae.settings import Settings
+from tinyvae.training import memory
+from tinyvae.training.fitted import build_model
+
+HUGE = {
+    "latent": (["--latent", 10**9], "1,502,000,065,064 parameters"),
+    "hidden": (["--hidden", "100000,100000"], "GiB of memory to train, and this machine has"),
+    "samples": (["--samples", 10**10], "10,000,000,000 samples of each"),
+    "components": (["--prior", "vamp", "--components", 10**12], "GiB"),
+    "threads": (["--threads", 10**6], "from 1 to 1024 is needed, not 1000000"),
+    "thirty digits": (["--batch-size", "1" * 30], "no machine holds so many"),
+    "five thousand digits": (["--epochs", "1" * 5000], "above zero is needed"),
+    "a number in another script": (["--epochs", "\u0663"], "above zero is needed"),
+}
+
+
+@pytest.mark.parametrize(("words", "message"), HUGE.values(), ids=HUGE)
+def test_numbers_that_no_machine_holds(words, message, tmp_path):
+    assert_misuse(call("digits", *words, "--out", tmp_path / "run"), message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_estimator_says_it_too():
+    X = np.random.default_rng(0).random((20, 5))
+    with pytest.raises(MemoryError, match="GiB of memory to train"):
+        VAE(n_components=10**9).fit(X)
+
+
+def test_what_is_needed():
+    """Five arrays of parameters under Adam, and twice what 500 rows leave in each layer."""
+    settings = Settings()
+    model = build_model(settings, (30, 30), 0)
+    parameters = sum(np.prod(shape) for shape in model.shapes().values())
+    outputs = 500 + 40 + 20 + 500 + 900
+    assert memory.memory_needed(model, settings, 500) == 4 * (5 * parameters + 2 * 500 * outputs)
+    assert memory.memory_needed(model, replace(settings, optimiser="sgd"), 1) == 4 * (4 * parameters + 200 * outputs)
+    double = replace(settings, samples=50, dtype="float64")
+    assert memory.memory_needed(model, double, 500) == 8 * (5 * parameters + 2 * 5000 * outputs)
+
+
+def test_a_machine_that_does_not_tell_is_not_asked(monkeypatch):
+    monkeypatch.setattr(memory, "machine_memory", lambda: None)
+    memory.require_memory(build_model(Settings(latent=(10**9,)), (30, 30), 0), Settings(latent=(10**9,)), 500)
+    assert memory.machine_memory() is None
+
+
+def test_a_system_that_gives_no_more_threads(monkeypatch, tmp_path):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads.threading.Thread, "start", refuse)
+    result = call("digits", "--threads", 3, "--out", tmp_path / "run")
+    assert_misuse(result, "3 threads are wanted, and after 1 of them can't start new thread: ask for fewer")

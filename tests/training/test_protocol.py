@@ -1,0 +1,73 @@
+"""The line that a figure is quoted with: two trainings that may differ differ in it; and what a figure is of."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from tests.commands import call
+from tinyvae import evaluate, load
+from tinyvae.disk.run import Run
+from tinyvae.settings import AEVB, RECIPES, Settings
+from tinyvae.training.protocol import protocol, quantity
+
+BASE = Settings(objective="iwae", kl="sampled", samples=5, prior="mixture", conditional=True)
+OTHER = {
+    "network": "another", "latent": (21,), "hidden": ((500, 500),), "likelihood": "gaussian", "prior": "vamp",
+    "components": 51, "conditional": False, "objective": "elbo", "estimator": "dreg", "samples": 6,
+    "binarise": "dynamic", "initialisation": "aevb", "mean_bias": False, "optimiser": "sgd", "learning_rate": 0.004,
+    "epsilon": 1e-7, "schedule": "constant", "batch_size": 101, "epochs": 21, "seed": 1, "dtype": "float64",
+    "raised_from": (3,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Settings)])
+def test_every_setting_changes_it(name):
+    if name == "kl":
+        assert protocol(Settings()) != protocol(Settings(kl="sampled"))
+    else:
+        assert protocol(replace(BASE, **{name: OTHER[name]})) != protocol(BASE)
+
+
+def test_where_one_layer_ends_and_the_next_begins():
+    two = [replace(BASE, latent=(4, 2), hidden=hidden) for hidden in (((8, 8), (6,)), ((8,), (8, 6)), ((8, 8, 6), ()))]
+    assert len(set(map(protocol, two))) == 3
+
+
+def test_recipes_have_a_line_each_and_it_reads_well():
+    assert len(set(map(protocol, RECIPES.values()))) == len(RECIPES)
+    assert protocol(AEVB) == (
+        "ELBO (closed-form KL), K = 1, data as they are, mlp 500-20, normal prior, bernoulli, 18 epochs, minibatch "
+        "100, adagrad at 0.02 (constant), epsilon 1e-08, aevb weights, float32, seed 0"
+    )
+
+
+QUICK = ("--epochs", 1, "--hidden", 8, "--latent", 2, "--quiet")
+RUNS = {
+    "grey": ((), "the limit of L_K (no log p(x): x lies between the likelihood's values)"),
+    "grey, with labels": (("--conditional",), "the limit of L_K given y (no log p(x | y): "),
+    "binary": (("--binarise", "static"), "log p(x)"),
+    "binary, with labels": (("--binarise", "dynamic", "--conditional"), "log p(x | y)"),
+    "densities": (("--likelihood", "gaussian"), "log p(x)"),
+}
+
+
+@pytest.mark.parametrize(("words", "wanted"), RUNS.values(), ids=RUNS)
+def test_what_is_not_log_p_is_not_called_so(words, wanted, tmp_path):
+    run = tmp_path / "run"
+    assert call("digits", *QUICK, *words, "--out", run).returncode == 0
+    result = call(run, "--samples", 20, "--limit", 40, "--quiet", main=evaluate.main)
+    found = Run.open(run).read_json("evaluation.json")
+    assert found["quantity"].startswith(wanted) and found["quantity"] in " ".join(result.stdout.split())
+    assert {"log_likelihood", "standard_error", "dataset", "protocol"} <= found.keys()
+    if not wanted.startswith("log p(x)"):
+        assert "log p(x)  " not in result.stdout
+
+
+def test_black_and_white_data_that_are_not_drawn_have_a_probability(tmp_path):
+    images = np.random.default_rng(0).random((60, 16)) < 0.5
+    np.save(tmp_path / "mine.npy", images)
+    assert call(tmp_path / "mine.npy", *QUICK, "--out", tmp_path / "run").returncode == 0
+    fitted = load(tmp_path / "run")
+    assert quantity(fitted, images) == "log p(x)"
+    assert quantity(fitted, images * 0.5).startswith("the limit of L_K")

@@ -1,0 +1,50 @@
+"""Whether a training fits into this machine, said before the work and not by the system in the midst of it."""
+
+import math
+import os
+
+import numpy as np
+
+from tinyvae.derivation.model import Model
+from tinyvae.errors import TooLarge
+from tinyvae.settings import OPTIMISERS, Settings
+
+GIB = 2**30
+
+
+def require_memory(model: Model, settings: Settings, evaluation_rows: int) -> None:
+    """Raise errors.TooLarge if a training needs more memory than the machine has; arguments as ``memory_needed``."""
+    needed, present = memory_needed(model, settings, evaluation_rows), machine_memory()
+    if present is not None and needed > present:
+        parameters = sum(map(math.prod, model.shapes().values()))
+        raise TooLarge(
+            f"a model of {parameters:,} parameters and minibatches of {settings.batch_size:,} examples, with "
+            f"{settings.samples:,} samples of each, take about {needed / GIB:,.0f} GiB of memory to train, and this "
+            f"machine has {present / GIB:,.0f} GiB\n"
+            "Make --latent, --hidden or --components smaller, or --batch-size and --samples."
+        )
+
+
+def memory_needed(model: Model, settings: Settings, evaluation_rows: int) -> int:
+    """The bytes that a training takes, beside its data.
+
+    Args:
+        model: Model.
+        settings: Settings.
+        evaluation_rows: samples that go through the networks at a time where nothing is learned.
+    """
+    shapes = {name: math.prod(shape) for name, shape in model.shapes().items()}
+    # the parameters, their gradient, what the optimiser keeps, and a copy while a checkpoint is written
+    arrays = 3 + len(OPTIMISERS[settings.optimiser].arrays)
+    # what the layers put out, each as many numbers as it has biases, and the derivatives by that
+    outputs = sum(size for name, size in shapes.items() if name.endswith(".b")) + sum(model.latent)
+    rows = max(settings.batch_size * settings.samples, evaluation_rows)
+    return (arrays * sum(shapes.values()) + 2 * rows * outputs) * np.dtype(settings.dtype).itemsize
+
+
+def machine_memory() -> int | None:
+    """The machine's memory in bytes, or None where that cannot be told."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None

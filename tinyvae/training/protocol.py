@@ -1,0 +1,67 @@
+"""What a figure must be quoted with: how it was made, in one line, and what it is a figure of."""
+
+import numpy as np
+
+from tinyvae.settings import LIKELIHOODS, PRIORS, Settings
+from tinyvae.training.fitted import Fitted
+
+BINARISATION = {"none": "data as they are", "static": "static binarisation", "dynamic": "dynamic binarisation"}
+
+
+def protocol(settings: Settings) -> str:
+    """Every setting, in words; two trainings of the same data that may differ in their results differ in this line."""
+    return ", ".join(
+        [
+            f"{_bound(settings)}, K = {settings.samples}",
+            *([] if settings.estimator == "standard" else [f"{settings.estimator} gradients"]),
+            BINARISATION[settings.binarise],
+            *_model(settings),
+            f"{settings.epochs} epochs{_raised(settings)}",
+            f"minibatch {settings.batch_size}",
+            f"{settings.optimiser} at {settings.learning_rate:g} ({settings.schedule})",
+            f"epsilon {settings.epsilon:g}",
+            f"{settings.initialisation} weights{' and the mean as bias' if settings.mean_bias else ''}",
+            settings.dtype,
+            f"seed {settings.seed}",
+        ]
+    )
+
+
+def _bound(settings: Settings) -> str:
+    if settings.objective != "elbo":
+        return settings.objective.upper()
+    return f"ELBO ({'closed-form' if settings.kl == 'closed' else 'sampled'} KL)"
+
+
+def _model(settings: Settings) -> list[str]:
+    """The layers from the data up, as in "mlp 200-200-100, 100-100-50", and the distributions at both ends."""
+    layers = ["-".join(map(str, (*hidden, units))) for hidden, units in zip(settings.hidden, settings.latent)]
+    components = f" of {settings.components} components" if PRIORS[settings.prior].has_components else ""
+    labels = ["given labels"] if settings.conditional else []
+    return [
+        f"{settings.network} {', '.join(layers)}",
+        f"{settings.prior} prior{components}",
+        settings.likelihood,
+        *labels,
+    ]
+
+
+def _raised(settings: Settings) -> str:
+    return f" (raised from {', '.join(map(str, settings.raised_from))})" if settings.raised_from else ""
+
+
+def quantity(fitted: Fitted, images: np.ndarray) -> str:
+    """What an estimate by importance sampling is of: the name of log (1/K) sum_k w_k as K grows.
+
+    Args:
+        fitted: Fitted.
+        images: (N, D), as data sets hold them.
+
+    Returns: "log p(x)" or, of a conditional model, "log p(x | y)"; of values that the likelihood gives no probability
+        to, such as grey levels under a Bernoulli, "the limit of L_K", which is no log probability.
+    """
+    given = " | y" if fitted.model.n_labels else ""
+    values = LIKELIHOODS[fitted.settings.likelihood].values
+    if values is None or np.isin(fitted.rows(images), values).all():
+        return f"log p(x{given})"
+    return f"the limit of L_K{' given y' if given else ''} (no log p(x{given}): x lies between the likelihood's values)"
