@@ -34,6 +34,7 @@ setup(
         "pooch>=1.7",
         "platformdirs>=2.5",
         "joblib>=1.3",
+        "filelock>=3.32",  # earlier ones lose the lock of a process that forks
     ],
     extras_require={"test": [*TEST, *CLUSTER], "cluster": CLUSTER, "tutorials": TUTORIALS, "bench": ["jax", "torch"]},
     classifiers=[

@@ -29,6 +29,7 @@ def test_one_workload_is_one_json_object():
     assert sum(time for _, time in parts) == pytest.approx(step[1])
 
 
+@pytest.mark.slow
 def test_several_are_named_and_told_in_words():
     result = call("iwae-k1", "evaluate", *QUICK, "--threads", 1, main=bench.main)
     assert result.returncode == 0, result.stderr

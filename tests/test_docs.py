@@ -426,7 +426,17 @@ def test_formulas_are_such_as_github_sets(name):
     assert broken_formulas(read(name)) == []
 
 
-@pytest.mark.parametrize("name", [name for name in DOCUMENTS if blocks(read(name))])
+SLOW_BLOCKS = {"README.md"}  # a minute: the first example trains three models
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_BLOCKS else [])
+        for name in DOCUMENTS
+        if blocks(read(name))
+    ],
+)
 def test_python_blocks_run_and_print_what_is_written(name, tmp_path):
     assert run_blocks(name, read(name), tmp_path) == ""
 

@@ -91,6 +91,7 @@ def test_scikit_learn_s_checks(estimator, check, monkeypatch):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_scikit_learn_s_checks_of_the_default(monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     results = check_estimator(VAE())

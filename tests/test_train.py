@@ -65,6 +65,22 @@ def test_a_second_run_gets_a_folder_of_its_own_and_quiet_is_quiet(digits_run):
         assert one | {"seconds": 0} == other | {"seconds": 0}
 
 
+def test_two_at_the_same_moment_get_a_folder_each(tmp_path, monkeypatch):
+    """Both find runs/digits free; the slower one takes the next."""
+    original = Run.create
+
+    def slower(path, *arguments):
+        if str(path) == "runs/digits":  # meanwhile, another process
+            original(path, {}).close()
+        return original(path, *arguments)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Run, "create", slower)
+    assert call("digits", "--epochs", 1, "--hidden", 4, "--latent", 3, "--quiet").returncode == 0
+    assert sorted(os.listdir("runs")) == ["digits", "digits-2"]
+    assert Run.open("runs/digits").config().keys() == {"run"} and (tmp_path / "runs/digits-2/summary.json").exists()
+
+
 def test_an_existing_run_is_not_touched_unless_asked(tmp_path):
     (tmp_path / "mine.txt").write_text("keep")
     words = ("digits", *QUICK, "--out", tmp_path, "--quiet")

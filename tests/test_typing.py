@@ -123,6 +123,7 @@ def test_mypy_accepts_the_package():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_mypy_sees_wrong_types_and_missing_ones(tmp_path, cache):
     copy_of_the_package(tmp_path)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -135,6 +136,7 @@ def test_mypy_sees_wrong_types_and_missing_ones(tmp_path, cache):
     assert "Found 2 errors in 1 file" in result.stdout, result.stdout
 
 
+@pytest.mark.slow
 def test_users_are_told_what_is_wrong_in_their_programs_and_nothing_else(tmp_path, cache):
     site = copy_of_the_package(tmp_path / "site")
     (tmp_path / "right.py").write_text(RIGHT, encoding="utf-8")

@@ -33,6 +33,7 @@ def bounds(folder):
         return np.array([[float(row["train_bound"]), float(row["test_bound"])] for row in csv.DictReader(file)])
 
 
+@pytest.mark.slow
 def test_a_training_says_so_once_and_comes_to_the_same_bounds(tmp_path, without_numba):
     arguments = "digits", "--epochs", "3", "--quiet", "--objective", "iwae", "--samples", "5", "--estimator", "dreg"
     result = command(*arguments, "--out", "plain", cwd=tmp_path, env=without_numba)
@@ -41,6 +42,7 @@ def test_a_training_says_so_once_and_comes_to_the_same_bounds(tmp_path, without_
     np.testing.assert_allclose(bounds(tmp_path / "plain"), bounds(tmp_path / "compiled"), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_gradient_check_and_a_debugger_s_training_pass(tmp_path, without_numba):
     assert command(module="tinyvae.gradcheck", cwd=tmp_path, env=without_numba).returncode == 0
     result = command(module="tinyvae.gradcheck", cwd=tmp_path, env={"NUMBA_DISABLE_JIT": "1"})

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from tinyvae.cli import console, options
-from tinyvae.errors import DivergenceError, UserError
+from tinyvae.errors import DivergenceError, RunError, UserError
 from tinyvae.settings import LEAST_EXAMPLES
 
 
@@ -48,7 +48,6 @@ def start(arguments):
     settings = options.resolve(arguments)
     console.announce_compilation(arguments.quiet)
     from tinyvae.data import datasets
-    from tinyvae.disk.run import Run
     from tinyvae.training import description, loop
 
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
@@ -62,10 +61,23 @@ def start(arguments):
     settings = dataclasses.replace(settings, epochs=epochs, batch_size=batch_size)
     state = loop.Training(settings, dataset, arguments.threads)
     config = description.describe(state, dataset, arguments.dataset, arguments.limit)
-    out = arguments.out or free_folder(dataset.name)
-    cure = f"Go on with --resume {out}, replace it with --overwrite, or choose another --out."
-    run = Run.create(out, config, arguments.overwrite, cure)
-    return run, state, []
+    return create(arguments, dataset.name, config), state, []
+
+
+def create(arguments, name, config):
+    """The run, in the folder --out or in the first of runs/NAME, runs/NAME-2, runs/NAME-3, ... that does not exist."""
+    from tinyvae.disk.run import Run
+
+    for number in itertools.count(1):
+        folder = arguments.out or Path("runs") / (name if number == 1 else f"{name}-{number}")
+        if not arguments.out and folder.exists():
+            continue
+        cure = f"Go on with --resume {folder}, replace it with --overwrite, or choose another --out."
+        try:
+            return Run.create(folder, config, arguments.overwrite, cure)
+        except RunError:
+            if arguments.out or not folder.exists():
+                raise  # otherwise another process was faster
 
 
 def resume(arguments):
@@ -113,12 +125,6 @@ def finish(run, state, history):
         cause = f"{type(error).__name__}: {error}"
         print(f"warning: not all figures were drawn ({cause}); the run itself is complete", file=sys.stderr)
         return []
-
-
-def free_folder(name):
-    """runs/NAME, or the first of runs/NAME-2, runs/NAME-3, ... that does not exist."""
-    names = itertools.chain([name], (f"{name}-{i}" for i in itertools.count(2)))
-    return next(path for path in (Path("runs") / n for n in names) if not path.exists())
 
 
 def report(summary, path, figures):

@@ -36,6 +36,7 @@ def errors(about):
     return found
 
 
+@pytest.mark.slow
 def test_the_whole_derivation_is_right(capsys):
     assert gradcheck.main([]) == 0
     assert " 0 wrong" in capsys.readouterr().out

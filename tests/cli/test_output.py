@@ -31,6 +31,7 @@ SHELL = {
 }
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize(("redirection", "status"), SHELL.values(), ids=SHELL)

@@ -30,6 +30,7 @@ def estimates(shape, objective, estimator, K, draws=DRAWS, seed=0):
     return gradients
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("objective", "estimator"), UNBIASED)
 def test_the_expectation_is_that_of_the_standard_estimator(shape, objective, estimator):
@@ -52,6 +53,7 @@ def test_stl_would_be_biased_under_the_iwae():
     assert np.abs(difference.mean(axis=0)[moving] / error[moving]).max() > 10
 
 
+@pytest.mark.slow
 def test_dreg_s_signal_to_noise_grows_with_k_where_the_standard_one_s_falls():
     """Rainforth et al. (2018): like 1 / sqrt(K) for the encoder by the standard estimator; Tucker et al.: sqrt(K)."""
     ratios = {}

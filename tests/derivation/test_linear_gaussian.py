@@ -73,6 +73,7 @@ def test_bounds_rise_with_k_towards_the_exact_likelihood_elsewhere(ppca):
     assert values[0][0] < exact - 0.3 and values[2][0] > exact - 0.05
 
 
+@pytest.mark.slow
 def test_training_finds_the_likelihood_of_pca():
     """From a random start, by the package's own loop: within 0.05 nats of scikit-learn's on the training data."""
     rng = np.random.default_rng(0)

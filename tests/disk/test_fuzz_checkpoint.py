@@ -103,6 +103,7 @@ def load(path):
         assert peak < LIMIT
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_refused(original, data):
@@ -114,6 +115,7 @@ def test_a_damaged_checkpoint_is_refused(original, data):
         assert_same(loaded)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(data=st.data())
 def test_a_checkpoint_damaged_and_sealed_again_does_no_harm(original, data):
@@ -124,6 +126,7 @@ def test_a_checkpoint_damaged_and_sealed_again_does_no_harm(original, data):
     load(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(data=st.data())
 def test_an_array_damaged_and_packed_again_does_no_harm(original, data):

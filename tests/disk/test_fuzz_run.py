@@ -19,6 +19,8 @@ from tinyvae.papers import sweep
 from tinyvae.settings import Settings
 from tinyvae.training import description, run_figures
 
+pytestmark = pytest.mark.slow  # half a minute in all
+
 PLAN = sweep.Plan("run", "digits", Settings(latent=(3,), hidden=((8,),), epochs=2, batch_size=64), 200, 2, 5)
 
 NUMBERS = st.sampled_from([0, -1, 1, 2, 3, 2**31, 2**63, 2**64, 10**9, 10**300, 0.0, 0.5, 1e-320, 1e308, True, False])

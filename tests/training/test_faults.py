@@ -282,6 +282,7 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     assert (tmp_path / "run").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_no_more_than_what_did_not_fit(tmp_path):
     """A limit to the size of a file stands for the disk: the first checkpoint is larger."""
 

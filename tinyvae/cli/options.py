@@ -62,7 +62,8 @@ def add_fitting(group):
     length.add_argument(
         "--samples-seen", type=console.positive, metavar="N", help="or: examples to see, in whole epochs"
     )
-    group.add_argument("--batch-size", type=console.positive, metavar="B", help=f"minibatch {show(DEFAULT.batch_size)}, or all where they are fewer")
+    minibatch = f"minibatch {show(DEFAULT.batch_size)}, or all examples where they are fewer"
+    group.add_argument("--batch-size", type=console.positive, metavar="B", help=minibatch)
     add_choice(group, "optimiser", "the step's rule")
     group.add_argument("--lr", type=console.rate, help=f"the largest step {show(DEFAULT.learning_rate)}")
     add_choice(group, "schedule", "how the step changes over the run")
