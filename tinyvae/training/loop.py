@@ -168,7 +168,7 @@ class Training:
         bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step)
         total = float(bound.sum(dtype=np.float64))
         self._require_finite(total, "bound")
-        dlogw = dlogw.astype(np.float64)  # a few numbers, whose squares are to keep their digits
+        dlogw = dlogw.astype(np.longdouble)  # a few numbers, whose squares are to keep their digits
         mean, ways = dlogw / N, self._estimator.weights(dlogw)
         path, direct = (mean if way is dlogw else way / N for way in ways)
         self.model.backward(self.params, cache, mean, path, direct, out=self._grads, consume=True)
