@@ -199,6 +199,8 @@ def require_sense(settings: Settings) -> None:
         raise UserError(f"--prior {settings.prior} is learned for each label: add --conditional")
 
 
+# AEVB's experiments (section 5) without the prior on the parameters (they optimise MAP), with biases at zero (they draw
+# them) and with one step of the three among which they choose.
 AEVB = Settings(
     initialisation="aevb",
     mean_bias=False,

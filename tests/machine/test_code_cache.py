@@ -89,3 +89,36 @@ def test_old_folders_do_not_pile_up_and_the_folder_may_be_named(installed, tmp_p
     assert sample(installed, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == (1, "")
     names = {path.name for path in (tmp_path / "cache").iterdir()}
     assert {"other", "kernels-3", "kernels-4", "kernels-5"} < names and len(names) == 5 and not kept(installed)
+
+
+TRAINED = """
+import hashlib, sys
+from tinyvae.data import datasets
+from tinyvae.settings import Settings
+from tinyvae.training.loop import Training
+
+digits = datasets.load("digits", limit=300)
+small = {"latent": (3,), "hidden": ((8,),), "epochs": 1}
+for words in sys.argv[1:]:
+    likelihood, dtype = words.split()
+    training = Training(Settings(**small, likelihood=likelihood, dtype=dtype), digits, 2)
+    training.run_epoch()
+    print(words, hashlib.sha256(training.params.flat.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_same_run_is_the_same_whatever_code_was_kept_before(tmp_path):
+    """None at all, all that is needed, or some of it, which other trainings have left."""
+
+    def trained(folder, *words):
+        env = {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / folder)}
+        result = python("-c", TRAINED, *words, cwd=tmp_path, env=env)
+        assert result.returncode == 0, result.stderr
+        return dict(line.rsplit(" ", 1) for line in result.stdout.splitlines())
+
+    wanted = "gaussian float64"
+    first = trained("one", wanted)
+    assert trained("one", wanted) == first
+    assert trained("two", "bernoulli float64", "gaussian float32").keys().isdisjoint(first)
+    assert trained("two", wanted) == first

@@ -1,4 +1,4 @@
-"""Lower bounds on log p(x) from the log weights, and their derivatives.
+"""Lower bounds on log p(x), or on log p(x | y), from the log weights, and their derivatives.
 
 With K samples z_nk ~ q(z | x_n) and
 
@@ -8,7 +8,8 @@ the mean of w_nk over k is an unbiased estimate of p(x_n). The logarithm is conc
 
     ELBO  L_n = (1/K) sum_k log w_nk    (AEVB, Eq. 2 and 6)    and    IWAE  L_n = log (1/K) sum_k w_nk    (IWAE, Eq. 8)
 
-are at most log p(x_n) in expectation. They are equal for K = 1, and the second tightens as K grows (IWAE, Theorem 1).
+are at most log p(x_n) in expectation. They are equal for K = 1, and the second never loosens as K grows (IWAE, Theorem
+1). (With grey levels under a Bernoulli p(x) is the same integral, but not a probability: ``likelihoods.bernoulli``.)
 """
 
 from collections.abc import Callable
@@ -59,13 +60,19 @@ def iwae(logw: Array) -> Pair:
 # Gradient estimators
 # ---------------------------------------------------------------------------------------------------------------------
 #
-# On the encoders' parameters phi, log w depends in two ways: by the path of the samples z(eps, phi), and directly,
-# through -log q(z | x). With v_k = dL / dlog w_k the gradient of a bound is
+# On the encoders' parameters phi, log w depends through q in two ways: by the path of the samples z(eps, phi), and
+# directly, in -log q(z | x). With v_k = dL / dlog w_k the gradient of a bound is
 #
 #     sum_k v_k (d log w_k / dz_k) (dz_k / dphi)  -  sum_k v_k d log q(z_k | x) / dphi   at z_k held fixed
 #
 # and an estimator is the two weights (N, K) of the path and of the direct way, ``path`` and ``direct`` of
-# ``Model.backward``. The decoders' gradient is the same in all of them.
+# ``Model.backward``. The gradients of the decoders and of the prior are the same in all of them. Under a VampPrior the
+# uppermost encoder's parameters are the prior's too and act in a third way, in log p(z_k) at z_k held fixed:
+#
+#     + sum_k v_k d log p(z_k) / dphi
+#
+# This sum has the weight v_k in every estimator. All stay unbiased; what is said below of variance and of the
+# signal-to-noise ratio is said of the two ways through q.
 
 
 @dataclass(frozen=True)
@@ -91,8 +98,9 @@ def stl(v: Array) -> Pair:
     """(v, 0): sticking the landing, without the direct sum (Roeder, Wu and Duvenaud 2017, section 4).
 
     For v_k = 1/K its expectation is zero, E_q[d log q / dphi] = 0, so the gradient of the ELBO stays unbiased; and the
-    variance goes to zero as q comes near to the posterior, where log w no longer depends on z. (With the weights of the
-    IWAE the expectation of the direct sum is not zero and the estimator is biased: ``dreg`` is the mended one.)
+    encoders' variance goes to zero as q comes near to the posterior, where log w no longer depends on z. (With the
+    weights of the IWAE the expectation of the direct sum is not zero and the estimator is biased: ``dreg`` is the
+    mended one.)
     """
     return v, np.zeros_like(v)
 
@@ -105,8 +113,8 @@ def dreg(v: Array) -> Pair:
 
         E[sum_k v_k d log q(z_k | x) / dphi] = E[sum_k (v_k - v_k²) (d log w_k / dz_k) (dz_k / dphi)]
 
-    and the two sums together are E[sum_k v_k² (d log w_k / dz_k) (dz_k / dphi)]: unbiased, and its signal-to-noise
-    ratio grows with K where that of ``standard`` falls (Rainforth et al. 2018).
+    and the two sums together are E[sum_k v_k² (d log w_k / dz_k) (dz_k / dphi)]: unbiased, and for large K its
+    signal-to-noise ratio grows like sqrt(K) where that of ``standard`` falls like 1 / sqrt(K) (Rainforth et al. 2018).
     """
     return v * v, np.zeros_like(v)
 

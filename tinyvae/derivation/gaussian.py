@@ -135,7 +135,7 @@ def log_posterior(logvar: Array, eps: Array) -> Array:
 def log_posterior_backward(
     dlogq: Array, cache: SampleCache, ddirect: Array | None = None, out: Pair | None = None
 ) -> Pair:
-    """Derivative of log q(z; mu, logvar) where z itself was made from mu and logvar: two ways that nearly cancel.
+    """Derivative of log q(z; mu, logvar) where z itself was made from mu and logvar: two ways that cancel but for -1/2.
 
     Through z, along the path of the sample (d log q / dz = -eps / sigma, then as in ``sample_backward``):
 
@@ -281,7 +281,9 @@ def log_standard_normal_backward(dlogp: Array, cache: Array) -> Array:
 def kl(mu: Array, logvar: Array) -> tuple[Array, KLCache]:
     """KL(N(mu, sigma²) || N(0, 1)) = 1/2 sum_d (mu² + sigma² - 1 - logvar) (AEVB, appendix B).
 
-    It is the expectation of ``log_posterior`` minus ``log_standard_normal``: E[z²] = mu² + sigma² and E[eps²] = 1.
+    It is the expectation of ``log_posterior`` minus ``log_standard_normal``: E[z²] = mu² + sigma² and E[eps²] = 1. (In
+    the bound it has less noise than a sample of that difference only while the likelihood's own noise does not cancel
+    it: docs/derivations.md, section 6.4.)
 
     Args:
         mu, logvar: (R, D).

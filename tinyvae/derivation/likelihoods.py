@@ -63,8 +63,8 @@ def bernoulli(x: Array, logits: Array, out: Array | None = None) -> tuple[Array,
         log p = l - log(1 + e^l)  and  log(1 - p) = -log(1 + e^l)    so    log p(x | z) = sum_d x l - log(1 + e^l)
 
     and its derivative by the logits, x - sigmoid(l), comes from the same exponential: it is computed here and kept.
-    Grey levels between 0 and 1 are allowed, as AEVB uses them; then this is a cross-entropy and not the logarithm of a
-    probability.
+    Grey levels between 0 and 1 are allowed, as AEVB uses them; then this is minus a cross-entropy and not the logarithm
+    of a probability.
 
     Args:
         x: (N, D) in [0, 1].
@@ -192,7 +192,7 @@ class Likelihood:
         outputs_per_dimension: M.
         support: the interval that the data must lie in.
         values: those that it gives probabilities to, where they are few; others in its support it takes as weights
-            between them, and ``log_prob`` is then a cross-entropy. None where it is a density, of all in its support.
+            between them, and ``log_prob`` is then minus a cross-entropy. None where it is a density.
         remark: outputs (R, M D) of a trained model -> a sentence that a reader of its figures should know, or "".
         advice: what else may help where a training diverges.
     """

@@ -194,9 +194,10 @@ class Model:
     ) -> Parameters:
         """The gradient of sum_nk dlogw_nk log w_nk, by all parameters.
 
-        The decoders' parameters enter log w once and always have the weights ``dlogw``. The encoders' enter by the path
-        of the samples and directly, in log q; an estimator (bounds.py) may weight the two in its own way. What comes
-        down the path has the weight ``dlogw`` from the decoders, so it is multiplied by path / dlogw.
+        The parameters of the decoders and of the prior act at given samples and always have the weights ``dlogw``. The
+        encoders' act by the path of the samples and directly, in log q; an estimator (bounds.py) may weight the two in
+        its own way. What comes down the path has the weight ``dlogw`` from the decoders, so it is multiplied by
+        path / dlogw. (Under a VampPrior the uppermost encoder's are the prior's too: as such they have ``dlogw``.)
 
         Args:
             params: as given to ``log_weights``.

@@ -221,7 +221,7 @@ class VampPrior(StandardNormal):
 
     A pseudo-input stands in the place of a whole input row of the uppermost encoder, an image or a z of the layer
     below, and, if the model has labels, of the labels beside it: ``prior.inputs`` (M, I + C). Each gradient by the
-    components goes on through the encoder.
+    components goes on through the encoder, whose weights thus act as a prior's too (bounds.py, gradient estimators).
     """
 
     has_kl = False

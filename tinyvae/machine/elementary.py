@@ -18,8 +18,10 @@ from numba import njit, types
 from numba.extending import overload
 
 FAST = {"fastmath": True, "error_model": "numpy", "nogil": True}  # the kernels (kernels.py says why)
-INNER = {"fastmath": True, "error_model": "numpy"}  # what only kernels call: compiled into them, and not kept
-EXACT = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+# What only kernels call is a part of them, always: were it a function of its own in some processes, and not in those
+# that find the kernel on disk, then the compiler would order its sums in two ways.
+INNER = {"fastmath": True, "error_model": "numpy", "forceinline": True}
+EXACT = {"fastmath": {"contract", "nsz"}, "error_model": "numpy", "forceinline": True}
 
 f32 = np.float32
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)

@@ -22,9 +22,10 @@ slow and obvious twin in ``plain.py``. The mathematics is explained where it is 
 import math
 
 import numpy as np
+from numba import njit
 
 from tinyvae.machine.code_cache import kernel
-from tinyvae.machine.elementary import exp, softplus_sigmoid, tanh
+from tinyvae.machine.elementary import INNER, exp, softplus_sigmoid, tanh
 from tinyvae.machine.matrix_products import input_gradient, product, weight_gradient
 
 LOG_2PI = math.log(2 * math.pi)
@@ -35,7 +36,7 @@ LOG_2PI = math.log(2 * math.pi)
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@njit(**INNER)
 def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
     """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J): a tile of out."""
     product(x, W, out, is_sparse, np.int64(0), len(W), top, bottom, left, right)
@@ -50,7 +51,7 @@ def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
                 row[j] += b[j]
 
 
-@kernel
+@njit(**INNER)
 def complete_affine(rest, b, out, squash, left, right):
     """out becomes out + rest + b, or with ``squash`` its tanh, for rest and out (N, J), b (J,): some columns of out."""
     b = b[left:right]
@@ -64,7 +65,7 @@ def complete_affine(rest, b, out, squash, left, right):
                 row[j] += rest_row[j] + b[j]
 
 
-@kernel
+@njit(**INNER)
 def affine_gradient(da, x, dW, db, is_sparse, top, bottom, left, right):
     """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,): a tile of dW.
 
@@ -80,7 +81,7 @@ def affine_gradient(da, x, dW, db, is_sparse, top, bottom, left, right):
                 db[j] += row[j]
 
 
-@kernel
+@njit(**INNER)
 def affine_input_gradient(da, W, h, dx, squash, top, bottom, left, right):
     """dx = da Wᵀ, or with ``squash`` that times 1 - h², for da (N, J), W (I, J), h and dx (N, I): a tile of dx."""
     input_gradient(da, W, dx, top, bottom, left, right)
@@ -193,7 +194,7 @@ def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@njit(**INNER)
 def bernoulli_log_prob(x, logits, logp, first, last):
     """logp = sum_d x l - log(1 + e^l), and the logits become x - sigmoid(l), in place, for some rows of the logits.
 
@@ -210,7 +211,7 @@ def bernoulli_log_prob(x, logits, logp, first, last):
         logp[n, r - n * K] = total
 
 
-@kernel
+@njit(**INNER)
 def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
     """logp = sum_d log N(x; m, exp(s)), and some rows of the outputs become its derivative by them, in place.
 
@@ -234,7 +235,7 @@ def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
         logp[n, r - n * K] = -(total + D * LOG_2PI) / 2
 
 
-@kernel
+@njit(**INNER)
 def scale_rows(weights, rows, first, last):
     """rows *= weights, row by row, in place, for weights (R,) and rows (R, D): those from the first to the last."""
     for r in range(first, last):
@@ -256,7 +257,7 @@ def sigmoid(logits, out):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@kernel
+@njit(**INNER)
 def sgd_update(theta, g, velocity, options):
     """velocity = momentum velocity + g; theta += rate velocity."""
     momentum, rate, total = options[0], options[1], theta.dtype.type(0)
@@ -267,7 +268,7 @@ def sgd_update(theta, g, velocity, options):
     return total
 
 
-@kernel
+@njit(**INNER)
 def adagrad_update(theta, g, sum_of_squares, options):
     """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
     rate, epsilon, total = options[0], options[1], theta.dtype.type(0)
@@ -278,7 +279,7 @@ def adagrad_update(theta, g, sum_of_squares, options):
     return total
 
 
-@kernel
+@njit(**INNER)
 def adam_update(theta, g, m, v, options):
     """m += new1 (g - m) and v += new2 (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
     new1, new2, rate, epsilon, total = options[0], options[1], options[2], options[3], theta.dtype.type(0)

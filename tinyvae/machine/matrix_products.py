@@ -42,7 +42,7 @@ def product_tiles(x, W, is_sparse):
     return max(8, min(SMALL // (WIDTH * len(W)), HIGHEST) // 8 * 8), WIDTH
 
 
-@kernel
+@njit(**INNER)
 def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
     """out = x W, for x (N, I), W (I, J), out (N, J), over the I from the first to the last.
 
@@ -67,7 +67,7 @@ def weight_gradient_tiles(x, da, is_sparse):
     return max(1, min(SMALL // (GRADIENT_WIDTH * max(1, len(x))), block)), GRADIENT_WIDTH
 
 
-@kernel
+@njit(**INNER)
 def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
     """dW = xᵀ da, for x (N, I), da (N, J), dW (I, J): the tile as in ``product``."""
     if is_sparse:
@@ -80,7 +80,7 @@ def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
     )  # fmt: skip
 
 
-@kernel
+@njit(**INNER)
 def input_gradient(da, W, dx, top, bottom, left, right):
     """dx = da Wᵀ, for da (N, J), W (I, J), dx (N, I): the tile as in ``product``."""
     (I, J), size = W.shape, da.itemsize
@@ -90,7 +90,7 @@ def input_gradient(da, W, dx, top, bottom, left, right):
     )  # fmt: skip
 
 
-@kernel
+@njit(**INNER)
 def sparse_product(x, W, out, first, last):
     """out = x W over the entries of x that differ from zero, in its columns from the first to the last."""
     W = W[first:last]
@@ -105,7 +105,7 @@ def sparse_product(x, W, out, first, last):
                 out[n, j] += combination(a, W, i, j) + combination(b, W, k, j)
 
 
-@kernel
+@njit(**INNER)
 def sparse_weight_gradient(x, da, dW, top, bottom):
     """dW = xᵀ da over the entries of x that differ from zero, for the rows of dW from top to bottom."""
     if len(x) == 0:

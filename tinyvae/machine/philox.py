@@ -7,14 +7,14 @@ import numpy as np
 from numba import njit
 
 from tinyvae.machine.code_cache import kernel
-from tinyvae.machine.elementary import EXACT, cos_sin_pi, log
+from tinyvae.machine.elementary import EXACT, INNER, cos_sin_pi, log
 
 u32, u64 = np.uint32, np.uint64
 MULTIPLIER_0, MULTIPLIER_1 = u64(0xD2511F53), u64(0xCD9E8D57)
 WEYL_0, WEYL_1 = u32(0x9E3779B9), u32(0xBB67AE85)
 
 
-@kernel
+@njit(**INNER)
 def philox(c, k0, k1):
     """Ten rounds of Philox4x32, in place, on counters c (4, T) uint32, a column each, under the key (k0, k1) of uint32.
 
@@ -31,7 +31,7 @@ def philox(c, k0, k1):
         k1 = u32(k1 + WEYL_1)
 
 
-@kernel
+@njit(**INNER)
 def words(N, blocks, place):
     """Random words (4, N, blocks) uint32: ``[:, n, b]`` are block b of example n, counted from the place on."""
     k0, k1, stream, step, first_example, first_block = place
@@ -53,7 +53,7 @@ def fill_words(out, place):
             out[n, m] = c[m % 4, n, m // 4]
 
 
-@kernel
+@njit(**INNER)
 def uniform(out, place):
     """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words of ``fill_words``."""
     number = out.dtype.type
@@ -68,7 +68,7 @@ def uniform(out, place):
             out[n, m] = uniform_number(w[m % 4][m // 4], number)
 
 
-@kernel
+@njit(**INNER)
 def normal(out, place):
     """Standard normal numbers: out (N, M) floating, a pair from each pair of words of ``fill_words``."""
     number = out.dtype.type

@@ -1,0 +1,98 @@
+"""The documents' figures are those of the files that they name."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tinyvae.training.evaluation import ACTIVE
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+THRESHOLDS = (0.005, 0.01, 0.02, 0.05)
+
+
+def table(path):
+    with (ROOT / "results" / path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rows(text, beginning):
+    """The cells of the rows of a Markdown document's tables that begin so."""
+    lines = re.findall(rf"^\| ({beginning}.*) \|$", text, re.MULTILINE)
+    return [[cell.strip() for cell in line.split("|")] for line in lines]
+
+
+def evaluations():
+    files = sorted((ROOT / "results/runs").glob("*/evaluation.json"))
+    return {file.parent.name: json.loads(file.read_text(encoding="utf-8")) for file in files}
+
+
+def counts(evaluation, threshold):
+    """Units whose posterior mean varies by more than a threshold, as in 21+5 for two layers."""
+    return "+".join(str(np.sum(np.array(layer) > threshold)) for layer in evaluation["posterior_mean_variance"])
+
+
+def test_the_counts_of_active_units_under_each_threshold():
+    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
+    written = {name.strip("`"): numbers for name, *numbers in rows(text, "`(?:iwae|vae)-")}
+    ours = {name: [counts(evaluation, t) for t in THRESHOLDS] for name, evaluation in evaluations().items()}
+    assert written == ours and ACTIVE in THRESHOLDS
+
+
+def test_where_the_threshold_is_delicate_it_is_said():
+    delicate = evaluations()["iwae-1-k50"]
+    at_both = [counts(delicate, t) for t in (0.01, 0.05)]
+    assert at_both == ["46", "26"] and "the IWAE with k = 50 has 46 at 0.01 and 26 at 0.05" in README
+    assert "published counts are approximate" in " ".join(README.split())
+
+
+def test_iwae_s_table():
+    written = [(c[0], c[1], c[4], c[5], c[6], c[7], c[8]) for c in rows(README, r"[12] \| \d+")]
+    names = ("stochastic_layers", "k", "epochs", "nll", "active_units", "published_nll", "published_active_units")
+    ours = [
+        tuple(f"{float(row[n]):.2f}" if n.endswith("nll") else row[n] for n in names)
+        for name in ("vae-vs-iwae", "one-vs-two-layers")
+        for row in table(f"{name}/table.csv")
+    ]
+    assert len(written) == 9 and set(written) == set(ours)
+    assert f"{-evaluations()['iwae-best-k5-standard']['log_likelihood']:.2f}" == "86.61" and "came to 86.61" in README
+
+
+@pytest.mark.parametrize(("data", "folder", "digits"), [("MNIST", "aevb-mnist", 1), ("Frey faces", "aevb-frey", 0)])
+def test_aevb_s_table(data, folder, digits):
+    """Within half of the last digit that is written (and that of the file, which is rounded too)."""
+    ends = {row["n_latent"]: row for row in table(f"{folder}/ends.csv") if row["run"].startswith("aevb")}
+    ends["20, our recipe"] = next((row for row in table(f"{folder}/ends.csv") if row["run"] == "best-20"), None)
+    written = rows(README, f"{data}, ")
+    assert len(written) == len([row for row in ends.values() if row])
+    for first, *numbers in written:
+        row = ends[first.removeprefix(f"{data}, ").split(" (")[0]]
+        for number, name in zip(numbers, ("test_bound", "train_bound", "published_test_bound"), strict=True):
+            assert float(number.split(",")[0]) == pytest.approx(float(row[name]), abs=0.5 * 10**-digits + 0.006)
+
+
+def test_the_table_of_speeds():
+    workloads = json.loads((ROOT / "results/bench.json").read_text(encoding="utf-8"))["workloads"]
+    written = rows(README, "(?:VAE 784|IWAE 784|the same, K)")
+    assert len(written) == len(workloads)
+    for (_, *cells), workload in zip(written, workloads.values(), strict=True):
+        speeds = [workload["examples_per_second"][name]["median"] for name in ("tinyvae", "jax", "torch", "sgemm")]
+        ratios = [workload["ratios"][name]["median"] for name in ("jax", "torch", "sgemm")]
+        assert [float(cell.replace(",", "")) for cell in cells[:4]] == pytest.approx(speeds, rel=0.01)
+        assert cells[4:] == [f"{ratio:.2f}" for ratio in ratios]
+        assert min(ratios[:2]) > 1  # "each of the four steps that were measured is faster"
+
+
+def test_the_table_of_few_labels():
+    """Within half of the last digit, and that of the file."""
+    ours = json.loads((ROOT / "results/few_labels.json").read_text(encoding="utf-8"))["rows"]
+    written = rows(README, r"[12]0 \| 1,?0")
+    for cells, row in zip(written, ours, strict=True):
+        assert cells[:2] == [str(row["components"]), f"{row['labels']:,}"]
+        figures = [float(number) for cell in cells[2:] for number in cell.split(" ± ")]
+        wanted = [row[f"{name}{which}"] for name in ("pca", "vae", "vae - pca") for which in ("", ", standard error")]
+        assert figures == pytest.approx(wanted, abs=0.056)
