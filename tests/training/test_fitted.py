@@ -347,7 +347,7 @@ def test_pictures_of_colour_are_trained_on_loaded_and_drawn_in_colour(tmp_path):
 def as_version_0_1_0(path):
     """Rewrite the config of a run as that version wrote it."""
     config = json.loads((path / "config.json").read_text())
-    del config["dataset"]["n_labels"], config["settings"]["network"]
+    del config["dataset"]["n_labels"], config["dataset"]["classes"], config["settings"]["network"]
     config["dataset"]["image_shape"] = config["dataset"].pop("data_shape")
     (path / "config.json").write_text(json.dumps(config, indent=2))
 

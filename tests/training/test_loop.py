@@ -7,8 +7,7 @@ import pytest
 
 from tinyvae.data import datasets
 from tinyvae.errors import DataError, DivergenceError, UserError
-from tinyvae.settings import AEVB, Settings
-from tinyvae.training import description
+from tinyvae.settings import Settings
 from tinyvae.training.loop import Training
 
 SMALL = Settings(latent=(3,), hidden=((16,),), batch_size=50, epochs=2, learning_rate=0.01)
@@ -120,9 +119,3 @@ def test_a_minibatch_larger_than_the_data_is_refused(digits):
     N = len(digits.train)
     with pytest.raises(UserError, match=f"--batch-size 5000 is more than the {N} training examples"):
         Training(replace(SMALL, batch_size=5000), digits)
-
-
-def test_every_number_has_its_protocol():
-    words = description.protocol(replace(SMALL, objective="iwae", kl="sampled", samples=5, binarise="dynamic", seed=3))
-    assert words == "IWAE, K = 5, dynamic binarisation, 2 epochs, minibatch 50, adam at 0.01 (cosine), seed 3"
-    assert description.protocol(AEVB).startswith("ELBO (closed-form KL), K = 1, grey levels, 18 epochs")

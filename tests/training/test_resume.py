@@ -325,8 +325,8 @@ def changed(part, **values):
         changed("dataset", n_labels=0.0), changed("dataset", n_labels=False), changed("dataset", source="a\0b"),
         changed("dataset", source="\ud800"), changed("dataset", data_shape=[1] * 70),
         changed("dataset", digest="x" * 999),
-        changed("dataset", source="x" * 9999), changed("dataset", test_examples="many"), changed(None, classes=3),
-        changed(None, classes=[1, 1]), changed("settings", latent=[10**9]), changed("settings", latent=[10**300]),
+        changed("dataset", source="x" * 9999), changed("dataset", test_examples="many"), changed("dataset", classes=3),
+        changed("dataset", classes=[1, 1]), changed("settings", latent=[10**9]), changed("settings", latent=[10**300]),
         changed("settings", hidden=[[10**9] * 3]), changed("settings", samples=10**12),
     ],
 )  # fmt: skip
