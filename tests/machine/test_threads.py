@@ -130,6 +130,14 @@ def test_blocks_of_a_crew_may_stand_in_one_another():
     assert [pool["num_threads"] for pool in threadpool_info()] == before
 
 
+def test_blocks_of_the_plain_twin_too():
+    crew, before = plain.crew(3), blas_threads()
+    for _ in range(2):
+        with crew, crew:
+            assert set(blas_threads()) == {1}
+        assert blas_threads() == before
+
+
 def test_another_thread_waits_until_the_crew_is_free():
     entered = []
 

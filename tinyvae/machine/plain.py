@@ -5,8 +5,6 @@ compiler, or where a debugger is to step through a training. They have the kerne
 arrays that are given, and what replaces its input does so by name.
 """
 
-from contextlib import contextmanager
-
 import numpy as np
 from scipy import special
 
@@ -248,15 +246,33 @@ def parts_of(shapes):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
+class Crew:
+    """A block in which BLAS has one thread, so that the results do not depend on the number of cores; as often as one
+    likes, and in itself.
+    """
+
+    def __init__(self):
+        self._holders = []
+
+    def __enter__(self):
+        try:
+            uninterrupted(self._begin)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        uninterrupted(lambda: blas.release(self._holders.pop()))
+
+    def _begin(self):
+        self._holders.append(object())
+        blas.hold(self._holders[-1])
+
+
 def crew(size=None):
-    """A block in which BLAS has one thread, whatever the size: the results do not depend on the number of cores."""
-    holder = object()
-    try:
-        uninterrupted(lambda: blas.hold(holder))
-        yield
-    finally:
-        uninterrupted(lambda: blas.release(holder))
+    """The Crew of the caller alone, whatever the size."""
+    return Crew()
 
 
 def before_compilation(say):
