@@ -46,12 +46,12 @@ class DeferredInterrupt:
 
 def uninterrupted(function: Callable[[], object]) -> None:
     """Call a function, once and to its end: Ctrl-C, before it or meanwhile, comes after it."""
-    noted: list[tuple[int, FrameType | None]] = []
+    noted: list[int] = []  # and not the frames: they would keep each other alive, and all that they refer to
     previous: Any = None
     begun = False
     try:
         if _can_be_deferred():
-            previous = signal.signal(signal.SIGINT, lambda *arguments: noted.append(arguments))
+            previous = signal.signal(signal.SIGINT, lambda number, _frame: noted.append(number))
         begun = True
         try:
             function()
@@ -59,7 +59,7 @@ def uninterrupted(function: Callable[[], object]) -> None:
             if previous:
                 signal.signal(signal.SIGINT, previous)
         if noted:
-            previous(*noted[-1])
+            previous(noted[-1], None)
     except KeyboardInterrupt:
         if not begun:
             uninterrupted(function)

@@ -37,13 +37,18 @@ class Crew:
         self.desk = _new_desk(size)
         self._lock, self._outside = threading.RLock(), []
         self._calls = [SimpleQueue() for _ in range(1, size)]
-        weakref.finalize(self, _call, self._calls, False)
         serve(self.desk, 0)  # to compile it here, once, with nothing to do
+        uninterrupted(self._start_helpers)
+
+    def _start_helpers(self):
         for i, calls in enumerate(self._calls, start=1):
+            # the end of the crew is the last call; it runs no Python, so that no Ctrl-C can prevent it
+            end = weakref.ref(self, calls.put)
             try:
-                threading.Thread(target=_help, args=(self.desk, i, calls), daemon=True).start()
+                threading.Thread(target=_help, args=(self.desk, i, calls, end), daemon=True).start()
             except RuntimeError as error:
-                raise UserError(f"{size} threads are wanted, and after {i} of them {error}: ask for fewer") from None
+                wanted = f"{self.size} threads are wanted, and after {i} of them {error}"
+                raise UserError(f"{wanted}: ask for fewer") from None
 
     def __enter__(self):
         if self._process != os.getpid() and current() is not self:
@@ -65,7 +70,8 @@ class Crew:
         if len(self._outside) == 1:  # inner blocks need not wait for BLAS's keeper
             blas.hold(self)
             self.desk[IS_OPEN] = 1
-            _call(self._calls, True)
+            for calls in self._calls:
+                calls.put(True)
 
     def _end(self):
         _here.desk, _here.crew = self._outside.pop()
@@ -98,12 +104,7 @@ def _new_desk(threads):
     return desk
 
 
-def _help(desk, i, calls):
-    """A helper's life: to serve when it is called, for True, until it may go, for False."""
-    while calls.get():
+def _help(desk, i, calls, end):
+    """A helper's life: to serve when it is called, for True, until it may go, for ``end``, a dead reference."""
+    while calls.get() is not end:
         serve(desk, i)
-
-
-def _call(queues, message):
-    for queue in queues:
-        queue.put(message)
