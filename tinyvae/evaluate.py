@@ -20,7 +20,7 @@ def main(argv=None):
     """Load the run, evaluate, write ``evaluation.json`` and say what it means."""
     arguments = parse(argv)
     from tinyvae.disk.run import Run, plain
-    from tinyvae.training import description, evaluation, protocol
+    from tinyvae.training import description, evaluation
 
     run = Run.open(arguments.run)
     console.announce_compilation(arguments.quiet)
@@ -30,8 +30,7 @@ def main(argv=None):
     )
     with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
         results = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
-    about = {"dataset": state.dataset.name, "protocol": protocol.protocol(state.settings), "epochs": state.epoch}
-    results = plain(results | about)
+    results = plain(results | description.describe_evaluation(state))
     fault = keep(run, results, arguments.overwrite)
     print(json.dumps(results, indent=2) if arguments.json else report(results))
     if fault:

@@ -60,7 +60,7 @@ def uninterrupted(function: Callable[[], object]) -> None:
                 signal.signal(signal.SIGINT, previous)
         if noted:
             previous(noted[-1], None)
-    except KeyboardInterrupt:
+    except BaseException:  # what a handler raises, of the system's or of one's own
         if not begun:
             uninterrupted(function)
         raise

@@ -9,7 +9,6 @@ import itertools
 import math
 import os
 import platform
-import signal
 import sys
 import threading
 import time
@@ -98,8 +97,7 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
             labels = state.labels(state.dataset.test_labels, slice(plan.images))
             with state.crew:
                 results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
-            protocol = description.protocol(state.settings)
-            run.write_json("evaluation.json", results | {"protocol": protocol, "epochs": state.epoch})
+            run.write_json("evaluation.json", results | description.describe_evaluation(state))
 
 
 def is_done(plan, folder, with_model=True):
@@ -221,6 +219,8 @@ def carry_out_for(parent, *arguments):
 
 
 def _is_alive(process):
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -237,7 +237,7 @@ def _end_with(parent):
     def watch():
         while os.getppid() == parent:  # a process whose parent has died is given another one
             time.sleep(BLINK)
-        os.kill(os.getpid(), signal.SIGKILL)  # as after every kill, the run goes on from its last checkpoint
+        os._exit(1)  # as after every kill, the run goes on from its last checkpoint
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -58,16 +58,17 @@ def _load(
             "tinyvae.load opens it; to go on with its training, use VAE.from_run and partial_fit."
         )
     source = source or about["source"]
+    threads = threads or min(threads_before, machine.available_cores())
     dataset = datasets.load(source, data_dir, about["limit"])
     if dataset.digest != about["digest"]:
         raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
     if not (must_have_begun or run.has_checkpoint()):
-        return Training(settings, dataset, threads or min(threads_before, machine.available_cores())), {}
+        return Training(settings, dataset, threads), {}
     arrays, state = run.load_checkpoint()
     with _from_checkpoint(run):
         # before a model is made: its size is what the files claim
         _require_own(settings, build_model(settings, dataset.data_shape, dataset.n_labels), arrays, state)
-    training = Training(settings, dataset, threads or min(threads_before, machine.available_cores()))
+    training = Training(settings, dataset, threads)
     with _from_checkpoint(run):
         training.restore(arrays, state)
         N, B = len(training.dataset.train), settings.batch_size
@@ -308,6 +309,15 @@ def describe_fitted(
 def describe_settings(settings: Settings) -> dict[str, Any]:
     """The part of ``config.json`` that changes when a run is made longer."""
     return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings)}
+
+
+def describe_evaluation(training: Training) -> dict[str, Any]:
+    """What ``evaluation.json`` says beside the results (evaluation.py): of which data, how made, after which epoch."""
+    return {
+        "dataset": training.dataset.name,
+        "protocol": protocol(training.settings),
+        "epochs": training.epoch,
+    }
 
 
 def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
