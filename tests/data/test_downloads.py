@@ -541,7 +541,7 @@ WRITINGS = {
 }
 
 
-@pytest.mark.parametrize(("place", "writing"), product(["mnist", "", "MNIST/raw", "MNIST", "raw"], WRITINGS))
+@pytest.mark.parametrize(("place", "writing"), list(product(["mnist", "", "MNIST/raw", "MNIST", "raw"], WRITINGS)))
 def test_mnist_is_found_where_people_have_it(tmp_path, small, cache, place, writing):
     folder = tmp_path / "data" / place
     folder.mkdir(parents=True)
