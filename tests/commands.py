@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -64,12 +65,14 @@ def train_with_signal(place, *arguments, cwd, number="SIGKILL", count=1, suffix=
 
 def call(*arguments, main=train.main):
     """What ``command`` gives, from within this process; an exception that no command catches passes."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err, handler = io.StringIO(), io.StringIO(), signal.getsignal(signal.SIGINT)
     with redirect_stdout(out), redirect_stderr(err):
         try:
             console.run(lambda: main([str(argument) for argument in arguments]))
         except SystemExit as end:
             return SimpleNamespace(returncode=end.code or 0, stdout=out.getvalue(), stderr=err.getvalue())
+        finally:
+            signal.signal(signal.SIGINT, handler)  # a command that was interrupted ends deaf to further ones
 
 
 def assert_misuse(result, *messages):
