@@ -9,7 +9,8 @@ here = Path(__file__).parent
 version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").read_text()).group(1)
 
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.9", "ipykernel>=6.25"]
-TEST = ["pytest>=7.4", "hypothesis>=6.90", "ruff>=0.6", "mypy>=1.8", "pandas>=1.5", "setuptools>=70.1", *NOTEBOOKS]
+CHECKS = ["ruff>=0.6", "mypy>=1.8"]
+TEST = ["pytest>=7.4", "pytest-xdist>=3.2", "hypothesis>=6.90", "pandas>=1.5", "setuptools>=70.1", *CHECKS, *NOTEBOOKS]
 CLUSTER = ["distributed>=2023.1"]
 TUTORIALS = ["jupyterlab>=4", *NOTEBOOKS]
 

@@ -1,5 +1,7 @@
 """Ctrl-C: put off where something must stay whole, told at once that it was understood, ignored where it is to be."""
 
+import dis
+import itertools
 import os
 import signal
 import subprocess
@@ -9,60 +11,169 @@ import time
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from tests.commands import python, train_with_signal
-from tinyvae.interrupts import DeferredInterrupt, uninterrupted
+from tinyvae.interrupts import Block, DeferredInterrupt
+from tinyvae.machine import plain
+from tinyvae.machine.threads import Crew, current
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="no SIGINT can be sent there")
 ROOT = Path(__file__).parents[1]
 
 
 def press():
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)  # in this thread, at once; os.kill leaves it to the system which thread and when
 
 
-def test_a_function_is_done_whole_and_the_interrupt_comes_after_it():
-    done = []
-    with pytest.raises(KeyboardInterrupt):
-        uninterrupted(lambda: [press(), press(), done.append(1)])
-    assert done == [1] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    uninterrupted(lambda: done.append(2))
-    assert done == [1, 2]
+class Counted(Block):
+    """A block that counts how often it was begun and ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = self.ended = self.within = 0
+
+    def _begin(self):
+        self.begun += 1
+
+    def _end(self):
+        self.ended += 1
 
 
-def test_an_interrupt_that_comes_too_early_does_not_prevent_it(monkeypatch):
-    done, looks, original = [], [], signal.getsignal
+def press_at(place, function):
+    """Call the function and press Ctrl-C at one of the places where the interpreter looks for it: where a function
+    begins and where a call has returned, in whatever is called. Return whether it came, and whether there is such a
+    place.
+    """
+    left, last = [place], {}
 
-    def look(number):
-        looks.append(number)
-        if len(looks) == 1:
-            press()
-        return original(number)
+    def trace(frame, event, _):
+        frame.f_trace_opcodes = True
+        before = last.get(frame, "")
+        if event == "opcode":
+            last[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+        if event == "call" or (event == "opcode" and before.startswith("CALL")):
+            left[0] -= 1
+            if left[0] == 0:
+                press()
+        return trace
 
-    monkeypatch.setattr(signal, "getsignal", look)
-    with pytest.raises(KeyboardInterrupt):
-        uninterrupted(lambda: done.append(1))
-    assert done == [1]
+    interrupted, outside = False, sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        sys.settrace(outside)
+    return interrupted, left[0] <= 0
 
 
-def test_what_fails_in_it_fails():
-    with pytest.raises(ZeroDivisionError):
-        uninterrupted(lambda: 1 / 0)
+def press_everywhere(function, check):
+    """Press at each of these places in turn, and call the check with its number; return how many there are."""
+    for place in itertools.count(1):
+        interrupted, exists = press_at(place, function)
+        if not exists:
+            return place - 1
+        assert interrupted and signal.getsignal(signal.SIGINT) is signal.default_int_handler, place
+        check(place)
+
+
+def test_wherever_an_interrupt_falls_a_block_is_begun_and_ended_or_neither_and_it_is_not_lost():
+    block = Counted()
+
+    def once():
+        with block:
+            block.within += 1
+            with block:
+                pass
+
+    def check(place):
+        assert block.begun == block.ended and is_free(block), place
+
+    assert press_everywhere(once, check) > 40
+    assert block.within > 10
+
+
+def is_free(block):
+    """Whether another thread could enter the block."""
+    entered = []
+    thread = threading.Thread(target=lambda: [block.__enter__(), entered.append(1), block.__exit__()], daemon=True)
+    thread.start()
+    thread.join(5)
+    return entered == [1]
+
+
+@pytest.mark.parametrize("kind", [lambda: Crew(2), plain.Crew], ids=["compiled", "plain"])
+def test_neither_can_a_crew_be_left_half_begun_or_ended(kind):
+    """With BLAS at one thread for the whole process, or with helpers that look for work for ever."""
+
+    def blas_threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    crew, before = kind(), blas_threads()
+
+    def once():
+        with crew:
+            pass
+
+    def check(place):
+        assert blas_threads() == before and current() is None and is_free(crew), place
+
+    assert press_everywhere(once, check) > 40
+
+
+def test_within_a_block_an_interrupt_comes_at_once():
+    block = Counted()
+    with pytest.raises(KeyboardInterrupt), block:
+        press()
+        block.within += 1
+    assert (block.begun, block.within, block.ended) == (1, 0, 1)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_what_fails_in_the_beginning_or_the_end_of_a_block_fails():
+    class Failing(Counted):
+        def _begin(self):
+            press()
+            raise ZeroDivisionError
+
+    class FailingLater(Counted):
+        def _end(self):
+            raise ZeroDivisionError
+
+    for block in Failing(), FailingLater():
+        with pytest.raises(ZeroDivisionError), block:
+            block.within += 1
+        assert block.within == isinstance(block, FailingLater)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with Counted():  # the interrupt was told to what failed
+        pass
 
 
 def test_another_thread_is_never_interrupted_and_changes_no_handler():
     seen = []
 
+    class Seeing(Counted):
+        def _begin(self):
+            seen.append(signal.getsignal(signal.SIGINT))
+
     def work():
-        with DeferredInterrupt() as interrupt:
-            uninterrupted(lambda: seen.append(signal.getsignal(signal.SIGINT)))
+        with DeferredInterrupt() as interrupt, Seeing():
             interrupt.check()
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+def test_in_a_deferring_block_the_second_one_does_not_wait():
+    with pytest.raises(KeyboardInterrupt), DeferredInterrupt() as interrupt, Counted():
+        press()
+        assert interrupt.asked
+        press()
+        raise AssertionError("never reached")
 
 
 def test_it_is_said_at_once_that_it_was_understood():

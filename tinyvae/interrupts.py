@@ -26,7 +26,7 @@ class DeferredInterrupt:
     def __enter__(self) -> "DeferredInterrupt":
         self.asked, self._deferring = False, _can_be_deferred()
         if self._deferring:
-            self._previous = signal.signal(signal.SIGINT, self._note)
+            self._previous: Any = signal.signal(signal.SIGINT, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,32 +38,80 @@ class DeferredInterrupt:
         if self.asked:
             raise Interrupted
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.asked = True
-        signal.signal(signal.SIGINT, self._previous)
-        self._say()
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            self._previous(number, frame)
+        else:
+            self.asked = True
+            self._say()
 
 
-def uninterrupted(function: Callable[[], object]) -> None:
-    """Call a function, once and to its end: Ctrl-C, before it or meanwhile, comes after it."""
-    noted: list[int] = []  # and not the frames: they would keep each other alive, and all that they refer to
-    previous: Any = None
-    begun = False
-    try:
-        if _can_be_deferred():
-            previous = signal.signal(signal.SIGINT, lambda number, _frame: noted.append(number))
-        begun = True
+class Block:
+    """A ``with`` block that Ctrl-C finds begun or not, ended or not, and never half: meanwhile it waits, within it does
+    not.
+
+    What is done then, a class says in ``_begin`` and ``_end``; what is looked at before, in ``_prepare``, which may be
+    interrupted. Blocks of one object may stand in one another; another thread that wants to enter waits.
+
+    The interpreter may interrupt on the very first line of a method, before it could be told not to. So the handler of
+    the signal is set for the whole block, and looks where the signal fell.
+    """
+
+    _noted = False  # Ctrl-C was pressed in one of the two methods below
+
+    def __init__(self) -> None:
+        self._lock, self._handlers = threading.RLock(), list[Any]()
+
+    def _prepare(self) -> None:
+        pass
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Any:
+        self._prepare()
+        with self._lock:  # which may take long: as yet, Ctrl-C comes at once
+            handler: Any = signal.getsignal(signal.SIGINT) if _can_be_deferred() else None
+            if handler:
+                signal.signal(signal.SIGINT, lambda *press: _unless_in_between(handler, *press))
+            try:
+                self._begin()
+            except BaseException:
+                if handler:
+                    signal.signal(signal.SIGINT, handler)
+                    Block._noted = False  # there is nothing left to interrupt
+                raise
+            self._handlers.append(handler)
+            self._lock.acquire()
+        if handler and Block._noted:
+            self.__exit__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        handler = self._handlers.pop()
         try:
-            function()
+            self._end()
         finally:
-            if previous:
-                signal.signal(signal.SIGINT, previous)
-        if noted:
-            previous(noted[-1], None)
-    except BaseException:  # what a handler raises, of the system's or of one's own
-        if not begun:
-            uninterrupted(function)
-        raise
+            self._lock.release()
+            if handler:
+                signal.signal(signal.SIGINT, handler)
+                if Block._noted:
+                    Block._noted = False
+                    handler(signal.SIGINT, None)
+
+
+def _unless_in_between(handler: Callable[..., object], number: int, frame: FrameType | None) -> None:
+    """Call the handler, unless the signal fell where a block begins or ends; it is noted then."""
+    place = frame
+    while place:
+        if place.f_code in (Block.__enter__.__code__, Block.__exit__.__code__):
+            Block._noted = True
+            return
+        place = place.f_back
+    handler(number, frame)
 
 
 def _can_be_deferred() -> bool:

@@ -8,7 +8,7 @@ arrays that are given, and what replaces its input does so by name.
 import numpy as np
 from scipy import special
 
-from tinyvae.interrupts import uninterrupted
+from tinyvae.interrupts import Block
 from tinyvae.machine import blas
 
 LOG_2PI = np.log(2 * np.pi)
@@ -246,28 +246,19 @@ def parts_of(shapes):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-class Crew:
-    """A block in which BLAS has one thread, so that the results do not depend on the number of cores; as often as one
-    likes, and in itself.
-    """
+class Crew(Block):
+    """A block in which BLAS has one thread, so that the results do not depend on the number of cores."""
 
     def __init__(self):
+        super().__init__()
         self._holders = []
-
-    def __enter__(self):
-        try:
-            uninterrupted(self._begin)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        uninterrupted(lambda: blas.release(self._holders.pop()))
 
     def _begin(self):
         self._holders.append(object())
         blas.hold(self._holders[-1])
+
+    def _end(self):
+        blas.release(self._holders.pop())
 
 
 def crew(size=None):

@@ -17,54 +17,36 @@ from queue import SimpleQueue
 import numpy as np
 
 from tinyvae.errors import UserError
-from tinyvae.interrupts import uninterrupted
+from tinyvae.interrupts import Block
 from tinyvae.machine import blas
 from tinyvae.machine.work_sharing import APART, IS_OPEN, THREADS, TODO, serve
 
 
-class Crew:
+class Crew(Block):
     """The calling thread and its helpers, which work while a ``with`` block is open; BLAS has one thread meanwhile.
 
-    Blocks of one crew may stand in one another; another thread that wants to enter waits. Ctrl-C waits while a block
-    begins or ends. In a forked process the crew gets helpers of its own when it is next entered.
+    In a forked process the crew gets helpers of its own when it is next entered.
 
     Args:
         size: the number of threads, with the caller's.
     """
 
     def __init__(self, size):
-        self.size, self._process = size, os.getpid()
+        super().__init__()
+        self.size, self._outside = size, []
         self.desk = _new_desk(size)
-        self._lock, self._outside = threading.RLock(), []
-        self._calls = [SimpleQueue() for _ in range(1, size)]
         serve(self.desk, 0)  # to compile it here, once, with nothing to do
-        uninterrupted(self._start_helpers)
+        self._calls, self._process = [], os.getpid()
+        with self:
+            pass  # the helpers have begun
 
-    def _start_helpers(self):
-        for i, calls in enumerate(self._calls, start=1):
-            # the end of the crew is the last call; it runs no Python, so that no Ctrl-C can prevent it
-            end = weakref.ref(self, calls.put)
-            try:
-                threading.Thread(target=_help, args=(self.desk, i, calls, end), daemon=True).start()
-            except RuntimeError as error:
-                wanted = f"{self.size} threads are wanted, and after {i} of them {error}"
-                raise UserError(f"{wanted}: ask for fewer") from None
-
-    def __enter__(self):
+    def _prepare(self):
         if self._process != os.getpid() and current() is not self:
             self.__init__(self.size)
-        self._lock.acquire()
-        try:
-            uninterrupted(self._begin)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        uninterrupted(self._end)
 
     def _begin(self):
+        if not self._calls:
+            self._start_helpers()
         self._outside.append((at_hand(), current()))
         _here.desk, _here.crew = self.desk, self
         if len(self._outside) == 1:  # inner blocks need not wait for BLAS's keeper
@@ -78,7 +60,17 @@ class Crew:
         if not self._outside:
             self.desk[IS_OPEN] = 0
             blas.release(self)
-        self._lock.release()
+
+    def _start_helpers(self):
+        self._calls = [SimpleQueue() for _ in range(1, self.size)]
+        for i, calls in enumerate(self._calls, start=1):
+            # the end of the crew is the last call; it runs no Python, so that no Ctrl-C can prevent it
+            end = weakref.ref(self, calls.put)
+            try:
+                threading.Thread(target=_help, args=(self.desk, i, calls, end), daemon=True).start()
+            except RuntimeError as error:
+                wanted = f"{self.size} threads are wanted, and after {i} of them {error}"
+                raise UserError(f"{wanted}: ask for fewer") from None
 
 
 _here = threading.local()
