@@ -1,12 +1,17 @@
 """The products against NumPy's einsum, on both sides of every choice between a loop and BLAS."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracles
-from tinyvae.machine import matrix_products
+from tests.commands import python
+from tinyvae.machine import blas, matrix_products
+
+ROOT = Path(__file__).parents[2]
 
 TOLERANCE = {np.float32: 1e-4, np.float64: 1e-11}  # sums of up to a hundred rounded terms of order one
 
@@ -95,3 +100,47 @@ def test_mostly_zero_means_three_quarters():
     x[3, 9] = 1
     assert not matrix_products.mostly_zero(x)
     assert not matrix_products.mostly_zero(x[:0])
+
+
+@given(st.integers(0, 3000), st.integers(1, 3000), st.sampled_from([1, 2, 4, 6]))
+def test_large_tiles_are_several_for_threads_to_share_and_not_much_larger_than_their_part(rows, columns, down):
+    height, width = matrix_products.large_tiles(rows, columns, down)
+    assert 1 <= height < rows / down + 5
+    assert 1 <= width <= matrix_products.WIDEST + 8
+    if rows >= 8:
+        assert -(-rows // height) * -(-columns // width) >= 2
+
+
+@pytest.mark.parametrize(
+    "libraries, copies",
+    [
+        ([("scipy.libs/a.so", "SkylakeX"), ("numpy.libs/b.so", "Haswell")], False),
+        ([("numpy.libs/b.so", "SkylakeX"), ("scipy.libs/a.so", "Haswell")], True),
+        ([("libopenblas.so", "SapphireRapids")], False),  # one for both, and neither's own
+        ([("libopenblas.so", "neoversen1")], True),
+        ([("libmkl_rt.so", None)], True),
+        ([], True),  # Accelerate, of which threadpoolctl knows nothing
+    ],
+)
+def test_all_kernels_copy_but_those_that_are_known_not_to(libraries, copies, monkeypatch):
+    known = [{"user_api": "openmp", "filepath": "scipy.libs/libgomp.so"}]
+    known += [{"user_api": "blas", "filepath": path, "architecture": name} for path, name in libraries]
+    monkeypatch.setattr(blas, "threadpool_info", lambda: known)
+    assert blas.copies_factors.__wrapped__() is copies
+
+
+@pytest.mark.slow  # all is compiled for it
+def test_the_tiles_for_the_other_kind_of_kernels_serve_as_well(tmp_path):
+    script = f"""
+import sys
+import pytest
+from tinyvae.machine import blas
+
+blas.copies_factors = lambda: {not blas.copies_factors()}
+from tinyvae.machine import matrix_products
+
+assert matrix_products.COPIES is {not blas.copies_factors()}
+sys.exit(pytest.main(["-n0", "tests/machine/test_compiled.py"]))
+"""
+    result = python("-c", script, cwd=ROOT, env={"NUMBA_CACHE_DIR": str(tmp_path)})
+    assert result.returncode == 0, result.stdout + result.stderr

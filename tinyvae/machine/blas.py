@@ -1,4 +1,4 @@
-"""BLAS at one thread while crews are at work, since the threads are theirs.
+"""What there is to know of BLAS, and BLAS at one thread while crews are at work, since the threads are theirs.
 
 The number of BLAS's threads is the whole process's, and threadpoolctl lets one thread alone change it: so it is a
 keeper's, a thread that does nothing else. It sets the number to one for the first crew that begins, whichever thread
@@ -8,11 +8,28 @@ A product that several threads of OpenBLAS do never ends if the process is forke
 not disturbed. The fork itself waits until the keeper has left its lock.
 """
 
+import functools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
+
+WITHOUT_COPIES = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's kernels for AVX-512
+
+
+@functools.cache
+def copies_factors():
+    """Whether the BLAS that kernels call, SciPy's, copies the factors of every product, even of a small one.
+
+    All kernels do but those that are known not to. $OPENBLAS_CORETYPE chooses others than the processor's.
+    """
+    import scipy.linalg.cython_blas  # noqa: F401, loads it
+
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    scipys = [library for library in libraries if "scipy" in library["filepath"]] or libraries
+    return not any(library.get("architecture") in WITHOUT_COPIES for library in scipys[:1])
+
 
 _state_lock = threading.RLock()  # for the lines below, and for a fork
 _keeper, _limits = None, None

@@ -29,6 +29,7 @@ from numba.core import sigutils
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.ccallback import CFunc
 
+from tinyvae.machine.blas import copies_factors
 from tinyvae.machine.elementary import FAST
 
 KEPT = 3  # folders of older digests
@@ -37,9 +38,9 @@ ROOM = Path(__file__).parent
 
 @functools.cache
 def digest():
-    """What all compiled code depends on: the sources of the machine room, the versions beneath it, the machine."""
+    """What all compiled code depends on: the sources of the machine room, the versions beneath it, machine and BLAS."""
     versions = [numba.__version__, llvmlite.__version__, numpy.__version__, scipy.__version__, sys.version]
-    total = hashlib.sha256("\n".join([*versions, platform.machine()]).encode())
+    total = hashlib.sha256("\n".join([*versions, platform.machine(), str(copies_factors())]).encode())
     for path in sorted(ROOM.glob("*.py")):
         total.update(path.read_bytes())
     return total.hexdigest()[:16]

@@ -13,9 +13,10 @@ from tinyvae.machine import kernels, philox
 from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import (
-    INPUT_TILE,
     are_few,
+    input_gradient_tiles,
     mostly_zero,
+    parts,
     product,
     product_tiles,
     weight_gradient_tiles,
@@ -23,12 +24,6 @@ from tinyvae.machine.matrix_products import (
 from tinyvae.machine.work_sharing import ARGUMENTS, NUMBERS, TODO, Job, matrix, numbers, put, share
 
 ELEMENTS = 8192  # in a piece of elementwise work
-
-
-@njit(**INNER)
-def parts(total, step):
-    """The number of parts of a length that are cut by a step."""
-    return -(-total // step)
 
 
 @njit(**INNER)
@@ -68,7 +63,7 @@ def affine(desk, addresses, x, W, b, out, squash):
     height, width = product_tiles(x, W, is_sparse)
     n, tiles = desk[NUMBERS:], parts(len(x), height) * parts(len(b), width)
     n[0], n[1], n[2], n[3] = squash, is_sparse, height, width
-    if not are_few(len(x), W):
+    if not are_few(len(x), len(W)):
         share(desk, addresses[0], tiles)
         return
     rest = np.empty(out.shape, out.dtype)
@@ -151,8 +146,10 @@ def affine_input_gradient(desk, job, da, W, h, dx, squash):
     put(desk, W, da)
     put(desk, h, da)
     put(desk, dx, da)
-    desk[NUMBERS] = squash
-    share(desk, job, parts(len(dx), INPUT_TILE[0]) * parts(len(W), INPUT_TILE[1]))
+    height, width = input_gradient_tiles(da, W)
+    n = desk[NUMBERS:]
+    n[0], n[1], n[2] = squash, height, width
+    share(desk, job, parts(len(dx), height) * parts(len(W), width))
 
 
 @Job
@@ -161,7 +158,7 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
     desk, n = carray(desk, TODO), numbers(desk)
     dx = matrix(desk, 3, like)
     W = matrix(desk, 1, like)
-    where = tile(piece, dx.shape[0], dx.shape[1], INPUT_TILE[0], INPUT_TILE[1], not are_few(dx.shape[0], W))
+    where = tile(piece, dx.shape[0], dx.shape[1], n[1], n[2], not are_few(dx.shape[0], len(W)))
     kernels.affine_input_gradient(matrix(desk, 0, like), W, matrix(desk, 2, like), dx, n[0] != 0, *where)
 
 

@@ -2,36 +2,68 @@
 
 A tile is done in the way that is fast for its shape:
 
-* BLAS does small products (up to a million multiplications) at its full speed without copying the factors first, which
-  costs the products of a minibatch a tenth to a half of their time. So tiles are small, but for very wide layers;
+* some of BLAS's kernels do small products (up to a million multiplications) at their full speed without copying the
+  factors first, which costs the products of a minibatch a tenth to a half of their time. There tiles are small, but for
+  very wide layers. Others always copy: there tiles are large, so that what is copied serves for long;
 * images are mostly black: a product with them is a sum over the pixels that are lit. Four or eight terms are added at a
   time, so that a partial sum is read and written once for them all.
 
-How a product is cut depends on its shape and its zeros alone: the result does not depend on the number of threads.
+How a product is cut depends on its shape, its zeros and the kernels alone: the result does not depend on the number of
+threads.
 """
 
 import numpy as np
 from numba import njit
 
+from tinyvae.machine.blas import copies_factors
 from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.memory import NO, YES, gemm
 
-SMALL = 999_999  # multiplications; OpenBLAS does so many without copying
-WIDTH, HIGHEST = 64, 64  # of a tile of ``product``, which is high and wide enough to be fast
+COPIES = copies_factors()
+SMALL = 999_999  # multiplications; OpenBLAS does so many without copying, where it has kernels for that
+WIDTH, HIGHEST = 64, 64  # of a tile of ``product`` then, which is high and wide enough to be fast
 GRADIENT_WIDTH, BLOCKS = 48, 4  # of ``weight_gradient``: so wide, and in so many blocks of rows at least
 INPUT_TILE = 24, 48  # of ``input_gradient``: with a transposed factor OpenBLAS wants yet smaller ones
+TALLEST, WIDEST, NARROWEST = 512, 512, 96  # of large tiles, where BLAS copies whatever their size
 SPARSE_ROWS = 5  # of a sparse product, in a tile
 
 
+@njit(**INNER)
+def parts(total, step):
+    """The number of parts of a length that are cut by a step."""
+    return -(-total // step)
+
+
+@njit(**INNER)
+def large_tiles(rows, columns, down):
+    """The tiles of a matrix (rows, columns) where BLAS copies: so many downwards, and about four in all if they are not
+    narrow then; at least two.
+    """
+    across = 1
+    while 2 * across * down <= BLOCKS and columns >= 2 * across * NARROWEST:
+        across *= 2
+    across = max(across, parts(columns, WIDEST))
+    if down * across == 1:
+        down = 2
+    return max(1, parts(rows, 4 * down) * 4), max(1, parts(columns, 8 * across) * 8)
+
+
+@njit(**INNER)
+def blocks_of_rows(x):
+    """Into how many blocks of rows large tiles cut a minibatch."""
+    return max(1, parts(len(x), TALLEST))
+
+
 @kernel
-def are_few(rows, W):
-    """Whether a product with W (I, J) has so few rows that to fetch W is what costs: each thread keeps to a part of it.
+def are_few(rows, inputs):
+    """Whether a minibatch has so few rows for a layer's inputs that to fetch its W (I, J) is what costs: each thread
+    keeps to a part of W's rows.
 
     What a thread writes, as the optimiser does the weights, and another reads, goes from one core's cache to another's
     and costs more than the numbers of a few rows.
     """
-    return 2 * rows <= len(W)
+    return 2 * rows <= inputs
 
 
 @kernel
@@ -39,6 +71,10 @@ def product_tiles(x, W, is_sparse):
     """The tiles of ``product``: (height, width)."""
     if is_sparse:
         return SPARSE_ROWS, W.shape[1]
+    if COPIES:
+        if are_few(len(x), len(W)):  # there are two halves already
+            return max(1, len(x)), WIDEST
+        return large_tiles(len(x), W.shape[1], blocks_of_rows(x))
     return max(8, min(SMALL // (WIDTH * len(W)), HIGHEST) // 8 * 8), WIDTH
 
 
@@ -61,9 +97,12 @@ def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
 @kernel
 def weight_gradient_tiles(x, da, is_sparse):
     """The tiles of ``weight_gradient``: (height, width)."""
-    block = -(-x.shape[1] // BLOCKS)
+    block = parts(x.shape[1], BLOCKS)
     if is_sparse:
-        return -(-block // 2), da.shape[1]
+        return parts(block, 2), da.shape[1]
+    if COPIES:
+        down = 2 if are_few(len(x), x.shape[1]) and 2 * block >= NARROWEST else 1
+        return large_tiles(x.shape[1], da.shape[1], BLOCKS if block >= NARROWEST else down)
     return max(1, min(SMALL // (GRADIENT_WIDTH * max(1, len(x))), block)), GRADIENT_WIDTH
 
 
@@ -78,6 +117,14 @@ def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
         YES, NO, bottom - top, right - left, len(x), x.ctypes.data + top * size, I, da.ctypes.data + left * size, J,
         dW.ctypes.data + (top * J + left) * size, J, x.dtype.type,
     )  # fmt: skip
+
+
+@kernel
+def input_gradient_tiles(da, W):
+    """The tiles of ``input_gradient``: (height, width)."""
+    if COPIES:
+        return large_tiles(len(da), len(W), blocks_of_rows(da))
+    return INPUT_TILE
 
 
 @njit(**INNER)
