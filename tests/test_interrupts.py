@@ -95,6 +95,25 @@ def test_wherever_an_interrupt_falls_a_block_is_begun_and_ended_or_neither_and_i
     assert block.within > 10
 
 
+def test_a_handler_that_raises_nothing_leaves_the_block_as_it_is():
+    """As in a training: Ctrl-C is noted, and the step within the crew's block is finished."""
+    finished = 0
+    for place in itertools.count(1):
+        block, interrupt = Counted(), DeferredInterrupt()
+
+        def once(block=block, interrupt=interrupt):
+            with interrupt, block:
+                block.within += 1
+
+        interrupted, exists = press_at(place, once)
+        if not exists:
+            break
+        assert interrupted or interrupt.asked, place
+        assert block.begun == block.within == block.ended and is_free(block), place
+        finished += not interrupted
+    assert finished > 40
+
+
 def is_free(block):
     """Whether another thread could enter the block."""
     entered = []

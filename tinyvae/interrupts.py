@@ -86,8 +86,12 @@ class Block:
                 raise
             self._handlers.append(handler)
             self._lock.acquire()
-        if handler and Block._noted:
-            self.__exit__()
+        if handler:
+            try:
+                _give_what_was_noted(handler)
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,9 +102,14 @@ class Block:
             self._lock.release()
             if handler:
                 signal.signal(signal.SIGINT, handler)
-                if Block._noted:
-                    Block._noted = False
-                    handler(signal.SIGINT, None)
+                _give_what_was_noted(handler)
+
+
+def _give_what_was_noted(handler: Callable[..., object]) -> None:
+    """Call the handler if the signal came where a block begins or ends."""
+    if Block._noted:
+        Block._noted = False
+        handler(signal.SIGINT, None)
 
 
 def _unless_in_between(handler: Callable[..., object], number: int, frame: FrameType | None) -> None:
