@@ -988,16 +988,18 @@ vae.set_params(max_epochs=10**6)
 ones, before = vae.sample(4, y=1), pickle.dumps(vae)
 
 
-def interrupt(delay, ended):
+def interrupt(delay, begun, ended):
+    begun.wait()
     while not ended.wait(delay):
         os.kill(os.getpid(), signal.SIGINT)
-        delay = 1  # were it lost, as one that falls into a finaliser is, once more
+        delay = 30  # were it lost, as one that falls into a finaliser is, once more
 
 
 def interrupted(fit, delay):
-    ended = threading.Event()
-    threading.Thread(target=interrupt, args=(delay, ended), daemon=True).start()
+    begun, ended = threading.Event(), threading.Event()
+    threading.Thread(target=interrupt, args=(delay, begun, ended), daemon=True).start()
     try:
+        begun.set()  # here, where the interrupt is waited for: it may be what comes first
         fit(X, y + 1)
     except KeyboardInterrupt:
         ended.set()
