@@ -4,31 +4,71 @@ The number of BLAS's threads is the whole process's, and threadpoolctl lets one 
 keeper's, a thread that does nothing else. It sets the number to one for the first crew that begins, whichever thread
 that is in, and back when the last one has ended.
 
+Apple's Accelerate, which SciPy uses on newer Macs, is unknown to threadpoolctl. From macOS 15 on it can be told to do
+the products of the calling thread in that thread. Before, its threads come on top of the crew's: the results are right,
+and there are more threads than cores (``can_be_limited`` says so).
+
 A product that several threads of OpenBLAS do never ends if the process is forked meanwhile; one that one thread does is
 not disturbed. The fork itself waits until the keeper has left its lock.
 """
 
+import ctypes
 import functools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 WITHOUT_COPIES = {"SkylakeX", "Cooperlake", "SapphireRapids"}  # OpenBLAS's kernels for AVX-512
+ACCELERATE = "/System/Library/Frameworks/Accelerate.framework/Accelerate"
+SEVERAL, ONE = 0, 1  # threads, for Accelerate's BLASSetThreading
 
 
 @functools.cache
-def copies_factors():
-    """Whether the BLAS that kernels call, SciPy's, copies the factors of every product, even of a small one.
+def _libraries():
+    """The BLAS libraries of this process, SciPy's among them, to be asked and limited."""
+    import scipy.linalg.cython_blas  # noqa: F401, loads SciPy's
 
-    All kernels do but those that are known not to. $OPENBLAS_CORETYPE chooses others than the processor's.
+    return ThreadpoolController().select(user_api="blas")
+
+
+def kernel_set():
+    """The name of the kernels of the BLAS that this package calls, SciPy's: OpenBLAS's architecture, or None.
+
+    $OPENBLAS_CORETYPE chooses others than the processor's.
     """
-    import scipy.linalg.cython_blas  # noqa: F401, loads it
+    libraries = _libraries().info()
+    scipys = [library for library in libraries if "scipy" in os.path.dirname(library["filepath"])]
+    return (scipys or libraries or [{}])[0].get("architecture")
 
-    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    scipys = [library for library in libraries if "scipy" in library["filepath"]] or libraries
-    return not any(library.get("architecture") in WITHOUT_COPIES for library in scipys[:1])
+
+def copies_factors():
+    """Whether SciPy's BLAS copies the factors of every product, even of a small one.
+
+    All kernels do but those that are known not to.
+    """
+    return kernel_set() not in WITHOUT_COPIES
+
+
+@functools.cache
+def _accelerate():
+    """Accelerate's function that says how many threads do the products of the calling thread; None without one."""
+    try:
+        return ctypes.CDLL(ACCELERATE).BLASSetThreading
+    except (OSError, AttributeError):  # no Mac, or one before macOS 15
+        return None
+
+
+def in_this_thread(threads):
+    """Let Accelerate, if there is one, do the calling thread's products in ONE or in SEVERAL threads."""
+    if _accelerate():
+        _accelerate()(threads)
+
+
+def can_be_limited():
+    """Whether the threads of SciPy's BLAS can be limited."""
+    return bool(_libraries().info() or _accelerate())
 
 
 _state_lock = threading.RLock()  # for the lines below, and for a fork
@@ -39,10 +79,12 @@ _holders: set[object] = set()
 def hold(holder):
     """Let BLAS have one thread until all who hold it have called ``release``; ``holder`` is any object of one's own."""
     _ask(_hold, holder)
+    in_this_thread(ONE)
 
 
 def release(holder):
     """The end of ``hold``; nothing, if that was its end already."""
+    in_this_thread(SEVERAL)
     _ask(_release, holder)
 
 
@@ -60,7 +102,7 @@ def _hold(holder):
     with _state_lock:
         _holders.add(holder)
         if _limits is None:
-            _limits = threadpool_limits(1, "blas").__enter__()
+            _limits = _libraries().limit(limits=1).__enter__()
 
 
 def _release(holder):

@@ -1,6 +1,9 @@
 """Memory by its address, for kernels: arrays that another thread left there, atomic access, BLAS on parts of arrays.
 
 What Numba has no word for, each in a few lines. Call these from a Numba kernel only.
+
+All threads see the atomic accesses in one and the same order: of two threads that each write a place and then read the
+other's, one at least finds what the other has written.
 """
 
 import platform
@@ -13,6 +16,13 @@ from numba.extending import intrinsic
 from numba.np.linalg import ensure_blas
 
 from tinyvae.machine.elementary import EXACT
+
+# Processors' words for a loop that waits, as LLVM calls them, and their arguments. That of arm64 is yield, which does
+# nothing on most; a barrier for instructions takes some cycles.
+PAUSES = {
+    **dict.fromkeys(["x86_64", "amd64"], ("llvm.x86.sse2.pause",)),
+    **dict.fromkeys(["arm64", "aarch64"], ("llvm.aarch64.isb", 15)),
+}
 
 ensure_blas()  # loads SciPy's BLAS, the one that Numba calls, so that threadpoolctl can limit it
 
@@ -28,7 +38,7 @@ def load(typing_context, numbers, i):
     """numbers[i] as it is in memory now; of a plain ``numbers[i]`` in a loop the compiler keeps what it read once."""
 
     def generate(context, builder, signature, arguments):
-        return builder.load_atomic(_place(context, builder, signature, arguments), "acquire", 8)
+        return builder.load_atomic(_place(context, builder, signature, arguments), "seq_cst", 8)
 
     return types.int64(numbers, i), generate
 
@@ -38,7 +48,7 @@ def store(typing_context, numbers, i, value):
     """numbers[i] = value; whoever loads it finds all that was written before."""
 
     def generate(context, builder, signature, arguments):
-        builder.store_atomic(arguments[2], _place(context, builder, signature, arguments), "release", 8)
+        builder.store_atomic(arguments[2], _place(context, builder, signature, arguments), "seq_cst", 8)
         return context.get_dummy_value()
 
     return types.void(numbers, i, types.int64), generate
@@ -50,7 +60,18 @@ def add(typing_context, numbers, i, value):
 
     def generate(context, builder, signature, arguments):
         place = _place(context, builder, signature, arguments)
-        return builder.atomic_rmw("add", place, arguments[2], "acq_rel")
+        return builder.atomic_rmw("add", place, arguments[2], "seq_cst")
+
+    return types.int64(numbers, i, types.int64), generate
+
+
+@intrinsic
+def exchange(typing_context, numbers, i, value):
+    """numbers[i] = value, in one go; returns what was there before."""
+
+    def generate(context, builder, signature, arguments):
+        place = _place(context, builder, signature, arguments)
+        return builder.atomic_rmw("xchg", place, arguments[2], "seq_cst")
 
     return types.int64(numbers, i, types.int64), generate
 
@@ -60,9 +81,11 @@ def pause(typing_context):
     """Tell the processor, where it has a word for it, that this is a loop that waits: leave the core to others."""
 
     def generate(context, builder, signature, arguments):
-        if platform.machine().lower() in ("x86_64", "amd64"):
-            kind = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        word, *arguments = PAUSES.get(platform.machine().lower(), (None,))
+        if word:
+            constants = [ir.IntType(32)(argument) for argument in arguments]
+            kind = ir.FunctionType(ir.VoidType(), [constant.type for constant in constants])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, word), constants)
         return context.get_dummy_value()
 
     return types.void(), generate
@@ -93,7 +116,7 @@ def _pointer(typing_context, address, like):
 
 
 @intrinsic
-def _anything(typing_context, address):
+def pointer(typing_context, address):
     """An address as a pointer to no type."""
 
     def generate(context, builder, signature, arguments):
@@ -139,7 +162,7 @@ def gemm(a_transposed, b_transposed, m, n, k, a, a_width, b, b_width, out, out_w
     # the transposes, in BLAS's column order: outᵀ = op(b)ᵀ op(a)ᵀ
     _xxgemm(
         SINGLE if size == 4 else DOUBLE, b_transposed, a_transposed, n, m, k,
-        _anything(constants.ctypes.data), _anything(b), b_width, _anything(a), a_width,
-        _anything(constants.ctypes.data + size), _anything(out), out_width,
+        pointer(constants.ctypes.data), pointer(b), b_width, pointer(a), a_width,
+        pointer(constants.ctypes.data + size), pointer(out), out_width,
     )  # fmt: skip
     return constants[0]  # which keeps the array alive until here

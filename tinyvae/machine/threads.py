@@ -9,6 +9,7 @@ A kernel that can be shared is given the desk ``at_hand``, that of the crew in w
 is. The mathematics knows nothing of it: it calls the kernels through the door (__init__.py).
 """
 
+import ctypes
 import os
 import threading
 import weakref
@@ -19,7 +20,7 @@ import numpy as np
 from tinyvae.errors import UserError
 from tinyvae.interrupts import Block
 from tinyvae.machine import blas
-from tinyvae.machine.work_sharing import APART, IS_OPEN, THREADS, TODO, serve
+from tinyvae.machine.work_sharing import APART, BELL, IS_OPEN, THREADS, TODO, serve
 
 
 class Crew(Block):
@@ -90,13 +91,26 @@ def current():
     return getattr(_here, "crew", None)
 
 
+_allocate_lock, _free_lock = ctypes.pythonapi.PyThread_allocate_lock, ctypes.pythonapi.PyThread_free_lock
+_acquire_lock = ctypes.pythonapi.PyThread_acquire_lock
+_allocate_lock.restype = ctypes.c_void_p
+_free_lock.argtypes, _acquire_lock.argtypes = [ctypes.c_void_p], [ctypes.c_void_p, ctypes.c_int]
+
+
 def _new_desk(threads):
     desk = np.zeros(TODO + APART * threads, np.int64)
     desk[THREADS] = threads
+    bells = [_allocate_lock() for _ in range(threads)]
+    for i, bell in enumerate(bells):
+        _acquire_lock(bell, 1)
+        desk[BELL + APART * i] = bell
+    # not at the end of the process: helpers may still wait there
+    weakref.finalize(desk, lambda: [_free_lock(bell) for bell in bells]).atexit = False
     return desk
 
 
 def _help(desk, i, calls, end):
     """A helper's life: to serve when it is called, for True, until it may go, for ``end``, a dead reference."""
+    blas.in_this_thread(blas.ONE)
     while calls.get() is not end:
         serve(desk, i)

@@ -12,26 +12,27 @@ from numba import carray, njit, types
 
 from tinyvae.machine.code_cache import callback, kernel
 from tinyvae.machine.elementary import INNER
-from tinyvae.machine.memory import add, call, load, matrix_at, pause, store
+from tinyvae.machine.memory import add, call, exchange, load, matrix_at, pause, pointer, store
 
-# The desk is an array of int64. How many pieces are done, whether the desk is open, and at the end how many pieces
-# there are left for each thread: these change while others look, so each stands in lines of the cache of its own.
+# The desk is an array of int64. How many pieces are done, and whether the desk is open: these change while others look,
+# so each stands in lines of the cache of its own.
 DONE, IS_OPEN = 0, 16
 # How many threads there are. What is to be done: a function's address, the number of pieces and of arrays, whole
 # numbers, and each array's address, rows and columns.
 THREADS, JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 32, 33, 34, 35, 40, 48
-TODO, APART = 80, 16
+# At the end, for each thread APART numbers: how many pieces are left for it and, in another line of the cache, whether
+# it sleeps, and its bell, a lock that is locked: who sleeps waits for it, who unlocks it rings.
+TODO, ASLEEP, BELL, APART = 80, 88, 89, 16
 
-LOOKS = 20_000  # at the desk, before a nap: about half a millisecond where a processor's pause is short
-NAP = 10  # microseconds, to which the system adds some tens
+LOOKS = 20_000  # at the desk, before a thread sleeps: about half a millisecond where a processor's pause is short
+LONGEST_SLEEP = np.int64(10_000)  # microseconds, after which a thread looks for itself
 
-# Python's own lock is a way to sleep that is there on every system and needs no lock of the interpreter: ``nap`` waits,
-# in vain, for a lock that it has itself.
-_allocate_lock = types.ExternalFunction("PyThread_allocate_lock", types.voidptr())
-_free_lock = types.ExternalFunction("PyThread_free_lock", types.void(types.voidptr))
+# Python's own lock is a way to sleep and to wake that is there on every system. It needs no lock of the interpreter.
 _acquire_lock = types.ExternalFunction(
     "PyThread_acquire_lock_timed", types.intc(types.voidptr, types.longlong, types.intc)
 )
+_release_lock = types.ExternalFunction("PyThread_release_lock", types.void(types.voidptr))
+FOREVER = np.int64(-1)
 
 
 FLOATING = {np.dtype(np.float32): types.float32, np.dtype(np.float64): types.float64}
@@ -90,9 +91,11 @@ def share(desk, job, pieces):
     threads = desk[THREADS]
     for i in range(threads):
         store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
+    for i in range(1, threads):
+        wake(desk, i)
     work(desk, 0)
     while load(desk, DONE) < pieces:  # a piece that a helper has it finishes, even if the desk was closed meanwhile
-        wait(desk, DONE, pieces)
+        wait(desk, 0, DONE, pieces)
 
 
 @kernel
@@ -112,26 +115,31 @@ def work(desk, i):
                 done += 1
         if done:
             add(desk, DONE, done)
+            wake(desk, 0)
 
 
 @kernel
-def wait(desk, place, value):
-    """Wait until the number at a place of the desk has reached a value, or the desk is no longer open."""
+def wait(desk, i, place, value):
+    """Thread i waits until the number at a place of the desk has reached a value, or the desk is no longer open."""
     for _ in range(LOOKS):
         if load(desk, place) >= value:
             return
         pause()
+    bell = pointer(desk[BELL + APART * i])
     while load(desk, place) < value and load(desk, IS_OPEN):
-        nap()
+        store(desk, ASLEEP + APART * i, 1)
+        has_rung = False
+        if load(desk, place) < value:  # whoever changes it from now on rings
+            has_rung = _acquire_lock(bell, LONGEST_SLEEP, np.int32(0)) != 0
+        if not has_rung and exchange(desk, ASLEEP + APART * i, 0) == 0:
+            _acquire_lock(bell, FOREVER, np.int32(0))  # it is about to ring: that is to be over before the next sleep
 
 
-@njit(**INNER)
-def nap():
-    """Sleep for a moment."""
-    lock = _allocate_lock()
-    _acquire_lock(lock, np.int64(0), np.int32(0))
-    _acquire_lock(lock, np.int64(NAP), np.int32(0))
-    _free_lock(lock)
+@kernel
+def wake(desk, i):
+    """Ring for thread i, if it sleeps."""
+    if load(desk, ASLEEP + APART * i) and exchange(desk, ASLEEP + APART * i, 0) == 1:
+        _release_lock(pointer(desk[BELL + APART * i]))
 
 
 @kernel
@@ -139,4 +147,4 @@ def serve(desk, i):
     """The life of helper i while the desk is open."""
     while load(desk, IS_OPEN):
         work(desk, i)
-        wait(desk, TODO + APART * i, 1)
+        wait(desk, i, TODO + APART * i, 1)
