@@ -12,7 +12,6 @@ The room knows arrays, threads and time; it must not know what a model is.
 """
 
 import importlib
-import os
 import sys
 
 NAMES = (
@@ -24,7 +23,7 @@ NAMES = (
     # likelihoods
     *("bernoulli_log_prob", "gaussian_log_prob", "scale_rows", "sigmoid"),
     # random numbers (noise.py)
-    *("random_words", "uniform", "normal"),
+    *("random_words", "binary", "normal"),
     # optimisers
     *("sgd_update", "adagrad_update", "adam_update", "parts_of"),
     # threads, and the wait for the compiler
@@ -33,8 +32,12 @@ NAMES = (
 
 
 def available_cores():
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """The number of cores that this process may use, by joblib's rules: its affinity, the quota of its container, and
+    $LOKY_MAX_CPU_COUNT.
+    """
+    from joblib import cpu_count
+
+    return cpu_count()
 
 
 def __getattr__(name):
