@@ -105,24 +105,29 @@ def test_gaussian_likelihood(crew, N, D, squash, dtype, seed):
 PLACE = 7, 1, 300, 5, 2, 3
 
 
-@pytest.mark.parametrize("name", ["normal", "uniform"])
-@given(crews, rows, st.sampled_from([1, 5, 784, 5000]), dtypes)
-def test_noise_is_the_same_in_pieces(name, crew, N, M, dtype):
-    whole, cut = unwritten(dtype, (N, M), (N, M))
-    getattr(philox, name)(whole, PLACE)
+@given(crews, rows, st.sampled_from([1, 5, 784, 5000]), dtypes, seeds)
+def test_noise_is_the_same_in_pieces(crew, N, M, dtype, seed):
+    numbers, numbers_in_pieces, bits, bits_in_pieces = unwritten(dtype, *[(N, M)] * 4)
+    probabilities = np.random.default_rng(seed).random((N, M)).astype(dtype)
+    philox.normal(numbers, PLACE)
+    philox.binary(probabilities, bits, PLACE)
     with crew:
-        getattr(compiled, name)(cut, PLACE)
-    np.testing.assert_array_equal(cut, whole)
+        compiled.normal(numbers_in_pieces, PLACE)
+        compiled.binary(probabilities, bits_in_pieces, PLACE)
+    np.testing.assert_array_equal(numbers_in_pieces, numbers)
+    np.testing.assert_array_equal(bits_in_pieces, bits)
 
 
-@given(crews, st.integers(0, 20), st.integers(1, 50))
-def test_noise_is_that_of_the_twins(crew, N, M):
+@given(crews, st.integers(0, 20), st.integers(1, 50), seeds)
+def test_noise_is_that_of_the_twins(crew, N, M, seed):
     (numbers,) = unwritten(np.float64, (N, M))
+    probabilities = np.random.default_rng(seed).random((N, M))
     with crew:
         close(*beside_twin("normal", compiled.normal, numbers, PLACE))
         for dtype in TOLERANCE:
-            results, references = beside_twin("uniform", compiled.uniform, numbers.astype(dtype), PLACE)
-            np.testing.assert_array_equal(results, references)
+            arrays = probabilities.astype(dtype), numbers.astype(dtype)
+            results, references = beside_twin("binary", compiled.binary, *arrays, PLACE)
+            np.testing.assert_array_equal(results[1], references[1])
     first, second = np.zeros((2, N, M), np.uint32)
     compiled.random_words(first, PLACE)
     plain.random_words(second, PLACE)

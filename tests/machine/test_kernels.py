@@ -31,12 +31,12 @@ def four_tiles(data, rows, columns):
     return [(*down, *across) for down in ((0, i), (i, rows)) for across in ((0, j), (j, columns))]
 
 
-def in_tiles(kernel, tiles, *fixed):
-    """The kernel called for each tile; the arguments that its twin does not have stand before the tile."""
+def in_tiles(kernel, tiles):
+    """The kernel called for each tile."""
 
     def whole(*arguments):
         for tile in tiles:
-            kernel(*arguments, *fixed, *tile)
+            kernel(*arguments, *tile)
 
     return whole
 
@@ -45,12 +45,26 @@ def in_tiles(kernel, tiles, *fixed):
 def test_affine_layers(N, I, J, squash, dtype, seed, data):
     x, W, b, da = random_arrays(seed, dtype, (N, I), (I, J), J, (N, J))
     out, dW, db, dx = unwritten(dtype, (N, J), (I, J), J, (N, I))
-    whole = in_tiles(kernels.affine, four_tiles(data, N, J), False)
-    close(*beside_twin("affine", whole, x, W, b, out, squash))
-    whole = in_tiles(kernels.affine_gradient, four_tiles(data, I, J), False)
-    close(*beside_twin("affine_gradient", whole, da, x, dW, db))
-    whole = in_tiles(kernels.affine_input_gradient, four_tiles(data, N, I))
-    close(*beside_twin("affine_input_gradient", whole, da, W, x, dx, squash))
+
+    def affine(x, W, b, out, squash):
+        for tile in four_tiles(data, N, J):
+            matrix_products.product(x, W, out, 0, I, *tile)
+            kernels.add_bias(b, out, squash, *tile)
+
+    def affine_gradient(da, x, dW, db):
+        for tile in four_tiles(data, I, J):
+            matrix_products.weight_gradient(x, da, dW, *tile)
+            kernels.bias_gradient(da, db, *tile[2:])
+
+    def affine_input_gradient(da, W, h, dx, squash):
+        for tile in four_tiles(data, N, I):
+            matrix_products.input_gradient(da, W, dx, *tile)
+            if squash:
+                kernels.squash_gradient(h, dx, *tile)
+
+    close(*beside_twin("affine", affine, x, W, b, out, squash))
+    close(*beside_twin("affine_gradient", affine_gradient, da, x, dW, db))
+    close(*beside_twin("affine_input_gradient", affine_input_gradient, da, W, x, dx, squash))
 
 
 @given(rows, sizes, sizes, st.booleans(), dtypes, seeds, st.data())
@@ -61,10 +75,10 @@ def test_an_affine_layer_in_two_halves(N, I, J, squash, dtype, seed, data):
 
     def in_halves(x, W, b, out, squash):
         for tile in four_tiles(data, N, J):
-            matrix_products.product(x, W, out, False, 0, I // 2, *tile)
-            matrix_products.product(x, W, rest, False, I // 2, I, *tile)
+            matrix_products.product(x, W, out, 0, I // 2, *tile)
+            matrix_products.product(x, W, rest, I // 2, I, *tile)
         for left, right in ((0, J // 2), (J // 2, J)):
-            kernels.complete_affine(rest, b, out, squash, left, right)
+            kernels.add_rest_and_bias(rest, b, out, squash, left, right)
 
     close(*beside_twin("affine", in_halves, x, W, b, out, squash))
 
@@ -149,11 +163,12 @@ def test_an_update_reports_parameters_that_are_not_finite():
 
 
 def test_every_kernel_has_a_twin():
-    """All but one, which adds up what others of half a layer have left."""
+    """All but what is done beside the products of a layer, which is tested with them."""
     of_this_file = {
         name
         for name, value in vars(kernels).items()
         if hasattr(value, "py_func") and value.__module__ == kernels.__name__
     }
     assert len(of_this_file) >= 18
-    assert of_this_file - {"complete_affine"} <= set(vars(plain))
+    beside_products = {"add_bias", "add_rest_and_bias", "bias_gradient", "squash_gradient"}
+    assert of_this_file - beside_products <= set(vars(plain))

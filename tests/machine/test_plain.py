@@ -192,8 +192,10 @@ def test_random_numbers(N, M, place):
     plain.random_words(drawn, place)
     np.testing.assert_array_equal(drawn, oracles.words(N, M, place))
     numbers, wide_numbers = np.empty((N, M), np.float32), np.empty((N, M))
-    plain.uniform(numbers, place)
-    np.testing.assert_array_equal(numbers, (oracles.words(N, M, place) // 256) / 2**24)
+    fractions = (oracles.words(N, M, place) // 256) / 2**24
+    probabilities = np.roll(fractions, 1, axis=1)  # equal to the fractions where M is 1, and that is not below
+    plain.binary(probabilities, numbers, place)
+    np.testing.assert_array_equal(numbers, fractions < probabilities)
     plain.normal(numbers, place)
     plain.normal(wide_numbers, place)
     np.testing.assert_allclose(wide_numbers, oracles.normal_numbers(N, M, place), rtol=1e-12, atol=1e-12)

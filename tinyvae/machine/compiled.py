@@ -11,7 +11,7 @@ import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
 from tinyvae.machine import available_cores, jobs, kernels, philox
-from tinyvae.machine.matrix_products import BLOCKS
+from tinyvae.machine.matrix_products import BLOCKS, are_few, mostly_zero
 from tinyvae.machine.threads import Crew, at_hand, current
 
 gaussian_sample = kernels.gaussian_sample
@@ -31,29 +31,59 @@ random_words = philox.fill_words
 
 
 def layers(x, Ws, bs, outputs):
-    jobs.layers(at_hand(), _affine_jobs(x.dtype), x, Ws, bs, outputs)
+    is_sparse = mostly_zero(x)
+    jobs.layers(at_hand(), _affine_jobs(x.dtype, is_sparse, *[few(x, W) for W in Ws]), is_sparse, x, Ws, bs, outputs)
 
 
 def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs):
-    addresses = jobs.AFFINE_GRADIENT.at(x.dtype), jobs.AFFINE_INPUT_GRADIENT.at(x.dtype)
-    jobs.layers_gradient(at_hand(), addresses, dout, x, outputs, Ws, dWs, dbs, dinputs)
+    is_sparse = mostly_zero(x)
+    addresses = _gradient_jobs(x.dtype, not is_sparse or len(Ws) > 1, is_sparse)
+    jobs.layers_gradient(at_hand(), addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs)
 
 
 def affine(x, W, b, out, squash):
-    jobs.affine(at_hand(), _affine_jobs(x.dtype), x, W, b, out, squash)
+    is_sparse = mostly_zero(x)
+    jobs.affine(at_hand(), _affine_jobs(x.dtype, is_sparse, few(x, W)), is_sparse, x, W, b, out, squash)
 
 
 def affine_gradient(da, x, dW, db):
-    jobs.affine_gradient(at_hand(), jobs.AFFINE_GRADIENT.at(x.dtype), da, x, dW, db)
+    is_sparse = mostly_zero(x)
+    jobs.affine_gradient(at_hand(), _gradient_jobs(x.dtype, not is_sparse, is_sparse), is_sparse, da, x, dW, db)
 
 
 def affine_input_gradient(da, W, h, dx, squash):
     jobs.affine_input_gradient(at_hand(), jobs.AFFINE_INPUT_GRADIENT.at(da.dtype), da, W, h, dx, squash)
 
 
+def few(x, W):
+    """Whether a minibatch has few rows for a layer (``matrix_products.are_few``)."""
+    return are_few.py_func(len(x), len(W))
+
+
+# The addresses that the layers want, 0 for a job that is not needed: it is not compiled.
+
+
 @cache
-def _affine_jobs(dtype):
-    return jobs.AFFINE.at(dtype), jobs.HALF_PRODUCT.at(dtype), jobs.COMPLETE_AFFINE.at(dtype)
+def _affine_jobs(dtype, is_sparse, *few):
+    """For layers whose minibatches are few or not, the first one's perhaps sparse."""
+    kinds = [(is_sparse and i == 0, is_few) for i, is_few in enumerate(few)]
+    either = {
+        (False, False): jobs.AFFINE,
+        (True, False): jobs.SPARSE_AFFINE,
+        (False, True): jobs.HALF_PRODUCT,
+        (True, True): jobs.SPARSE_HALF_PRODUCT,
+    }
+    addresses = [job.at(dtype) if kind in kinds else 0 for kind, job in either.items()]
+    return *addresses, jobs.COMPLETE_AFFINE.at(dtype) if any(few) else 0
+
+
+@cache
+def _gradient_jobs(dtype, some_are_dense, some_are_sparse):
+    return (
+        jobs.AFFINE_GRADIENT.at(dtype) if some_are_dense else 0,
+        jobs.SPARSE_AFFINE_GRADIENT.at(dtype) if some_are_sparse else 0,
+        jobs.AFFINE_INPUT_GRADIENT.at(dtype),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -84,8 +114,9 @@ def normal(out, place):
     by_rows(jobs.NORMAL, out, (out,), place)
 
 
-def uniform(out, place):
-    by_rows(jobs.UNIFORM, out, (out,), place)
+def binary(probabilities, out, place):
+    _require(probabilities.shape == out.shape, "the probabilities and out")
+    by_rows(jobs.BINARY, out, (probabilities, out), place)
 
 
 def _require(fits, what):

@@ -14,11 +14,14 @@ from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import (
     are_few,
+    input_gradient,
     input_gradient_tiles,
-    mostly_zero,
     parts,
     product,
     product_tiles,
+    sparse_product,
+    sparse_weight_gradient,
+    weight_gradient,
     weight_gradient_tiles,
 )
 from tinyvae.machine.work_sharing import ARGUMENTS, NUMBERS, TODO, Job, matrix, numbers, put, share
@@ -50,8 +53,14 @@ def tile(piece, rows, columns, height, width, across_first):
 
 
 @kernel
-def affine(desk, addresses, x, W, b, out, squash):
-    """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows."""
+def affine(desk, addresses, is_sparse, x, W, b, out, squash):
+    """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows.
+
+    Args:
+        addresses: of the jobs AFFINE, SPARSE_AFFINE, HALF_PRODUCT, SPARSE_HALF_PRODUCT and COMPLETE_AFFINE, as far as
+            they are needed.
+        is_sparse: whether to go through the entries of x that differ from zero.
+    """
     if x.shape[1] != len(W) or W.shape[1] != len(b) or out.shape != (len(x), len(b)):
         raise ValueError("the shapes of x, W, b and out do not fit")
     desk[ARGUMENTS] = 0
@@ -59,17 +68,16 @@ def affine(desk, addresses, x, W, b, out, squash):
     put(desk, W, x)
     put(desk, b, x)
     put(desk, out, x)
-    is_sparse = mostly_zero(x)
     height, width = product_tiles(x, W, is_sparse)
     n, tiles = desk[NUMBERS:], parts(len(x), height) * parts(len(b), width)
-    n[0], n[1], n[2], n[3] = squash, is_sparse, height, width
+    n[0], n[1], n[2] = squash, height, width
     if not are_few(len(x), len(W)):
-        share(desk, addresses[0], tiles)
+        share(desk, addresses[1 if is_sparse else 0], tiles)
         return
     rest = np.empty(out.shape, out.dtype)
     put(desk, rest, x)
-    share(desk, addresses[1], 2 * tiles)
-    share(desk, addresses[2], parts(len(b), width))
+    share(desk, addresses[3 if is_sparse else 2], 2 * tiles)
+    share(desk, addresses[4], parts(len(b), width))
     desk[ARGUMENTS] = rest.ndim  # any use of it: without one Numba would free it before the jobs are done
 
 
@@ -77,25 +85,50 @@ def affine(desk, addresses, x, W, b, out, squash):
 def AFFINE(desk, piece, like):
     """A tile of ``affine``."""
     desk, n = carray(desk, TODO), numbers(desk)
-    out = matrix(desk, 3, like)
-    where = tile(piece, out.shape[0], out.shape[1], n[2], n[3], True)
-    kernels.affine(
-        matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 2, like)[0], out, n[0] != 0, n[1] != 0, *where
-    )
+    W, out = matrix(desk, 1, like), matrix(desk, 3, like)
+    where = tile(piece, out.shape[0], out.shape[1], n[1], n[2], True)
+    product(matrix(desk, 0, like), W, out, 0, W.shape[0], *where)
+    kernels.add_bias(matrix(desk, 2, like)[0], out, n[0] != 0, *where)
+
+
+@Job
+def SPARSE_AFFINE(desk, piece, like):
+    """A tile of ``affine`` if it is sparse."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    W, out = matrix(desk, 1, like), matrix(desk, 3, like)
+    top, bottom, left, right = tile(piece, out.shape[0], out.shape[1], n[1], n[2], True)
+    sparse_product(matrix(desk, 0, like), W, out, 0, W.shape[0], top, bottom)
+    kernels.add_bias(matrix(desk, 2, like)[0], out, n[0] != 0, top, bottom, left, right)
+
+
+@njit(**INNER)
+def half(desk, piece, like):
+    """What a piece of half the product of ``affine`` is about: the result, the first and the last of W's rows, and the
+    piece's number among those of its half. The first half's result is ``out``, the second's ``rest``.
+    """
+    n, (rows, columns), inputs = desk[NUMBERS:], matrix(desk, 3, like).shape, matrix(desk, 1, like).shape[0]
+    tiles = parts(rows, n[1]) * parts(columns, n[2])
+    if piece < tiles:
+        return matrix(desk, 3, like), 0, inputs // 2, piece
+    return matrix(desk, 4, like), inputs // 2, inputs, piece - tiles
 
 
 @Job
 def HALF_PRODUCT(desk, piece, like):
-    """A tile of half the product of ``affine``: the first half in ``out``, the second in ``rest``."""
+    """A tile of half the product of ``affine``."""
     desk, n = carray(desk, TODO), numbers(desk)
-    x, W, out = matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 3, like)
-    tiles = parts(out.shape[0], n[2]) * parts(out.shape[1], n[3])
-    where = tile(piece % tiles, out.shape[0], out.shape[1], n[2], n[3], True)
-    half = W.shape[0] // 2
-    if piece < tiles:
-        product(x, W, out, n[1] != 0, 0, half, *where)
-    else:
-        product(x, W, matrix(desk, 4, like), n[1] != 0, half, W.shape[0], *where)
+    result, first, last, piece = half(desk, piece, like)
+    where = tile(piece, result.shape[0], result.shape[1], n[1], n[2], True)
+    product(matrix(desk, 0, like), matrix(desk, 1, like), result, first, last, *where)
+
+
+@Job
+def SPARSE_HALF_PRODUCT(desk, piece, like):
+    """A tile of half the product of ``affine`` if it is sparse."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    result, first, last, piece = half(desk, piece, like)
+    top, bottom, _, _ = tile(piece, result.shape[0], result.shape[1], n[1], n[2], True)
+    sparse_product(matrix(desk, 0, like), matrix(desk, 1, like), result, first, last, top, bottom)
 
 
 @Job
@@ -103,14 +136,19 @@ def COMPLETE_AFFINE(desk, piece, like):
     """Some columns of the sum of the halves."""
     desk, n = carray(desk, TODO), numbers(desk)
     out = matrix(desk, 3, like)
-    left = piece * n[3]
-    right = min(left + n[3], out.shape[1])
-    kernels.complete_affine(matrix(desk, 4, like), matrix(desk, 2, like)[0], out, n[0] != 0, left, right)
+    left = piece * n[2]
+    right = min(left + n[2], out.shape[1])
+    kernels.add_rest_and_bias(matrix(desk, 4, like), matrix(desk, 2, like)[0], out, n[0] != 0, left, right)
 
 
 @kernel
-def affine_gradient(desk, job, da, x, dW, db):
-    """dW = xᵀ da and db = the sum of da's rows."""
+def affine_gradient(desk, addresses, is_sparse, da, x, dW, db):
+    """dW = xᵀ da and db = the sum of da's rows.
+
+    Args:
+        addresses: of the jobs AFFINE_GRADIENT and SPARSE_AFFINE_GRADIENT, as far as they are needed.
+        is_sparse: whether to go through the entries of x that differ from zero.
+    """
     if len(x) != len(da) or dW.shape != (x.shape[1], da.shape[1]) or len(db) != da.shape[1]:
         raise ValueError("the shapes of da, x, dW and db do not fit")
     desk[ARGUMENTS] = 0
@@ -118,22 +156,35 @@ def affine_gradient(desk, job, da, x, dW, db):
     put(desk, x, da)
     put(desk, dW, da)
     put(desk, db, da)
-    is_sparse = mostly_zero(x)
     height, width = weight_gradient_tiles(x, da, is_sparse)
     n = desk[NUMBERS:]
-    n[0], n[1], n[2] = is_sparse, height, width
-    share(desk, job, parts(len(dW), height) * parts(len(db), width))
+    n[0], n[1] = height, width
+    share(desk, addresses[1 if is_sparse else 0], parts(len(dW), height) * parts(len(db), width))
+
+
+# The uppermost tiles of dW have the part of db that is in their columns.
 
 
 @Job
 def AFFINE_GRADIENT(desk, piece, like):
     """A tile of ``affine_gradient``."""
     desk, n = carray(desk, TODO), numbers(desk)
-    dW = matrix(desk, 2, like)
-    where = tile(piece, dW.shape[0], dW.shape[1], n[1], n[2], True)
-    kernels.affine_gradient(
-        matrix(desk, 0, like), matrix(desk, 1, like), dW, matrix(desk, 3, like)[0], n[0] != 0, *where
-    )
+    da, dW = matrix(desk, 0, like), matrix(desk, 2, like)
+    top, bottom, left, right = tile(piece, dW.shape[0], dW.shape[1], n[0], n[1], True)
+    weight_gradient(matrix(desk, 1, like), da, dW, top, bottom, left, right)
+    if top == 0:
+        kernels.bias_gradient(da, matrix(desk, 3, like)[0], left, right)
+
+
+@Job
+def SPARSE_AFFINE_GRADIENT(desk, piece, like):
+    """A tile of ``affine_gradient`` if it is sparse."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    da, dW = matrix(desk, 0, like), matrix(desk, 2, like)
+    top, bottom, left, right = tile(piece, dW.shape[0], dW.shape[1], n[0], n[1], True)
+    sparse_weight_gradient(matrix(desk, 1, like), da, dW, top, bottom)
+    if top == 0:
+        kernels.bias_gradient(da, matrix(desk, 3, like)[0], left, right)
 
 
 @kernel
@@ -156,36 +207,40 @@ def affine_input_gradient(desk, job, da, W, h, dx, squash):
 def AFFINE_INPUT_GRADIENT(desk, piece, like):
     """A tile of ``affine_input_gradient``."""
     desk, n = carray(desk, TODO), numbers(desk)
-    dx = matrix(desk, 3, like)
-    W = matrix(desk, 1, like)
+    W, dx = matrix(desk, 1, like), matrix(desk, 3, like)
     where = tile(piece, dx.shape[0], dx.shape[1], n[1], n[2], not are_few(dx.shape[0], len(W)))
-    kernels.affine_input_gradient(matrix(desk, 0, like), W, matrix(desk, 2, like), dx, n[0] != 0, *where)
+    input_gradient(matrix(desk, 0, like), W, dx, *where)
+    if n[0] != 0:
+        kernels.squash_gradient(matrix(desk, 2, like), dx, *where)
 
 
 # The layers of a network as a whole: Numba finds the types by itself, and wants tuples of arrays.
 
 
 @kernel
-def layers(desk, addresses, x, Ws, bs, outputs):
-    """From the input up: tanh layers, and at last an affine one. ``outputs[i]`` is the i-th layer's (N, J_i)."""
+def layers(desk, addresses, is_sparse, x, Ws, bs, outputs):
+    """From the input up: tanh layers, and at last an affine one. ``outputs[i]`` is the i-th layer's (N, J_i).
+
+    ``is_sparse`` is of x; other layers' outputs are not zero.
+    """
     h, last = x, len(Ws) - 1
     for i in range(len(Ws)):
-        affine(desk, addresses, h, Ws[i], bs[i], outputs[i], i < last)
+        affine(desk, addresses, is_sparse and i == 0, h, Ws[i], bs[i], outputs[i], i < last)
         h = outputs[i]
 
 
 @kernel
-def layers_gradient(desk, addresses, dout, x, outputs, Ws, dWs, dbs, dinputs):
+def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs):
     """From the output down: ``dinputs[i]`` is the derivative by the i-th layer's input; the lowest if it has room."""
     da = dout
     for i in range(len(Ws) - 1, 0, -1):
         h, dh = outputs[i - 1], dinputs[i]
-        affine_gradient(desk, addresses[0], da, h, dWs[i], dbs[i])
-        affine_input_gradient(desk, addresses[1], da, Ws[i], h, dh, True)
+        affine_gradient(desk, addresses, False, da, h, dWs[i], dbs[i])
+        affine_input_gradient(desk, addresses[2], da, Ws[i], h, dh, True)
         da = dh
-    affine_gradient(desk, addresses[0], da, x, dWs[0], dbs[0])
+    affine_gradient(desk, addresses, is_sparse, da, x, dWs[0], dbs[0])
     if len(dinputs[0]) == len(x):
-        affine_input_gradient(desk, addresses[1], da, Ws[0], x, dinputs[0], False)
+        affine_input_gradient(desk, addresses[2], da, Ws[0], x, dinputs[0], False)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -254,12 +309,13 @@ def NORMAL(desk, piece, like):
 
 
 @Job
-def UNIFORM(desk, piece, like):
-    """Some rows of ``philox.uniform``, as ``NORMAL``."""
+def BINARY(desk, piece, like):
+    """Some rows of ``philox.binary``, for (probabilities, out) and the place as for ``NORMAL``."""
     desk, n = carray(desk, TODO), numbers(desk)
-    out = matrix(desk, 0, like)
+    out = matrix(desk, 1, like)
     first, last = rows_of(piece, out)
-    philox.uniform(out[first:last], (n[0], n[1], n[2], n[3], n[4] + first, n[5]))
+    place = n[0], n[1], n[2], n[3], n[4] + first, n[5]
+    philox.binary(matrix(desk, 0, like)[first:last], out[first:last], place)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

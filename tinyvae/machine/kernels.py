@@ -26,7 +26,6 @@ from numba import njit
 
 from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER, exp, softplus_sigmoid, tanh
-from tinyvae.machine.matrix_products import input_gradient, product, weight_gradient
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -37,9 +36,8 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 @njit(**INNER)
-def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
-    """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J): a tile of out."""
-    product(x, W, out, is_sparse, np.int64(0), len(W), top, bottom, left, right)
+def add_bias(b, out, squash, top, bottom, left, right):
+    """out += b, or with ``squash`` its tanh, for b (J,), out (N, J): a tile of out."""
     b = b[left:right]
     for n in range(top, bottom):
         row = out[n, left:right]
@@ -52,7 +50,7 @@ def affine(x, W, b, out, squash, is_sparse, top, bottom, left, right):
 
 
 @njit(**INNER)
-def complete_affine(rest, b, out, squash, left, right):
+def add_rest_and_bias(rest, b, out, squash, left, right):
     """out becomes out + rest + b, or with ``squash`` its tanh, for rest and out (N, J), b (J,): some columns of out."""
     b = b[left:right]
     for n in range(len(out)):
@@ -66,31 +64,24 @@ def complete_affine(rest, b, out, squash, left, right):
 
 
 @njit(**INNER)
-def affine_gradient(da, x, dW, db, is_sparse, top, bottom, left, right):
-    """dW = xᵀ da and db = the sum of da's rows, for da (N, J), x (N, I), dW (I, J), db (J,): a tile of dW.
-
-    The uppermost tiles have the part of db that is in their columns.
-    """
-    weight_gradient(x, da, dW, is_sparse, top, bottom, left, right)
-    if top == 0:
-        db = db[left:right]
-        db[:] = 0
-        for n in range(da.shape[0]):
-            row = da[n, left:right]
-            for j in range(row.size):
-                db[j] += row[j]
+def bias_gradient(da, db, left, right):
+    """db = the sum of da's rows, for da (N, J), db (J,): some columns."""
+    db = db[left:right]
+    db[:] = 0
+    for n in range(da.shape[0]):
+        row = da[n, left:right]
+        for j in range(row.size):
+            db[j] += row[j]
 
 
 @njit(**INNER)
-def affine_input_gradient(da, W, h, dx, squash, top, bottom, left, right):
-    """dx = da Wᵀ, or with ``squash`` that times 1 - h², for da (N, J), W (I, J), h and dx (N, I): a tile of dx."""
-    input_gradient(da, W, dx, top, bottom, left, right)
+def squash_gradient(h, dx, top, bottom, left, right):
+    """dx *= 1 - h², for h and dx (N, I): a tile."""
     one = h.dtype.type(1)
-    if squash:
-        for n in range(top, bottom):
-            h_row, dx_row = h[n, left:right], dx[n, left:right]
-            for i in range(h_row.size):
-                dx_row[i] *= one - h_row[i] * h_row[i]
+    for n in range(top, bottom):
+        h_row, dx_row = h[n, left:right], dx[n, left:right]
+        for i in range(h_row.size):
+            dx_row[i] *= one - h_row[i] * h_row[i]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

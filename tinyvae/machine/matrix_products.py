@@ -55,7 +55,7 @@ def blocks_of_rows(x):
     return max(1, parts(len(x), TALLEST))
 
 
-@kernel
+@njit(**INNER)
 def are_few(rows, inputs):
     """Whether a minibatch has so few rows for a layer's inputs that to fetch its W (I, J) is what costs: each thread
     keeps to a part of W's rows.
@@ -79,14 +79,11 @@ def product_tiles(x, W, is_sparse):
 
 
 @njit(**INNER)
-def product(x, W, out, is_sparse, first, last, top, bottom, left, right):
+def product(x, W, out, first, last, top, bottom, left, right):
     """out = x W, for x (N, I), W (I, J), out (N, J), over the I from the first to the last.
 
-    A tile of it: the rows from top to bottom, the columns from left to right. A sparse one is as wide as the whole.
+    A tile of it: the rows from top to bottom, the columns from left to right.
     """
-    if is_sparse:
-        sparse_product(x[top:bottom], W, out[top:bottom], first, last)
-        return
     (I, J), size = W.shape, x.itemsize
     gemm(
         NO, NO, bottom - top, right - left, last - first, x.ctypes.data + (top * I + first) * size, I,
@@ -107,11 +104,8 @@ def weight_gradient_tiles(x, da, is_sparse):
 
 
 @njit(**INNER)
-def weight_gradient(x, da, dW, is_sparse, top, bottom, left, right):
+def weight_gradient(x, da, dW, top, bottom, left, right):
     """dW = xᵀ da, for x (N, I), da (N, J), dW (I, J): the tile as in ``product``."""
-    if is_sparse:
-        sparse_weight_gradient(x, da, dW, top, bottom)
-        return
     (I, J), size = dW.shape, x.itemsize
     gemm(
         YES, NO, bottom - top, right - left, len(x), x.ctypes.data + top * size, I, da.ctypes.data + left * size, J,
@@ -138,11 +132,11 @@ def input_gradient(da, W, dx, top, bottom, left, right):
 
 
 @njit(**INNER)
-def sparse_product(x, W, out, first, last):
-    """out = x W over the entries of x that differ from zero, in its columns from the first to the last."""
+def sparse_product(x, W, out, first, last, top, bottom):
+    """``product`` over the entries of x that differ from zero; a tile is as wide as the whole."""
     W = W[first:last]
     places, weights = np.empty(x.shape[1] + 8, np.int64), np.empty(x.shape[1] + 8, x.dtype)
-    for n in range(x.shape[0]):
+    for n in range(top, bottom):
         count = lit(x[n, first:last], places, weights)
         out[n] = 0
         for p in range(0, count, 8):
@@ -154,7 +148,7 @@ def sparse_product(x, W, out, first, last):
 
 @njit(**INNER)
 def sparse_weight_gradient(x, da, dW, top, bottom):
-    """dW = xᵀ da over the entries of x that differ from zero, for the rows of dW from top to bottom."""
+    """``weight_gradient`` over the entries of x that differ from zero; a tile is as wide as the whole."""
     if len(x) == 0:
         dW[top:bottom] = 0
         return

@@ -9,7 +9,7 @@ the seed and the counter is (block of four units, example, step, stream). Normal
 Box and Muller's transform.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -53,7 +53,10 @@ def normal(
 
     Returns: (N, K, D) array.
     """
-    return _draw(machine.normal, shape, seed, stream, step, first_example, first_sample, dtype)
+    N, K, D = shape
+    out = np.empty((N, K * D), dtype)
+    machine.normal(out, _place(seed, stream, step, first_example, _first_block(first_sample, D)))
+    return out.reshape(shape)
 
 
 def layers(
@@ -79,7 +82,10 @@ def uniform(
     dtype: DTypeLike = np.float32,
 ) -> Array:
     """Independent uniform numbers, multiples of 2^-24 in [0, 1); arguments as ``normal``."""
-    return _draw(machine.uniform, shape, seed, stream, step, first_example, first_sample, dtype)
+    N, K, D = shape
+    words = np.empty((N, K * D), np.uint32)
+    machine.random_words(words, _place(seed, stream, step, first_example, _first_block(first_sample, D)))
+    return np.multiply(words >> 8, 2.0**-24, dtype=dtype).reshape(shape)
 
 
 def bernoulli(probabilities: Array, seed: int, stream: int, step: int = 0, first_example: int = 0) -> Array:
@@ -91,9 +97,10 @@ def bernoulli(probabilities: Array, seed: int, stream: int, step: int = 0, first
 
     Returns: (N, D) in the dtype of the probabilities.
     """
-    out = np.empty_like(probabilities, order="C")
-    machine.uniform(out, _place(seed, stream, step, first_example))
-    return np.less(out, probabilities, out=out, casting="unsafe")
+    probabilities = np.ascontiguousarray(probabilities)
+    out = np.empty_like(probabilities)
+    machine.binary(probabilities, out, _place(seed, stream, step, first_example))
+    return out
 
 
 def permutation(n: int, seed: int, stream: int, step: int = 0) -> np.ndarray:
@@ -103,22 +110,11 @@ def permutation(n: int, seed: int, stream: int, step: int = 0) -> np.ndarray:
     return np.argsort(words[0], kind="stable")
 
 
-def _draw(
-    kernel: Callable,
-    shape: tuple[int, int, int],
-    seed: int,
-    stream: int,
-    step: int,
-    first_example: int,
-    first_sample: int,
-    dtype: DTypeLike,
-) -> Array:
-    N, K, D = shape
+def _first_block(first_sample: int, D: int) -> int:
+    """The block of four units in which a sample's numbers begin."""
     if first_sample * D % 4:
         raise ValueError(f"first_sample * D must be a multiple of 4, not {first_sample} * {D}")
-    out = np.empty((N, K * D), dtype)
-    kernel(out, _place(seed, stream, step, first_example, first_sample * D // 4))
-    return out.reshape(shape)
+    return first_sample * D // 4
 
 
 def _place(seed: int, stream: int, step: int = 0, first_example: int = 0, first_block: int = 0) -> tuple[int, ...]:

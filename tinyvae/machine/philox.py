@@ -54,8 +54,11 @@ def fill_words(out, place):
 
 
 @njit(**INNER)
-def uniform(out, place):
-    """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words of ``fill_words``."""
+def binary(probabilities, out, place):
+    """out = 1 where the upper 24 bits of a word of ``fill_words``, as a fraction, are below the probability, else 0.
+
+    For probabilities and out (N, M) floating.
+    """
     number = out.dtype.type
     N, M = out.shape
     c = words(N, -(-M // 4), place)
@@ -63,9 +66,10 @@ def uniform(out, place):
         w = c[0, n], c[1, n], c[2, n], c[3, n]
         for b in range(M // 4):
             for i in range(4):
-                out[n, 4 * b + i] = uniform_number(w[i][b], number)
+                m = 4 * b + i
+                out[n, m] = uniform_number(w[i][b], number) < probabilities[n, m]
         for m in range(M // 4 * 4, M):
-            out[n, m] = uniform_number(w[m % 4][m // 4], number)
+            out[n, m] = uniform_number(w[m % 4][m // 4], number) < probabilities[n, m]
 
 
 @njit(**INNER)

@@ -183,11 +183,11 @@ def random_words(out, place):
     out[:] = np.moveaxis(words, 0, 2).reshape(N, 4 * blocks)[:, :M]
 
 
-def uniform(out, place):
-    """Uniform numbers: out (N, M) floating, from the upper 24 bits of the words."""
+def binary(probabilities, out, place):
+    """out = 1 where the upper 24 bits of a word, as a fraction, are below the probability, else 0; (N, M) both."""
     words = np.empty(out.shape, np.uint32)
     random_words(words, place)
-    out[:] = (words >> 8) * 2.0**-24
+    out[:] = (words >> 8) * 2.0**-24 < probabilities
 
 
 def normal(out, place):
