@@ -7,6 +7,7 @@ import pytest
 
 from tests.commands import assert_misuse, call, command
 from tinyvae import __main__, __version__
+from tinyvae.cli import console
 
 COMMANDS = tuple(__main__.COMMANDS)
 
@@ -59,3 +60,13 @@ def test_the_summary_as_json_is_all_of_standard_output(tmp_path):
     assert summary["run"] == str(tmp_path / "run")
     written = json.loads((tmp_path / "run/summary.json").read_text())
     assert {**written, "run": summary["run"]} == summary and "protocol" in written
+
+
+def test_compilation_is_announced_once_where_there_is_no_terminal(capsys):
+    bar = console.CompilationBar()
+    bar.end()
+    assert capsys.readouterr().err == ""
+    for count in (1, 2):
+        bar.begin(count)
+        bar.end()
+    assert capsys.readouterr().err == "compiling kernels, once (some seconds) ...\n"

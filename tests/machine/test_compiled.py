@@ -2,6 +2,8 @@
 
 import inspect
 import itertools
+import subprocess
+from types import SimpleNamespace
 
 import numba
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.commands import python
 from tests.machine.arrays import TOLERANCE, beside_twin, close, dtypes, random_arrays, samples, seeds, unwritten
 from tests.machine.test_plain import UPDATES
 from tinyvae import machine
@@ -227,10 +230,59 @@ def test_numbers_of_other_types_are_refused(dtype):
 # -- the wait for the compiler -----------------------------------------------------------------------------------------
 
 
-def test_one_word_before_the_first_compilation():
-    said = []
-    compiled.before_compilation(lambda: said.append("wait"))
-    assert not said
-    for number in (1, 2):
-        numba.njit(lambda x, number=number: x + number)(1)
-    assert said == ["wait"]
+class Watcher(list):
+    def begin(self, count):
+        self.append(count)
+
+    def end(self):
+        self.append("end")
+
+
+def test_a_watcher_is_told_of_what_is_compiled():
+    watcher = Watcher()
+    compiled.watch_compilation(watcher)
+    assert not watcher
+    inner = numba.njit(lambda x: x + 1)
+    outer = numba.njit(lambda x: inner(x) + 2)
+    for _ in range(2):
+        assert outer(1) == 4
+    assert watcher == [1, 2, "end"]
+    assert inner(1.0) == 2
+    assert watcher == [1, 2, "end", 3, "end"]
+
+
+AHEAD = """
+from tinyvae.machine import precompile
+from tinyvae.machine.code_cache import folder
+
+precompile.main()
+kept = sorted(folder().iterdir())
+precompile.main()
+assert sorted(folder().iterdir()) == kept
+print(*[path.name for path in kept])
+"""
+
+
+@pytest.mark.slow  # all is compiled for it
+def test_what_is_compiled_ahead_is_kept(tmp_path):
+    result = python("-c", AHEAD, cwd=tmp_path, env={"NUMBA_CACHE_DIR": str(tmp_path)})
+    assert (result.returncode, result.stderr) == (0, "")
+    for name in ("layers_gradient", "SPARSE_AFFINE_GRADIENT", "AFFINE_INPUT_GRADIENT", "ADAM", "BERNOULLI", "sigmoid"):
+        assert f".{name}-" in result.stdout
+
+
+def test_it_is_compiled_ahead_only_where_nothing_is_kept_and_a_core_is_free(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: begun.append(command) or SimpleNamespace(kill=int))
+    monkeypatch.setattr(compiled, "folder", lambda: tmp_path)
+    monkeypatch.setattr(compiled, "available_cores", lambda: 1)
+    compiled.compile_ahead()
+    assert not begun
+    monkeypatch.setattr(compiled, "available_cores", lambda: 2)
+    compiled.compile_ahead()
+    assert len(begun) == 1
+    (tmp_path / "a kernel").touch()
+    compiled.compile_ahead()
+    monkeypatch.setattr(compiled, "folder", lambda: None)
+    compiled.compile_ahead()
+    assert len(begun) == 1

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import textwrap
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -135,13 +136,11 @@ def attempt(main):
 
 
 def announce_compilation(quiet=False):
-    """Say so when a kernel is first compiled (seconds, once: the result is cached on disk)."""
+    """Say so when kernels are compiled (seconds, once: the code is kept), and let it begin in good time."""
     from tinyvae import machine
 
-    if not quiet:
-        machine.before_compilation(
-            lambda: print("compiling kernels, once (some seconds) ...", file=sys.stderr, flush=True)
-        )
+    machine.watch_compilation(None if quiet else CompilationBar())
+    machine.compile_ahead()
 
 
 def acknowledge_interrupt(quiet=False):
@@ -155,6 +154,35 @@ def paragraph(label, text):
     """A line of a report, "  label  text", over as many lines as a long text takes."""
     indent = " " * (len(label) + 4)
     return textwrap.fill(text, 110, initial_indent=f"  {label}  ", subsequent_indent=indent)
+
+
+class CompilationBar:
+    """That kernels are compiled, on standard error: a count on a terminal, for as long as it takes, else a line."""
+
+    def __init__(self):
+        self.bar, self.began = None, None
+
+    def begin(self, count):
+        """A function begins to be compiled."""
+        from tqdm import tqdm
+
+        live = sys.stderr.isatty()
+        if self.began is None:
+            self.began = time.time()
+            if not live:
+                print("compiling kernels, once (some seconds) ...", file=sys.stderr, flush=True)
+        if live:
+            words = "compiling kernels, once: {n} functions, {elapsed}"
+            if self.bar is None:
+                self.bar = tqdm(leave=False, bar_format=words)
+            self.bar.start_t, self.bar.n = self.began, count
+            self.bar.refresh()
+
+    def end(self):
+        """All is compiled that was asked for; more may be, later."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
 
 
 class ProgressBar:

@@ -27,7 +27,7 @@ NAMES = (
     # optimisers
     *("sgd_update", "adagrad_update", "adam_update", "parts_of"),
     # threads, and the wait for the compiler
-    *("crew", "before_compilation"),
+    *("crew", "watch_compilation", "compile_ahead"),
 )
 
 

@@ -4,13 +4,19 @@ Each function has the arguments of its twin in ``plain``. What is small is a ker
 the desk at hand and the addresses of its jobs in the arrays' dtype.
 """
 
+import atexit
 import os
+import subprocess
+import sys
 from functools import cache, partial
+from subprocess import DEVNULL
 
 import numpy as np
+from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
 from tinyvae.machine import available_cores, jobs, kernels, philox
+from tinyvae.machine.code_cache import folder
 from tinyvae.machine.matrix_products import BLOCKS, are_few, mostly_zero
 from tinyvae.machine.threads import Crew, at_hand, current
 
@@ -179,16 +185,45 @@ def crew(size=None):
     return current() or Crew(size or available_cores())
 
 
-def before_compilation(say):
-    """Call ``say()`` when a kernel is first compiled; never if all of them are in Numba's cache."""
-    from numba.core import event
+class _Listener(event.Listener):
+    """Numba's news of what is compiled, for the watcher of the day."""
 
-    class Announcement(event.Listener):
-        def on_start(self, _event):
-            event.unregister("numba:compile", self)
-            say()
+    watcher, count, depth = None, 0, 0
 
-        def on_end(self, _event):
-            pass
+    def on_start(self, _event):
+        self.count, self.depth = self.count + 1, self.depth + 1
+        if self.watcher is not None:
+            self.watcher.begin(self.count)
 
-    event.register("numba:compile", Announcement())
+    def on_end(self, _event):
+        self.depth -= 1
+        if self.watcher is not None and self.depth == 0:
+            self.watcher.end()
+
+
+_listener = _Listener()
+event.register("numba:compile", _listener)
+
+
+def watch_compilation(watcher):
+    """Tell a watcher of what is compiled, which takes seconds, and happens once as the code is kept.
+
+    Args:
+        watcher: its ``begin(count)`` is called when a function begins to be compiled, with the number of those that
+            have begun so far, and ``end()`` when what was asked for is there; or None.
+    """
+    _listener.watcher, _listener.count = watcher, 0
+
+
+def compile_ahead():
+    """If no code is kept yet, and there is a core to spare, let another process compile and keep what is needed last
+    (precompile.py), while this one begins with the first.
+    """
+    if folder() is None or any(folder().iterdir()) or available_cores() == 1:
+        return
+    program = f"import sys; sys.path[:] = {sys.path}; from tinyvae.machine import precompile; precompile.main()"
+    try:
+        helper = subprocess.Popen([sys.executable, "-c", program], stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+    except OSError:
+        return
+    atexit.register(helper.kill)

@@ -266,5 +266,9 @@ def crew(size=None):
     return Crew()
 
 
-def before_compilation(say):
+def watch_compilation(watcher):
     """Nothing is ever compiled."""
+
+
+def compile_ahead():
+    """Nothing is to be compiled."""
