@@ -1,12 +1,15 @@
 """The bench command: what it says is complete, adds up, and is misused with words."""
 
 import json
+import platform
+from types import SimpleNamespace
 
 import pytest
 
-from tests.commands import assert_misuse, call
+from tests.commands import assert_misuse, call, command
 from tinyvae import bench
 from tinyvae.data import datasets
+from tinyvae.machine import blas
 from tinyvae.training import workloads
 from tinyvae.training.loop import Training
 
@@ -63,3 +66,36 @@ def test_shares_cut_everything_into_equal_parts():
             assert [i for piece in pieces for i in range(total)[piece]] == list(range(total))
             sizes = [piece.stop - piece.start for piece in pieces]
             assert len(pieces) == min(total, parts) and (not sizes or max(sizes) - min(sizes) <= 1)
+
+
+def test_kernels_of_openblas_are_measured_in_processes_of_their_own(tmp_path):
+    """The plainest kernels, which every processor has."""
+    core_type = {"x86_64": "Prescott", "AMD64": "Prescott"}.get(platform.machine(), "ARMV8")
+    words = ("vae", *QUICK, "--json", "--core-types", core_type)
+    result = command(*words, cwd=tmp_path, module="tinyvae.bench")
+    assert result.returncode == 0, result.stderr
+    assert list(json.loads(result.stdout)) == [core_type]
+    assert json.loads(result.stdout)[core_type]["sgemm_gflops"] > 0
+    if blas.kernel_set():
+        assert "Katmai is in use" in result.stderr or "note: " not in result.stderr  # an older name
+
+
+def test_kernels_that_the_processor_cannot_execute_are_misuse(monkeypatch):
+    monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=-4))
+    result = call("vae", *QUICK, "--core-types", "Future", main=bench.main)
+    assert_misuse(result, "OpenBLAS's kernels Future", "signal 4")
+
+
+@pytest.mark.parametrize(
+    ("libraries", "accelerate", "words"),
+    [
+        ([{"filepath": "scipy.libs/a.so", "architecture": "Haswell"}], None, "OpenBLAS with its kernels for Haswell"),
+        ([{"filepath": "mkl.so", "internal_api": "mkl"}], None, "mkl"),
+        ([], int, "Accelerate"),
+        ([], None, "a BLAS whose threads cannot be limited"),
+    ],
+)
+def test_it_is_said_what_does_the_products(libraries, accelerate, words, monkeypatch):
+    monkeypatch.setattr(blas, "_libraries", lambda: SimpleNamespace(info=lambda: libraries))
+    monkeypatch.setattr(blas, "_accelerate", lambda: accelerate)
+    assert blas.description().startswith(words)

@@ -4,12 +4,17 @@ examples:
   python -m tinyvae.bench                        all workloads, about a minute
   python -m tinyvae.bench vae --json             one workload, as a JSON object
   python -m tinyvae.bench evaluate --windows 3
+  python -m tinyvae.bench --core-types Haswell,SkylakeX    OpenBLAS's kernels for AVX2 and for AVX-512
 """
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 
 from tinyvae.cli import console
+from tinyvae.errors import UserError
 
 NAMES = ("vae", "iwae-k1", "iwae-k5", "iwae-k50", "evaluate")
 EVALUATED = 40  # images, again and again
@@ -19,8 +24,16 @@ AT_A_TIME = 50  # samples of an image
 def main(argv=None):
     """Measure the workloads that are named, and print the figures."""
     arguments = parse(argv)
+    if arguments.core_types:
+        return measure_core_types(arguments.core_types, sys.argv[1:] if argv is None else argv, arguments.json)
     from tinyvae.data import datasets
+    from tinyvae.machine import blas
 
+    if not arguments.json:
+        print(f"matrix products by {blas.description()}", flush=True)
+    wanted = os.environ.get("OPENBLAS_CORETYPE")
+    if wanted and wanted != blas.kernel_set():
+        print(f"note: $OPENBLAS_CORETYPE names {wanted}, and {blas.kernel_set()} is in use", file=sys.stderr)
     console.announce_compilation(arguments.json)
     dataset = datasets.load(arguments.dataset, arguments.data_dir)
     results = {}
@@ -45,12 +58,44 @@ def parse(argv):
     parser.add_argument(
         "--data-dir", type=console.path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]"
     )
+    parser.add_argument(
+        "--core-types",
+        type=lambda text: list(filter(None, text.split(","))),
+        metavar="A,B",
+        help="measure with these of OpenBLAS's kernels, one after the other, each in a process of its own (their names "
+        "are those for $OPENBLAS_CORETYPE) [the processor's]",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of words")
     arguments = parser.parse_args(argv)
     for name in arguments.workloads:
         if name not in NAMES:
             parser.error(f"argument NAME: invalid choice: '{name}' (choose from {', '.join(NAMES)})")
     return arguments
+
+
+def measure_core_types(names, argv, as_json):
+    """The same command in a process for each of OpenBLAS's kernels; with ``as_json`` print {name: what it printed}.
+
+    Raises: UserError if one of the processes fails: the processor may not have the instructions.
+    """
+    results = {}
+    for name in names:
+        command = [sys.executable, "-m", "tinyvae.bench", *map(str, argv), "--core-types="]
+        child = subprocess.run(
+            command,
+            env=os.environ | {"OPENBLAS_CORETYPE": name},
+            stdout=subprocess.PIPE if as_json else None,
+            text=True,
+        )
+        if child.returncode:
+            why = f"signal {-child.returncode}" if child.returncode < 0 else f"exit status {child.returncode}"
+            raise UserError(
+                f"with OpenBLAS's kernels {name} the measurement failed ({why}): can this processor execute them?"
+            )
+        results[name] = json.loads(child.stdout) if as_json else None
+    if as_json:
+        print(json.dumps(results, indent=2))
+    return 0
 
 
 def measure_training(name, dataset, windows, seconds, threads=None):

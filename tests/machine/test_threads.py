@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info
 from tests.commands import python
 from tests.machine.arrays import beside_twin, close, dtypes, random_arrays
 from tinyvae import machine
-from tinyvae.machine import compiled, jobs, plain, work_sharing
+from tinyvae.machine import blas, compiled, jobs, plain, work_sharing
 from tinyvae.machine.threads import Crew, at_hand, current
 from tinyvae.machine.work_sharing import APART, DONE, IS_OPEN, JOB, PIECES, TODO
 
@@ -277,3 +277,18 @@ def test_a_fork_while_another_thread_trains_hangs_neither_of_the_two(tmp_path):
     """A threaded product of OpenBLAS, in the midst of which the process is forked, never ends."""
     result = python("-W", "ignore", "-c", FORKED, cwd=tmp_path)
     assert result.returncode == 0 and result.stdout == "done\n", result.stderr
+
+
+def test_accelerate_is_told_to_keep_to_the_threads_of_the_crew(monkeypatch):
+    """It is asked in each of them: its number of threads is the calling thread's."""
+    told = []
+    monkeypatch.setattr(blas, "_accelerate", lambda: lambda threads: told.append((threading.get_ident(), threads)))
+    with Crew(3) as crew:
+        with crew:
+            pass
+        assert told.count((threading.get_ident(), blas.ONE)) == 2  # in the beginning, and now
+    deadline = time.monotonic() + 20
+    while len({thread for thread, _ in told}) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [threads for thread, threads in told if thread != threading.get_ident()] == [blas.ONE] * 2
+    assert told[-1] == (threading.get_ident(), blas.SEVERAL)

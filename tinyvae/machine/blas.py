@@ -6,7 +6,7 @@ that is in, and back when the last one has ended.
 
 Apple's Accelerate, which SciPy uses on newer Macs, is unknown to threadpoolctl. From macOS 15 on it can be told to do
 the products of the calling thread in that thread. Before, its threads come on top of the crew's: the results are right,
-and there are more threads than cores (``can_be_limited`` says so).
+and there are more threads than cores (``description`` says so).
 
 A product that several threads of OpenBLAS do never ends if the process is forked meanwhile; one that one thread does is
 not disturbed. The fork itself waits until the keeper has left its lock.
@@ -66,9 +66,15 @@ def in_this_thread(threads):
         _accelerate()(threads)
 
 
-def can_be_limited():
-    """Whether the threads of SciPy's BLAS can be limited."""
-    return bool(_libraries().info() or _accelerate())
+def description():
+    """What does the products, in words; and whether it cannot be kept from having threads of its own."""
+    if kernel_set():
+        return f"OpenBLAS with its kernels for {kernel_set()}"
+    if _libraries().info():
+        return _libraries().info()[0]["internal_api"]
+    if _accelerate():
+        return "Accelerate"
+    return "a BLAS whose threads cannot be limited and come on top of those at work: fewer --threads may be faster"
 
 
 _state_lock = threading.RLock()  # for the lines below, and for a fork
