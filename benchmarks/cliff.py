@@ -1,10 +1,11 @@
-"""What other processes take from tinyvae: the workload vae alone and beside one busy process for each core, in turn.
+"""What other processes take from tinyvae: each workload alone and beside one busy process for each core, in turn.
 
 With as many competitors as cores the fair share is a half. A program whose threads wait for one another gets less,
 often much less: each step lasts as long as its unluckiest thread.
 
-example:
-  python -m benchmarks.cliff --rounds 5
+examples:
+  python -m benchmarks.cliff
+  python -m benchmarks.cliff --workloads vae --rounds 5
 """
 
 import subprocess
@@ -19,7 +20,6 @@ from tinyvae.data import datasets
 from tinyvae.machine import available_cores
 from tinyvae.training.workloads import WORKLOADS
 
-WORKLOAD = "vae"
 BUSY = "print(flush=True)\nwhile True: pass"
 
 
@@ -29,22 +29,25 @@ def main(argv=None):
     add_common_options(parser)
     arguments = parser.parse_args(argv)
     print(record.describe(record.machine()))
-    result = measure(arguments.dataset, arguments.rounds, arguments.seconds, available_cores())
-    print(
-        f"{WORKLOAD}: examples a second, median of {result['rounds']} windows of {result['seconds']:g} s (range)\n"
-        f"  alone            {spread(result['alone'], ',.0f')}\n"
-        f"  {result['competitors']} competitors    {spread(result['contended'], ',.0f')}\n"
-        f"  share            {spread(result['share'], '.2f')}; a fair one is 0.50"
-    )
-    result["command"] = record.command("benchmarks.cliff", argv)
-    record.store(arguments.out, "cliff", {WORKLOAD: result})
+    for name in arguments.workloads:
+        result = measure(name, arguments.dataset, arguments.rounds, arguments.seconds, available_cores())
+        print(
+            f"{name}: examples a second, median of {result['rounds']} windows of {result['seconds']:g} s (range)\n"
+            f"  alone            {spread(result['alone'], ',.0f')}\n"
+            f"  {result['competitors']} competitors    {spread(result['contended'], ',.0f')}\n"
+            f"  share            {spread(result['share'], '.2f')}; a fair one is 0.50",
+            flush=True,
+        )
+        result["command"] = record.command("benchmarks.cliff", argv)
+        record.store(arguments.out, "cliff", {name: result})
     return 0
 
 
-def measure(dataset, rounds, seconds, competitors):
+def measure(workload, dataset, rounds, seconds, competitors):
     """Windows of training alone and beside competitors.
 
     Args:
+        workload: name in ``WORKLOADS``.
         dataset: as for ``datasets.load``.
         rounds, seconds: how many windows of each kind, and their length.
         competitors: the number of busy processes.
@@ -53,8 +56,8 @@ def measure(dataset, rounds, seconds, competitors):
     ``competitors``, ``rounds`` and ``seconds``.
     """
     rates, images = {"alone": [], "contended": []}, datasets.load(dataset)
-    with Remote("tinyvae", WORKLOAD, dataset) as remote:
-        check({"tinyvae": remote}, WORKLOADS[WORKLOAD], images)
+    with Remote("tinyvae", workload, dataset) as remote:
+        check({"tinyvae": remote}, WORKLOADS[workload], images)
         remote.ask("warm")
         for _ in range(rounds):
             rates["alone"].append(remote.ask("window", seconds=seconds)["examples_per_second"])

@@ -44,10 +44,6 @@ def main(argv=None):
 def parse(argv):
     """The arguments; UserError if a framework that is not to be skipped is not installed."""
     parser = console.Parser("python -m benchmarks.compare", __doc__)
-    parser.add_argument(
-        "--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME",
-        help=f"of {', '.join(WORKLOADS)} [all]",
-    )  # fmt: skip
     parser.add_argument("--skip", nargs="+", choices=OTHERS, default=[], metavar="NAME", help="leave out jax or torch")
     add_common_options(parser)
     arguments = parser.parse_args(argv)
@@ -62,6 +58,10 @@ def parse(argv):
 
 def add_common_options(parser):
     """The options that compare and cliff share."""
+    parser.add_argument(
+        "--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME",
+        help=f"of {', '.join(WORKLOADS)} [all]",
+    )  # fmt: skip
     parser.add_argument("--rounds", type=console.positive, default=7, metavar="n", help="[7]")
     parser.add_argument("--seconds", type=console.rate, default=1.5, metavar="s", help="of each window [1.5]")
     parser.add_argument("--dataset", default="mnist", metavar="DATA", help="as for tinyvae.train; uint8 images [mnist]")

@@ -248,7 +248,7 @@ def test_compare_without_the_others_measures_tinyvae_and_its_products(quick, cap
 def test_cliff_adds_the_share_to_the_same_file(quick, capsys):
     options, path = quick
     record.store(path, "workloads", {"vae": 1})
-    assert cliff.main(options) == 0
+    assert cliff.main(["--workloads", "vae", *options]) == 0
     results = json.loads(path.read_text())
     vae = results["cliff"]["vae"]
     assert vae["share"]["median"] == pytest.approx(vae["contended"]["median"] / vae["alone"]["median"])

@@ -10,12 +10,13 @@ from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS
 from tinyvae.training.fitted import Fitted, take
-from tinyvae.training.importance_sampling import GROUPS, ROWS, OnBlock, log_likelihood
+from tinyvae.training.importance_sampling import GROUPS, OnBlock, log_likelihood
 from tinyvae.training.protocol import quantity
 from tinyvae.types import Array, Labels
 
 ACTIVE = 0.01  # a unit is active if its posterior mean varies by more than this over the data (IWAE, section 5.2)
 DIAGNOSTIC_SAMPLES = 20  # for the posterior means and divergences of the layers above the first
+ROWS = 1000  # examples, or samples of them, at a time
 LOG_2PI = math.log(2 * math.pi)
 
 

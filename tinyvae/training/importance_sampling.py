@@ -14,7 +14,7 @@ from tinyvae.types import Array, Labels
 
 BLOCK = 500  # samples of an example at a time; a multiple of each of GROUPS
 GROUPS = (1, 5, 50, 500)  # the K of the bounds that are reported beside log p(x)
-ROWS = 1000  # samples of all examples of a block
+ROWS = 4000  # samples of all examples of a block: so many that the interpreter's share of the time is small
 OnBlock = Callable[[int], object]  # told how many samples were drawn
 
 
