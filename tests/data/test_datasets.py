@@ -4,6 +4,7 @@ import hashlib
 import os
 import runpy
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.datasets import load_digits
 
+from tests.commands import python
 from tinyvae.data import datasets, downloads
 from tinyvae.errors import DataError
 
-SCRIPTS = Path(__file__).parents[2] / "data_scripts"
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "data_scripts"
 random = np.random.RandomState(4)
 GREY = random.randint(0, 256, (20, 6, 5), np.uint8)
 
@@ -51,6 +54,16 @@ def test_digits_are_scikit_learns():
     np.testing.assert_array_equal(np.concatenate([digits.test, digits.train]) * 16, bundled.data[order])
     np.testing.assert_array_equal(np.concatenate([digits.test_labels, digits.train_labels]), bundled.target[order])
     assert digits.train_labels.dtype == digits.test_labels.dtype == np.int64
+
+
+def test_digits_are_read_without_scikit_learn_or_by_it(monkeypatch, tmp_path):
+    load = "import sys; from tinyvae.data import datasets; datasets.load('digits')"
+    result = python("-c", f"{load}; assert 'sklearn' not in sys.modules", cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    own = datasets.load("digits")
+    for found in (None, ModuleSpec("sklearn", None, origin=str(tmp_path / "__init__.py"))):  # the file is not there
+        monkeypatch.setattr(datasets.importlib.util, "find_spec", lambda name, found=found: found)
+        assert datasets.load("digits").digest == own.digest
 
 
 def test_the_split_is_the_same_on_every_machine_for_ever():

@@ -5,6 +5,7 @@ in which they are stored. Nothing is rescaled or clipped on the way; ``to_float`
 """
 
 import difflib
+import importlib.util
 import operator
 import os
 from collections.abc import Iterator
@@ -135,10 +136,22 @@ def frey(data_dir: AnyPath | None) -> Pieces:
 
 def digits(data_dir: AnyPath | None) -> Pieces:
     """scikit-learn's digits, which are at hand wherever it is installed."""
+    rows = _digits_rows()
+    return split((rows[:, :-1] / 16).astype(np.float32).reshape(-1, 8, 8), rows[:, -1].astype(np.int64))
+
+
+def _digits_rows() -> np.ndarray:
+    """(1797, 65): the grey levels of each digit and its label, from scikit-learn's file.
+
+    To import scikit-learn for it takes seconds, which is done only where the file is not in its place.
+    """
+    package = importlib.util.find_spec("sklearn")
+    path = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz" if package and package.origin else None
+    if path and path.is_file():
+        return np.loadtxt(path, delimiter=",")
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    return split((bunch.images / 16).astype(np.float32), bunch.target)
+    return np.column_stack(load_digits(return_X_y=True))
 
 
 def _existing(source: str) -> Path:
