@@ -151,7 +151,13 @@ def test_arrays_come_back_as_saved(tmp_path_factory, array, fortran):
         assert read.shape == array.shape
         assert read.dtype == array.dtype.newbyteorder("=") and read.dtype.isnative
         assert read.tobytes() == array.astype(read.dtype).tobytes()
-        assert read.flags.c_contiguous and read.flags.writeable
+        assert read.flags.c_contiguous and read.flags.writeable != isinstance(read, np.memmap)
+
+
+def test_an_npy_that_is_stored_as_it_is_used_is_mapped_and_not_read(tmp_path, peak_memory):
+    np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (100, MB))[:] = 7
+    array = formats.read_npy(tmp_path / "a.npy")
+    assert isinstance(array, np.memmap) and array[99, -1] == 7 and peak_memory() < MB
 
 
 def test_npz_gives_x_and_y_or_its_only_array(tmp_path):
