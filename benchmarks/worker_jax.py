@@ -23,7 +23,7 @@ class Worker:
 
     def __init__(self, settings, dataset):
         self.settings = settings
-        self.images = jnp.asarray(dataset.train)
+        self.images = jnp.asarray(np.asarray(dataset.train))
         self.calls = self._calls(np.random.default_rng(settings.seed))
         self.run = jax.jit(partial(run, settings), donate_argnums=0)
 

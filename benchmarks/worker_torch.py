@@ -24,7 +24,7 @@ class Worker:
 
     def __init__(self, settings, dataset):
         self.settings = settings
-        self.images = torch.from_numpy(dataset.train)
+        self.images = torch.from_numpy(np.asarray(dataset.train))
         self.minibatches = self._minibatches()
         torch.manual_seed(settings.seed)
 

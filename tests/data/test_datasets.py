@@ -4,6 +4,7 @@ import hashlib
 import os
 import runpy
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.datasets import load_digits
 
+from tests.commands import python
 from tinyvae.data import datasets, downloads
 from tinyvae.errors import DataError
 
-SCRIPTS = Path(__file__).parents[2] / "data_scripts"
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "data_scripts"
 random = np.random.RandomState(4)
 GREY = random.randint(0, 256, (20, 6, 5), np.uint8)
 
@@ -51,6 +54,16 @@ def test_digits_are_scikit_learns():
     np.testing.assert_array_equal(np.concatenate([digits.test, digits.train]) * 16, bundled.data[order])
     np.testing.assert_array_equal(np.concatenate([digits.test_labels, digits.train_labels]), bundled.target[order])
     assert digits.train_labels.dtype == digits.test_labels.dtype == np.int64
+
+
+def test_digits_are_read_without_scikit_learn_or_by_it(monkeypatch, tmp_path):
+    load = "import sys; from tinyvae.data import datasets; datasets.load('digits')"
+    result = python("-c", f"{load}; assert 'sklearn' not in sys.modules", cwd=ROOT)
+    assert result.returncode == 0, result.stderr
+    own = datasets.load("digits")
+    for found in (None, ModuleSpec("sklearn", None, origin=str(tmp_path / "__init__.py"))):  # the file is not there
+        monkeypatch.setattr(datasets.importlib.util, "find_spec", lambda name, found=found: found)
+        assert datasets.load("digits").digest == own.digest
 
 
 def test_the_split_is_the_same_on_every_machine_for_ever():
@@ -116,9 +129,10 @@ def test_values_are_never_changed(tmp_path_factory, x, fortran):
     assert (
         loaded.train.dtype == loaded.test.dtype == (np.float32 if x.dtype == np.float16 else x.dtype.newbyteorder("="))
     )
-    assert loaded.train.flags.c_contiguous and loaded.train.flags.writeable
+    train = np.asarray(loaded.train)
+    assert train.flags.c_contiguous and train.flags.writeable
     order = np.random.RandomState(0).permutation(len(x))
-    np.testing.assert_array_equal(np.concatenate([loaded.test, loaded.train]), x.reshape(len(x), -1)[order])
+    np.testing.assert_array_equal(np.concatenate([loaded.test, train]), x.reshape(len(x), -1)[order])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +294,7 @@ def test_values_that_are_not_finite_are_counted_and_the_first_is_shown(file, dty
 
 
 def test_float_values_are_not_held_to_the_unit_interval(file):
-    assert datasets.load(file(np.linspace(-5, 300, 40).reshape(10, 4))).train.max() > 1
+    assert np.max(datasets.load(file(np.linspace(-5, 300, 40).reshape(10, 4))).train) > 1
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ def npz_bytes(**arrays):
     return buffer.getvalue()
 
 
+GZIPPED = gzip.compress(idx_bytes(IMAGES), mtime=0)  # without the time, which every process would name tests by
+
+
 def write(folder, name, content):
     path = folder / name
     path.write_bytes(content)
@@ -79,9 +82,9 @@ def test_idx_is_read_whatever_its_name(tmp_path, array, compress):
         (idx_bytes(LABELS), "no IDX file of bytes with 3 dimensions (it begins with 00 00 08 01)"),
         (idx_bytes(IMAGES[:4]), "promises the shape (4, 3, 4), expected is (5, 3, 4)"),
         (b"<!DOCTYPE html><html>Not here</html>", "it begins with 3c 21 44 4f"),
-        (gzip.compress(idx_bytes(IMAGES))[:-4], "damaged (Compressed file ended"),
-        (gzip.compress(idx_bytes(IMAGES))[:-8] + bytes(8), "damaged (CRC check failed"),
-        (gzip.compress(idx_bytes(IMAGES)) + b"more", "damaged (Not a gzipped file"),
+        (GZIPPED[:-4], "damaged (Compressed file ended"),
+        (GZIPPED[:-8] + bytes(8), "damaged (CRC check failed"),
+        (GZIPPED + b"more", "damaged (Not a gzipped file"),
     ],
 )
 def test_a_wrong_idx_is_refused_with_the_reason(tmp_path, content, reason):
@@ -148,7 +151,13 @@ def test_arrays_come_back_as_saved(tmp_path_factory, array, fortran):
         assert read.shape == array.shape
         assert read.dtype == array.dtype.newbyteorder("=") and read.dtype.isnative
         assert read.tobytes() == array.astype(read.dtype).tobytes()
-        assert read.flags.c_contiguous and read.flags.writeable
+        assert read.flags.c_contiguous and read.flags.writeable != isinstance(read, np.memmap)
+
+
+def test_an_npy_that_is_stored_as_it_is_used_is_mapped_and_not_read(tmp_path, peak_memory):
+    np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (100, MB))[:] = 7
+    array = formats.read_npy(tmp_path / "a.npy")
+    assert isinstance(array, np.memmap) and array[99, -1] == 7 and peak_memory() < MB
 
 
 def test_npz_gives_x_and_y_or_its_only_array(tmp_path):

@@ -5,6 +5,8 @@ in which they are stored. Nothing is rescaled or clipped on the way; ``to_float`
 """
 
 import difflib
+import hashlib
+import importlib.util
 import operator
 import os
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinyvae.data import downloads, formats
+from tinyvae.data import downloads, formats, rows
+from tinyvae.data.rows import Images
 from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
 from tinyvae.types import AnyPath, Array
@@ -26,17 +29,17 @@ ACCEPTED = (
     "3), or an .npz file with such an array x and, if you like, its labels y (N,)."
 )
 DTYPES = "uint8 (grey levels 0 to 255), bool (black and white), float32 or float64"
-Pieces = tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]  # as ``split`` makes them
+Pieces = tuple[Images, np.ndarray | None, Images, np.ndarray | None]  # as ``split`` makes them
 MOST_CLASSES = 10_000  # more are no classes but measurements, and would ask for a table of that many rows
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set in memory.
+    """A data set: arrays or, of an ``.npy`` file, the places of its images in it.
 
     Attributes:
         name: "mnist", "frey", "digits" or, of a file, its name without the suffix.
-        train: (N, D) uint8 (grey levels 0 to 255), bool, float32 or float64.
+        train: (N, D) uint8 (grey levels 0 to 255), bool, float32 or float64; array or rows.Rows.
         test: (M, D), of the same type.
         train_labels: (N,) int64 from 0 to n_labels - 1, places in ``classes``; or None.
         test_labels: (M,) int64, also; or None.
@@ -50,8 +53,8 @@ class Dataset:
     """
 
     name: str
-    train: np.ndarray
-    test: np.ndarray
+    train: Images
+    test: Images
     train_labels: np.ndarray | None
     test_labels: np.ndarray | None
     data_shape: tuple[int, ...]
@@ -70,6 +73,10 @@ def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = N
     - a file: ``.npy`` with an array (N, D) or (N, height, width), or ``.npz`` with such an array ``x`` and, possibly,
       integer labels ``y`` (N,); an ``.npz`` with one array alone may call it anything. The array is uint8, bool,
       float32 or float64; float16 becomes float32. Other types are refused: their scale is anyone's guess.
+
+    An ``.npy`` file may be larger than memory: its images are read when they are needed, and it must stay as it is as
+    long as they are (``rows.Rows``). One in Fortran order, in another machine's byte order or of float16 is read whole,
+    as every ``.npz`` is.
 
     All but MNIST are split by one rule: the examples in the order of ``RandomState(0).permutation(N)`` (whose numbers
     NumPy has promised never to change), of which the first tenth, rounded half up and at least one, is the test set.
@@ -106,11 +113,11 @@ def load(source: AnyPath, data_dir: AnyPath | None = None, limit: int | None = N
         return _dataset(path.stem, split(images, y), limit)
 
 
-def to_float(images: np.ndarray, dtype: DTypeLike = np.float32) -> Array:
+def to_float(images: Images, dtype: DTypeLike = np.float32) -> Array:
     """Pixel intensities.
 
     Args:
-        images: array of any shape: uint8 (divided by 255), bool (0 and 1) or floats (as they are).
+        images: array of any shape, or rows.Rows: uint8 (divided by 255), bool (0 and 1) or floats (as they are).
         dtype: float32 or float64.
 
     Returns: array of the same shape, of type ``dtype``; ``images`` itself if nothing is to be done.
@@ -135,10 +142,22 @@ def frey(data_dir: AnyPath | None) -> Pieces:
 
 def digits(data_dir: AnyPath | None) -> Pieces:
     """scikit-learn's digits, which are at hand wherever it is installed."""
+    table = _digits_table()
+    return split((table[:, :-1] / 16).astype(np.float32).reshape(-1, 8, 8), table[:, -1].astype(np.int64))
+
+
+def _digits_table() -> np.ndarray:
+    """(1797, 65): the grey levels of each digit and its label, from scikit-learn's file.
+
+    To import scikit-learn for it takes seconds, which is done only where the file is not in its place.
+    """
+    package = importlib.util.find_spec("sklearn")
+    path = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz" if package and package.origin else None
+    if path and path.is_file():
+        return np.loadtxt(path, delimiter=",")
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
-    return split((bunch.images / 16).astype(np.float32), bunch.target)
+    return np.column_stack(load_digits(return_X_y=True))
 
 
 def _existing(source: str) -> Path:
@@ -165,7 +184,7 @@ def _checked_images(x: np.ndarray) -> np.ndarray:
     if x.ndim == 4 and x.shape[3] == 1:
         x = x[..., 0]
     if x.dtype == np.float16:
-        x = x.astype(np.float32)
+        x = x.astype(np.float32, subok=False)
     if x.dtype not in (np.uint8, np.bool_, np.float32, np.float64):
         raise DataError(f"its array is of type {x.dtype}: convert it to {DTYPES}")
     if len(x) < 2:
@@ -179,14 +198,25 @@ def _checked_images(x: np.ndarray) -> np.ndarray:
             "its array is uint8 with no value above 1, which would mean black and nearly black (1/255). "
             "Save it as bool: x.astype(bool)"
         )
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        bad = ~np.isfinite(x)
-        where = ", ".join(map(str, np.unravel_index(bad.argmax(), bad.shape)))
-        raise DataError(f"{bad.sum()} of its values are infinite or not a number, the first at [{where}]")
+    if x.dtype.kind == "f":
+        _require_finite(x)
     if x.ndim > 2:
         return x
     side = isqrt(x.shape[1])
     return x.reshape(len(x), *((side, side) if side**2 == x.shape[1] else (1, -1)))
+
+
+def _require_finite(x: np.ndarray) -> None:
+    """DataError (the reason alone) if there are values that are none, which counts them."""
+    count, passed, where = 0, 0, None
+    for block in rows.blocks(x):
+        bad = ~np.isfinite(block)
+        if where is None and bad.any():
+            n, *place = np.unravel_index(bad.argmax(), bad.shape)
+            where = ", ".join(map(str, (passed + n, *place)))
+        count, passed = count + bad.sum(), passed + len(block)
+    if count:
+        raise DataError(f"{count} of its values are infinite or not a number, the first at [{where}]")
 
 
 def _require_labels(y: np.ndarray, n: int) -> None:
@@ -208,15 +238,14 @@ def split(x: np.ndarray, y: np.ndarray | None) -> Pieces:
     order = np.random.RandomState(0).permutation(len(x))
     n_test = max(1, (len(x) + 5) // 10)
     test, train = order[:n_test], order[n_test:]
-    if y is None:
-        return x[train], None, x[test], None
-    return x[train], y[train], x[test], y[test]
+    x_train, x_test = rows.select(x, train), rows.select(x, test)
+    return (x_train, None, x_test, None) if y is None else (x_train, y[train], x_test, y[test])
 
 
 def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
     """The data set of ``pieces``, or DataError (the reason alone)."""
     x_train, y_train, x_test, y_test = pieces
-    train, test = (np.ascontiguousarray(x.reshape(len(x), -1)) for x in (x_train[:limit], x_test))
+    train, test = rows.flat(x_train[:limit]), rows.flat(x_test)
     if y_train is None and y_test is None:
         return Dataset(name, train, test, None, None, x_train.shape[1:], _digest(train, test))
     if y_train is None or y_test is None:
@@ -242,8 +271,13 @@ def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
     )
 
 
-def _digest(*arrays: np.ndarray) -> str:
-    return formats.sha256(*(part for a in arrays for part in (f"{a.dtype.str} {a.shape} ".encode(), a)))
+def _digest(*arrays: Images) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape} ".encode())
+        for block in rows.blocks(array):
+            digest.update(block.data)
+    return digest.hexdigest()
 
 
 def _notes(classes: np.ndarray, unseen: np.ndarray) -> Iterator[str]:

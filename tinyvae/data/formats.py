@@ -71,7 +71,7 @@ def _open(path):
     """A file, open for reading bytes; DataError (the reason alone) for what would be waited for, or has no end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise DataError("it is a folder, a pipe or a device, not a file")
-    return open(path, "rb")
+    return open(os.fspath(path), "rb")  # a str, which np.memmap keeps as the name of what it maps
 
 
 def sha256(*parts):
@@ -155,17 +155,23 @@ def read_frey(path, shape):
 
 
 def read_npy(path):
-    """The array of an ``.npy`` file.
+    """The array of an ``.npy`` file, which may be larger than memory: it is mapped, and read where it is used.
 
     Args:
         path: Path of the file.
 
-    Returns: array of the file's shape, C-ordered, in the machine's byte order.
+    Returns: array of the file's shape, C-ordered, in the machine's byte order: a read-only np.memmap, or, of a file in
+        another order or without a number in it, an array in memory.
 
     Raises: DataError (the reason alone) if the file is damaged, cut short, too long, or holds Python objects.
     """
     with _open(path) as file:
-        return _read_array(file, os.fstat(file.fileno()).st_size)
+        size = os.fstat(file.fileno()).st_size
+        shape, fortran_order, dtype = _read_header(file, size)
+        if fortran_order or not dtype.isnative or not prod(shape):
+            return _read_values(file, shape, fortran_order, dtype)
+        with _damage_refused():
+            return np.memmap(file, dtype, "r", file.tell(), shape)
 
 
 def read_npz(path):
@@ -216,13 +222,15 @@ def _read_member(archive, info, size):
         member = archive.open(info)
     with member:
         try:
-            return _read_array(member, info.file_size)
+            return _read_values(member, *_read_header(member, info.file_size))
         except DataError as error:
             raise DataError(f"in {info.filename}, {error}") from None
 
 
-def _read_array(stream, size):
-    """An array in .npy format from a seekable stream of ``size`` bytes, which it must fill exactly."""
+def _read_header(stream, size):
+    """(shape, whether it is in Fortran order, dtype) of the array in .npy format that a seekable stream of ``size``
+    bytes must hold exactly; its values are next in the stream.
+    """
     with _damage_refused():
         head = io.BytesIO(stream.read(HEADER_LARGEST))  # the length that a header gives of itself can be 4 GiB
         version = np.lib.format.read_magic(head)
@@ -237,6 +245,12 @@ def _read_array(stream, size):
     promised, present = prod(shape) * dtype.itemsize, size - head.tell()  # Python's integers do not overflow
     if promised != present:
         raise DataError(f"its header promises {promised:,} bytes ({dtype}, shape {shape}), and {present:,} are there")
+    return shape, fortran_order, dtype
+
+
+def _read_values(stream, shape, fortran_order, dtype):
+    """The array that ``_read_header`` announced, in memory."""
+    promised = prod(shape) * dtype.itemsize
     content = bytearray(promised)
     with _damage_refused():
         if stream.readinto(content) != promised:  # at its end, a member of an .npz is compared with its checksum

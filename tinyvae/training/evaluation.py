@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinyvae import machine
+from tinyvae.data.rows import Images
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS
@@ -20,7 +21,7 @@ ROWS = 1000  # examples, or samples of them, at a time
 LOG_2PI = math.log(2 * math.pi)
 
 
-def latent_diagnostics(fitted: Fitted, images: np.ndarray, labels: Labels | None) -> list[dict[str, Any]]:
+def latent_diagnostics(fitted: Fitted, images: Images, labels: Labels | None) -> list[dict[str, Any]]:
     """The use of each latent unit.
 
     Args:
@@ -75,7 +76,7 @@ def _log_normal(z: Array, mu: Array, logvar: Array) -> Array:
     return -0.5 * ((z - mu) ** 2 * np.exp(-logvar) + logvar + LOG_2PI)
 
 
-def remark(fitted: Fitted, images: np.ndarray, labels: Labels | None) -> str:
+def remark(fitted: Fitted, images: Images, labels: Labels | None) -> str:
     """What the likelihood has to say of the decoder's outputs, at the posterior means of some images; or ""."""
     x, y = fitted.rows(images[:ROWS]), take(labels, slice(ROWS))
     with machine.crew():
@@ -84,7 +85,7 @@ def remark(fitted: Fitted, images: np.ndarray, labels: Labels | None) -> str:
 
 
 def evaluate(
-    fitted: Fitted, images: np.ndarray, labels: Labels | None, K: int, on_block: OnBlock | None = None
+    fitted: Fitted, images: Images, labels: Labels | None, K: int, on_block: OnBlock | None = None
 ) -> dict[str, Any]:
     """All of ``evaluation.json``: see ``log_likelihood`` and ``latent_diagnostics``.
 

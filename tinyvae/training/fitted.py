@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from tinyvae import machine
 from tinyvae.data.datasets import to_float
+from tinyvae.data.rows import Images, Rows, flat
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.shapes import require_labels
@@ -51,7 +52,7 @@ class Fitted:
         """The shape of an example: (H, W), (H, W, C), (T, V) or (D,)."""
         return self.model.data_shape
 
-    def encode(self, images: ArrayLike, y: Labels | None = None) -> Pair:
+    def encode(self, images: ArrayLike | Rows, y: Labels | None = None) -> Pair:
         """The posterior q(z_1 | x, y) of the layer next to the data.
 
         Args:
@@ -62,9 +63,11 @@ class Fitted:
 
         Raises: ValueError, as all methods, for images or labels that do not fit.
         """
-        x = self.rows(images)
-        y = self._labels(y, len(x))
-        mu, logvar = self.by_rows(lambda s: self.model.encode(self.params, x[s], take(y, s)), len(x))
+        images = self._checked(images)
+        y = self._labels(y, len(images))
+        mu, logvar = self.by_rows(
+            lambda s: self.model.encode(self.params, self.rows(images[s]), take(y, s)), len(images)
+        )
         return mu, logvar
 
     def decode(self, z: ArrayLike, y: Labels | None = None) -> Array:
@@ -104,7 +107,7 @@ class Fitted:
 
         return self.by_rows(images, n)[0].reshape(-1, *self.data_shape)
 
-    def log_likelihood(self, images: ArrayLike, y: Labels | None = None, samples: int = 1000) -> Array:
+    def log_likelihood(self, images: ArrayLike | Rows, y: Labels | None = None, samples: int = 1000) -> Array:
         """log p(x), or log p(x | y), by importance sampling (``importance_sampling.log_likelihood``).
 
         Args:
@@ -116,18 +119,22 @@ class Fitted:
         """
         with machine.crew():
             return importance_sampling.log_likelihood(
-                self.model, self.params, self.settings.seed, self.rows(images), y, samples
+                self.model, self.params, self.settings.seed, flat(self._checked(images)), y, samples
             )["log_likelihood"]
 
-    def rows(self, images: ArrayLike) -> Array:
+    def rows(self, images: ArrayLike | Rows) -> Array:
         """Images as the model takes them: flat rows (N, D), intensities in the dtype of the parameters."""
-        images = np.asarray(images)
+        return to_float(flat(self._checked(images)), self.params.flat.dtype)
+
+    def _checked(self, images: ArrayLike | Rows) -> Images:
+        """Images as an array, or as the Rows that they are; ValueError for those that do not fit."""
+        images = images if isinstance(images, Rows) else np.asarray(images)
         if images.dtype != np.uint8 and images.dtype.kind not in "bf":
             raise ValueError(f"images of uint8 (grey levels 0 to 255), bool or floats are needed, not {images.dtype}")
         shape, D = self.data_shape, math.prod(self.data_shape)
         if images.shape[1:] not in (shape, (D,)):
             raise ValueError(f"images (N, {', '.join(map(str, shape))}) or (N, {D}) are needed, not {images.shape}")
-        return np.ascontiguousarray(to_float(images.reshape(len(images), D), self.params.flat.dtype))
+        return images
 
     def _labels(self, y: Labels | None, n: int) -> Labels | None:
         """The labels (n,) as an array, or None for a model without."""

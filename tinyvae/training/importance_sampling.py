@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tinyvae.data.datasets import to_float
+from tinyvae.data.rows import Images
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.shapes import require_labels
@@ -22,7 +23,7 @@ def log_likelihood(
     model: Model,
     params: Parameters,
     seed: int,
-    images: np.ndarray,
+    images: Images,
     labels: Labels | None,
     K: int,
     on_block: OnBlock | None = None,

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.data.datasets import Dataset, to_float
+from tinyvae.data.rows import extremes, mean_image
 from tinyvae.derivation.model import ModelCache
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.disk.run import Row, Run
@@ -71,7 +72,7 @@ class Training:
 
     def _initialise(self, dataset: Dataset) -> None:
         settings, dtype = self.settings, self.params.flat.dtype
-        mean = dataset.train.mean(axis=0, dtype=np.float64) / (255 if dataset.train.dtype == np.uint8 else 1)
+        mean = mean_image(dataset.train) / (255 if dataset.train.dtype == np.uint8 else 1)
         initialise(self.params, settings.initialisation, settings.seed)
         if settings.mean_bias:
             self.model.output_bias(self.params)[:] = LIKELIHOODS[settings.likelihood].bias(mean)
@@ -239,8 +240,9 @@ def check(settings: Settings, dataset: Dataset) -> None:
         )
     lowest, highest = LIKELIHOODS[settings.likelihood].support
     for images in filter(len, (dataset.train, dataset.test)):
-        ends = np.array([[images.min()], [images.max()]], images.dtype)
-        smallest, largest = to_float(ends, np.float64).ravel()
+        if images.dtype.kind != "f" and lowest <= 0 and highest >= 1:
+            continue  # grey levels and bits lie between 0 and 1, and need not be read to know it
+        smallest, largest = to_float(extremes(images), np.float64)
         if smallest < lowest or largest > highest:
             raise DataError(
                 f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinyvae.data.rows import Images, blocks
 from tinyvae.settings import LIKELIHOODS, PRIORS, Settings
 from tinyvae.training.fitted import Fitted
 
@@ -50,7 +51,7 @@ def _raised(settings: Settings) -> str:
     return f" (raised from {', '.join(map(str, settings.raised_from))})" if settings.raised_from else ""
 
 
-def quantity(fitted: Fitted, images: np.ndarray) -> str:
+def quantity(fitted: Fitted, images: Images) -> str:
     """What an estimate by importance sampling is of: the name of log (1/K) sum_k w_k as K grows.
 
     Args:
@@ -62,6 +63,6 @@ def quantity(fitted: Fitted, images: np.ndarray) -> str:
     """
     given = " | y" if fitted.model.n_labels else ""
     values = LIKELIHOODS[fitted.settings.likelihood].values
-    if values is None or np.isin(fitted.rows(images), values).all():
+    if values is None or all(np.isin(fitted.rows(block), values).all() for block in blocks(images)):
         return f"log p(x{given})"
     return f"the limit of L_K{' given y' if given else ''} (no log p(x{given}): x lies between the likelihood's values)"
