@@ -233,14 +233,12 @@ def layers(desk, addresses, is_sparse, x, Ws, bs, outputs):
 def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs):
     """From the output down: ``dinputs[i]`` is the derivative by the i-th layer's input; the lowest if it has room."""
     da = dout
-    for i in range(len(Ws) - 1, 0, -1):
-        h, dh = outputs[i - 1], dinputs[i]
-        affine_gradient(desk, addresses, False, da, h, dWs[i], dbs[i])
-        affine_input_gradient(desk, addresses[2], da, Ws[i], h, dh, True)
-        da = dh
-    affine_gradient(desk, addresses, is_sparse, da, x, dWs[0], dbs[0])
-    if len(dinputs[0]) == len(x):
-        affine_input_gradient(desk, addresses[2], da, Ws[0], x, dinputs[0], False)
+    for i in range(len(Ws) - 1, -1, -1):
+        h = outputs[i - 1] if i > 0 else x
+        affine_gradient(desk, addresses, is_sparse and i == 0, da, h, dWs[i], dbs[i])
+        if len(dinputs[i]) == len(h):
+            affine_input_gradient(desk, addresses[2], da, Ws[i], h, dinputs[i], i > 0)
+        da = dinputs[i]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

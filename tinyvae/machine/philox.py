@@ -33,24 +33,32 @@ def philox(c, k0, k1):
 
 @njit(**INNER)
 def words(N, blocks, place):
-    """Random words (4, N, blocks) uint32: ``[:, n, b]`` are block b of example n, counted from the place on."""
+    """Random words (4, N blocks) uint32: column n blocks + b is block b of example n, counted from the place on."""
     k0, k1, stream, step, first_example, first_block = place
-    c = np.empty((4, N, blocks), u32)
+    c = np.empty((4, N * blocks), u32)
     for n in range(N):
         for b in range(blocks):
-            c[0, n, b], c[1, n, b], c[2, n, b], c[3, n, b] = first_block + b, first_example + n, step, stream
-    philox(c.reshape(4, N * blocks), u32(k0), u32(k1))
+            t = n * blocks + b
+            c[0, t], c[1, t], c[2, t], c[3, t] = first_block + b, first_example + n, step, stream
+    philox(c, u32(k0), u32(k1))
     return c
+
+
+@njit(**INNER)
+def spread(c, out):
+    """The columns of c (4, N blocks), one after the other, as the rows of out (N, M), without what is too much."""
+    N, M = out.shape
+    blocks = -(-M // 4)
+    for n in range(N):
+        for m in range(M):
+            out[n, m] = c[m % 4, n * blocks + m // 4]
 
 
 @kernel
 def fill_words(out, place):
     """Random words: out (N, M) uint32."""
     N, M = out.shape
-    c = words(N, -(-M // 4), place)
-    for n in range(N):
-        for m in range(M):
-            out[n, m] = c[m % 4, n, m // 4]
+    spread(words(N, -(-M // 4), place), out)
 
 
 @njit(**INNER)
@@ -59,34 +67,29 @@ def binary(probabilities, out, place):
 
     For probabilities and out (N, M) floating.
     """
-    number = out.dtype.type
     N, M = out.shape
     c = words(N, -(-M // 4), place)
+    uniform = np.empty(c.shape, out.dtype)
+    for i in range(4):
+        for t in range(c.shape[1]):
+            uniform[i, t] = uniform_number(c[i, t], out.dtype.type)
+    spread(uniform, out)
     for n in range(N):
-        w = c[0, n], c[1, n], c[2, n], c[3, n]
-        for b in range(M // 4):
-            for i in range(4):
-                m = 4 * b + i
-                out[n, m] = uniform_number(w[i][b], number) < probabilities[n, m]
-        for m in range(M // 4 * 4, M):
-            out[n, m] = uniform_number(w[m % 4][m // 4], number) < probabilities[n, m]
+        for m in range(M):
+            out[n, m] = out[n, m] < probabilities[n, m]
 
 
 @njit(**INNER)
 def normal(out, place):
     """Standard normal numbers: out (N, M) floating, a pair from each pair of words of ``fill_words``."""
-    number = out.dtype.type
     N, M = out.shape
     c = words(N, -(-M // 4), place)
-    for n in range(N):
-        w = c[0, n], c[1, n], c[2, n], c[3, n]
-        for b in range(M // 4):
-            m = 4 * b
-            out[n, m], out[n, m + 1] = box_muller(w[0][b], w[1][b], number)
-            out[n, m + 2], out[n, m + 3] = box_muller(w[2][b], w[3][b], number)
-        for m in range(M // 4 * 4, M):
-            i = m % 4 // 2 * 2
-            out[n, m] = box_muller(w[i][m // 4], w[i + 1][m // 4], number)[m % 2]
+    numbers = np.empty(c.shape, out.dtype)
+    for i in range(0, 4, 2):
+        first, second, cosines, sines = c[i], c[i + 1], numbers[i], numbers[i + 1]
+        for t in range(c.shape[1]):
+            cosines[t], sines[t] = box_muller(first[t], second[t], out.dtype.type)
+    spread(numbers, out)
 
 
 @njit(**EXACT)

@@ -10,15 +10,17 @@ from tinyvae.machine import compiled
 
 
 def main():
-    """Call the kernels of a step, the last ones first, then those that not every data set needs."""
+    """Call the kernels of a step, first those that take long and are needed late, at last those that few data need."""
     v, x, z = np.ones(1, np.float32), np.ones((1, 1), np.float32), np.ones((1, 1, 1), np.float32)
-    zeros = np.zeros_like(x)
-    compiled.layers_gradient(x, x, (x, x), (x, x), (x, x), (v, v), (x, x))
+    two = np.ones((1, 2), np.float32)  # for two inputs one row is few, for one it is not
+    first, zeros = two.reshape(2, 1), np.zeros_like(two)
+    compiled.layers(two, (first, x), (v, v), (x, x))
+    compiled.layers_gradient(x, two, (x, x), (first, x), (first, x), (v, v), (two, x))
     compiled.adam_update(v, v, v, v, [1, 1, 1, 1], parts=np.array([[0, 1]]))
+    compiled.bernoulli_log_prob(x, x, x)
+    compiled.scale_rows(v, x)
     compiled.gaussian_sample_gradient(z, z, x, x, x)
     compiled.gaussian_log_posterior_gradient(x, x, z, x, x, x)
-    compiled.scale_rows(v, x)
-    compiled.bernoulli_log_prob(x, x, x)
-    compiled.layers_gradient(x, zeros, (x, x), (x, x), (x, x), (v, v), (x, x))
     compiled.sigmoid(x, x)
-    compiled.layers(zeros, (x, x), (v, v), (x, x))
+    compiled.layers(zeros, (first, x), (v, v), (x, x))
+    compiled.layers_gradient(x, zeros, (x, x), (first, x), (first, x), (v, v), (two, x))

@@ -16,13 +16,15 @@ from tinyvae.machine.memory import add, call, exchange, load, matrix_at, pause, 
 
 # The desk is an array of int64. How many pieces are done, and whether the desk is open: these change while others look,
 # so each stands in lines of the cache of its own.
-DONE, IS_OPEN = 0, 16
+DONE, IS_OPEN = np.int64(0), np.int64(16)  # as such, and no literals, for each of which Numba would compile apart
 # How many threads there are. What is to be done: a function's address, the number of pieces and of arrays, whole
 # numbers, and each array's address, rows and columns.
 THREADS, JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 32, 33, 34, 35, 40, 48
 # At the end, for each thread APART numbers: how many pieces are left for it and, in another line of the cache, whether
 # it sleeps, and its bell, a lock that is locked: who sleeps waits for it, who unlocks it rings.
 TODO, ASLEEP, BELL, APART = 80, 88, 89, 16
+
+CALLER, ONE = np.int64(0), np.int64(1)  # the thread that calls; a piece
 
 LOOKS = 20_000  # at the desk, before a thread sleeps: about half a millisecond where a processor's pause is short
 LONGEST_SLEEP = np.int64(10_000)  # microseconds, after which a thread looks for itself
@@ -93,9 +95,9 @@ def share(desk, job, pieces):
         store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
     for i in range(1, threads):
         wake(desk, i)
-    work(desk, 0)
+    work(desk, CALLER)
     while load(desk, DONE) < pieces:  # a piece that a helper has it finishes, even if the desk was closed meanwhile
-        wait(desk, 0, DONE, pieces)
+        wait(desk, CALLER, DONE, pieces)
 
 
 @kernel
@@ -115,7 +117,7 @@ def work(desk, i):
                 done += 1
         if done:
             add(desk, DONE, done)
-            wake(desk, 0)
+            wake(desk, CALLER)
 
 
 @kernel
@@ -147,4 +149,4 @@ def serve(desk, i):
     """The life of helper i while the desk is open."""
     while load(desk, IS_OPEN):
         work(desk, i)
-        wait(desk, i, TODO + APART * i, 1)
+        wait(desk, i, TODO + APART * i, ONE)
