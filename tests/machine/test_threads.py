@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,9 +18,9 @@ from threadpoolctl import threadpool_info
 from tests.commands import python
 from tests.machine.arrays import beside_twin, close, dtypes, random_arrays
 from tinyvae import machine
-from tinyvae.machine import blas, compiled, jobs, plain, work_sharing
+from tinyvae.machine import blas, compiled, jobs, memory, plain, threads, work_sharing
 from tinyvae.machine.threads import Crew, at_hand, current
-from tinyvae.machine.work_sharing import APART, DONE, IS_OPEN, JOB, PIECES, TODO
+from tinyvae.machine.work_sharing import APART, ARGUMENTS, ASLEEP, BELL, DONE, IS_OPEN, JOB, PIECES, TODO
 
 CREWS = {size: Crew(size) for size in (1, 2, 5)}
 sizes = st.sampled_from(sorted(CREWS))
@@ -52,6 +53,65 @@ def test_a_helper_works_when_the_caller_does_not():
         crew.desk[TODO + APART] = 1
         wait_for(lambda: crew.desk[DONE] == 1)
     np.testing.assert_array_equal(rows, np.repeat(weights[:, None], 5, axis=1))
+
+
+def asleep(crew):
+    """How many of its threads sleep."""
+    return int(crew.desk[ASLEEP::APART].sum())
+
+
+def test_work_wakes_who_sleeps():
+    """Once; nobody sits at this desk, and the test hears the bell."""
+    desk, rows, weights = threads._new_desk(2), np.ones((2, 1), np.float32), np.array([2, 3], np.float32)
+    for is_asleep in (False, True):
+        work_sharing.put(desk, weights, rows)
+        work_sharing.put(desk, rows, rows)
+        desk[ASLEEP + APART] = is_asleep
+        work_sharing.share(desk, jobs.SCALE_ROWS.at(rows.dtype), 1)
+        desk[ARGUMENTS] = 0
+        heard = [threads._acquire_lock(int(desk[BELL + APART]), 0) for _ in range(2)]
+        assert heard == [is_asleep, False] and not desk[ASLEEP + APART]
+    np.testing.assert_array_equal(rows, [[4], [9]])
+
+
+def test_who_waits_sleeps():
+    rows, weights = np.ones((900, 100), np.float32), np.full(900, 2, np.float32)
+    with Crew(3) as crew:
+        for _ in range(20):
+            wait_for(lambda: asleep(crew) == 2)
+            compiled.scale_rows(weights, rows)
+        assert (rows == 2**20).all()
+        wait_for(lambda: asleep(crew) == 2)
+        before = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - before < 0.25
+
+
+def test_a_sleeper_whose_time_is_up_takes_the_ring_that_comes_just_then():
+    """Wherever the ring falls, none is left over: a thread that sleeps next is not woken by it."""
+    rows, weights = np.ones((2, 1), np.float32), np.ones(2, np.float32)
+    rng = np.random.default_rng(0)
+    with Crew(2) as crew:
+        for _ in range(200):
+            time.sleep(rng.uniform(0.009, 0.012))  # about as long as the longest sleep
+            compiled.scale_rows(weights, rows)
+        wait_for(lambda: asleep(crew) == 1)
+        before = time.process_time()
+        time.sleep(0.5)
+        assert time.process_time() - before < 0.25  # one that was woken again and again would look and look
+
+
+def test_a_loop_that_waits_pauses_on_arm64_too():
+    """The word for it is one of that processor's, and makes a machine instruction."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    word, argument = memory.PAUSES["arm64"]
+    module = llvm.parse_assembly(
+        f"declare void @{word}(i32)\ndefine void @wait() {{\n call void @{word}(i32 {argument})\n ret void\n}}"
+    )
+    module.triple = "aarch64-unknown-linux-gnu"
+    machine = llvm.Target.from_triple(module.triple).create_target_machine()
+    assert "\tisb" in machine.emit_assembly(module)
 
 
 def blas_threads():
