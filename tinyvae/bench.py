@@ -26,14 +26,14 @@ def main(argv=None):
     arguments = parse(argv)
     if arguments.core_types:
         return measure_core_types(arguments.core_types, sys.argv[1:] if argv is None else argv, arguments.json)
+    from tinyvae import machine
     from tinyvae.data import datasets
-    from tinyvae.machine import blas
 
     if not arguments.json:
-        print(f"matrix products by {blas.description()}", flush=True)
+        print(f"matrix products by {machine.blas_description()}", flush=True)
     wanted = os.environ.get("OPENBLAS_CORETYPE")
-    if wanted and wanted != blas.kernel_set():
-        print(f"note: $OPENBLAS_CORETYPE names {wanted}, and {blas.kernel_set()} is in use", file=sys.stderr)
+    if wanted and wanted != machine.blas_kernels():
+        print(f"note: $OPENBLAS_CORETYPE names {wanted}, and {machine.blas_kernels()} is in use", file=sys.stderr)
     console.announce_compilation(arguments.json)
     dataset = datasets.load(arguments.dataset, arguments.data_dir)
     results = {}

@@ -127,6 +127,21 @@ def test_large_tiles_are_several_for_threads_to_share_and_not_much_larger_than_t
 
 
 @pytest.mark.parametrize(
+    ("rows", "columns", "down", "tile"),
+    [
+        (1000, 200, 2, (252, 200)),  # the longer side is cut
+        (1000, 784, 2, (500, 392)),
+        (200, 784, 1, (200, 200)),
+        (784, 200, 4, (196, 200)),
+        (100, 500, 1, (100, 128)),
+        (20, 50, 1, (12, 56)),  # two, of what is small
+    ],
+)
+def test_large_tiles_of_some_layers(rows, columns, down, tile):
+    assert matrix_products.large_tiles(rows, columns, down) == tile
+
+
+@pytest.mark.parametrize(
     "libraries, copies",
     [
         ([("scipy.libs/a.so", "SkylakeX"), ("numpy.libs/b.so", "Haswell")], False),

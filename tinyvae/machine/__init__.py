@@ -26,8 +26,8 @@ NAMES = (
     *("random_words", "binary", "normal"),
     # optimisers
     *("sgd_update", "adagrad_update", "adam_update", "parts_of"),
-    # threads, and the wait for the compiler
-    *("crew", "watch_compilation", "compile_ahead"),
+    # threads, the wait for the compiler, and what does the products
+    *("crew", "watch_compilation", "compile_ahead", "blas_kernels", "blas_description"),
 )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
-from tinyvae.machine import available_cores, jobs, kernels, philox
+from tinyvae.machine import available_cores, blas, jobs, kernels, philox
 from tinyvae.machine.code_cache import folder
 from tinyvae.machine.matrix_products import BLOCKS, are_few, mostly_zero
 from tinyvae.machine.threads import Crew, at_hand, current
@@ -166,7 +166,7 @@ adam_update = partial(_update, jobs.ADAM)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Threads, and the wait for the compiler
+# Threads, the wait for the compiler, and what does the products
 # ---------------------------------------------------------------------------------------------------------------------
 
 if hasattr(os, "register_at_fork"):  # a process that is forked while another thread compiles would wait for it for ever
@@ -227,3 +227,6 @@ def compile_ahead():
     except OSError:
         return
     atexit.register(helper.kill)
+
+
+blas_kernels, blas_description = blas.kernel_set, blas.description

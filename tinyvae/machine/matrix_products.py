@@ -37,13 +37,19 @@ def parts(total, step):
 
 @njit(**INNER)
 def large_tiles(rows, columns, down):
-    """The tiles of a matrix (rows, columns) where BLAS copies: so many downwards, and about four in all if they are not
-    narrow then; at least two.
+    """The tiles of a matrix (rows, columns) where BLAS copies: at least so many downwards, about four in all if they
+    are not narrow then, and at least two.
+
+    The longer side is cut: of two tiles of one area BLAS copies least for the one that is nearer to a square.
     """
-    across = 1
-    while 2 * across * down <= BLOCKS and columns >= 2 * across * NARROWEST:
-        across *= 2
-    across = max(across, parts(columns, WIDEST))
+    across = parts(columns, WIDEST)
+    while 2 * across * down <= BLOCKS:
+        if columns * down >= rows * across and columns >= 2 * across * NARROWEST:
+            across *= 2
+        elif rows >= 2 * down * NARROWEST:
+            down *= 2
+        else:
+            break
     if down * across == 1:
         down = 2
     return max(1, parts(rows, 4 * down) * 4), max(1, parts(columns, 8 * across) * 8)

@@ -242,7 +242,7 @@ def parts_of(shapes):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Threads, and the wait for the compiler
+# Threads, the wait for the compiler, and what does the products
 # ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -272,3 +272,6 @@ def watch_compilation(watcher):
 
 def compile_ahead():
     """Nothing is to be compiled."""
+
+
+blas_kernels, blas_description = blas.kernel_set, blas.description
