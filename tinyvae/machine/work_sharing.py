@@ -94,7 +94,8 @@ def share(desk, job, pieces):
     for i in range(threads):
         store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
     for i in range(1, threads):
-        wake(desk, i)
+        if load(desk, TODO + APART * i) > 0:
+            wake(desk, i)
     work(desk, CALLER)
     while load(desk, DONE) < pieces:  # a piece that a helper has it finishes, even if the desk was closed meanwhile
         wait(desk, CALLER, DONE, pieces)
