@@ -90,7 +90,8 @@ def measure_core_types(names, argv, as_json):
         if child.returncode:
             why = f"signal {-child.returncode}" if child.returncode < 0 else f"exit status {child.returncode}"
             raise UserError(
-                f"with OpenBLAS's kernels {name} the measurement failed ({why}): can this processor execute them?"
+                f"with OpenBLAS's kernels {name} the measurement failed ({why})\n"
+                "This processor may not have their instructions: name others, or leave --core-types out."
             )
         results[name] = json.loads(child.stdout) if as_json else None
     if as_json:

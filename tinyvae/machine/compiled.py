@@ -216,8 +216,8 @@ def watch_compilation(watcher):
 
 
 def compile_ahead():
-    """If no code is kept yet, and there is a core to spare, let another process compile and keep what is needed last
-    (precompile.py), while this one begins with the first.
+    """If no code is kept yet, and there is a core to spare, let another process compile and keep what is needed later
+    (precompile.py), while this one begins.
     """
     if folder() is None or any(folder().iterdir()) or available_cores() == 1:
         return

@@ -81,9 +81,9 @@ def pause(typing_context):
     """Tell the processor, where it has a word for it, that this is a loop that waits: leave the core to others."""
 
     def generate(context, builder, signature, arguments):
-        word, *arguments = PAUSES.get(platform.machine().lower(), (None,))
+        word, *numbers = PAUSES.get(platform.machine().lower(), (None,))
         if word:
-            constants = [ir.IntType(32)(argument) for argument in arguments]
+            constants = [ir.IntType(32)(number) for number in numbers]
             kind = ir.FunctionType(ir.VoidType(), [constant.type for constant in constants])
             builder.call(cgutils.get_or_insert_function(builder.module, kind, word), constants)
         return context.get_dummy_value()

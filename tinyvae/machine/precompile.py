@@ -1,7 +1,7 @@
-"""What a second process compiles while the first one begins: the kernels of a step from its end on (compiled.py).
+"""What a second process compiles while the first one begins with the noise: the layers, and the rest of a step.
 
-The code is kept, and the first process finds it there when it comes so far. Kernels are called with the smallest
-arrays, those of a network with one hidden layer in float32, as nearly all are. What is missed here, is compiled there.
+The code is kept, and the first process finds it there when it comes so far (compiled.py). Kernels are called with the
+smallest arrays, those of networks with one hidden layer, in float32; what others need, the first process compiles.
 """
 
 import numpy as np
