@@ -14,9 +14,15 @@ The room knows arrays, threads and time; it must not know what a model is.
 import importlib
 import sys
 
+# What may follow an affine map: nothing, tanh a, or max(a, 0).
+LINEAR, TANH, RELU = range(3)
+
 NAMES = (
     # the layers of a network
     *("layers", "layers_gradient", "affine", "affine_gradient", "affine_input_gradient"),
+    # convolutions
+    *("convolution", "convolution_input_gradient", "convolution_weight_gradient", "channel_sums"),
+    *("transposed_convolution", "transposed_convolution_input_gradient"),
     # Gaussians
     *("gaussian_sample", "gaussian_sample_gradient", "gaussian_log_posterior", "gaussian_log_posterior_gradient"),
     *("standard_normal_log_density", "gaussian_log_density", "gaussian_log_density_gradient"),

@@ -15,9 +15,10 @@ import numpy as np
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
-from tinyvae.machine import available_cores, blas, jobs, kernels, philox
+from tinyvae.machine import LINEAR, available_cores, blas, convolution_jobs, jobs, kernels, matrix_products, philox
 from tinyvae.machine.code_cache import folder
 from tinyvae.machine.matrix_products import BLOCKS, are_few, mostly_zero
+from tinyvae.machine.patches import images_at_a_time
 from tinyvae.machine.threads import Crew, at_hand, current
 
 gaussian_sample = kernels.gaussian_sample
@@ -30,26 +31,30 @@ gaussian_log_density_gradient = kernels.gaussian_log_density_gradient
 sigmoid = kernels.sigmoid
 random_words = philox.fill_words
 
+parts = matrix_products.parts.py_func
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Layers
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def layers(x, Ws, bs, outputs):
+def layers(x, Ws, bs, outputs, activation, last_activation):
     is_sparse = mostly_zero(x)
-    jobs.layers(at_hand(), _affine_jobs(x.dtype, is_sparse, *[few(x, W) for W in Ws]), is_sparse, x, Ws, bs, outputs)
+    addresses = _affine_jobs(x.dtype, is_sparse, *[few(x, W) for W in Ws])
+    jobs.layers(at_hand(), addresses, is_sparse, x, Ws, bs, outputs, activation, last_activation)
 
 
-def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs):
+def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs, activation, first_activation):
     is_sparse = mostly_zero(x)
     addresses = _gradient_jobs(x.dtype, not is_sparse or len(Ws) > 1, is_sparse)
-    jobs.layers_gradient(at_hand(), addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs)
+    activations = activation, first_activation
+    jobs.layers_gradient(at_hand(), addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs, *activations)
 
 
-def affine(x, W, b, out, squash):
+def affine(x, W, b, out, activation):
     is_sparse = mostly_zero(x)
-    jobs.affine(at_hand(), _affine_jobs(x.dtype, is_sparse, few(x, W)), is_sparse, x, W, b, out, squash)
+    jobs.affine(at_hand(), _affine_jobs(x.dtype, is_sparse, few(x, W)), is_sparse, x, W, b, out, activation)
 
 
 def affine_gradient(da, x, dW, db):
@@ -57,8 +62,8 @@ def affine_gradient(da, x, dW, db):
     jobs.affine_gradient(at_hand(), _gradient_jobs(x.dtype, not is_sparse, is_sparse), is_sparse, da, x, dW, db)
 
 
-def affine_input_gradient(da, W, h, dx, squash):
-    jobs.affine_input_gradient(at_hand(), jobs.AFFINE_INPUT_GRADIENT.at(da.dtype), da, W, h, dx, squash)
+def affine_input_gradient(da, W, h, dx, activation):
+    jobs.affine_input_gradient(at_hand(), jobs.AFFINE_INPUT_GRADIENT.at(da.dtype), da, W, h, dx, activation)
 
 
 def few(x, W):
@@ -93,12 +98,72 @@ def _gradient_jobs(dtype, some_are_dense, some_are_sparse):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Convolutions
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def convolution(x, W, b, out, geometry, activation):
+    _by_images(convolution_jobs.CONVOLUTION, x, out, W, (x, W, b, out), geometry, activation)
+
+
+def transposed_convolution(x, W, b, out, geometry, activation):
+    _by_images(convolution_jobs.TRANSPOSED_CONVOLUTION, out, x, W, (x, W, b, out), geometry, activation)
+
+
+def convolution_input_gradient(da, W, h, dx, geometry, activation):
+    _require(h.shape == dx.shape, "h and dx")
+    _by_images(convolution_jobs.CONVOLUTION_INPUT_GRADIENT, dx, da, W, (da, W, h, dx), geometry, activation)
+
+
+def transposed_convolution_input_gradient(da, W, h, dx, geometry, activation):
+    _require(h.shape == dx.shape, "h and dx")
+    _by_images(convolution_jobs.TRANSPOSED_CONVOLUTION_INPUT_GRADIENT, da, dx, W, (da, W, h, dx), geometry, activation)
+
+
+def convolution_weight_gradient(da, x, dW, geometry):
+    _require_images(x, da, dW, geometry)
+    images = max(1, parts(len(x), convolution_jobs.PARTIAL_SUMS))
+    sums = np.empty((max(1, parts(len(x), images)), dW.size), dW.dtype)
+    job, add = (job.at(x.dtype) for job in (convolution_jobs.CONVOLUTION_WEIGHT_GRADIENT, convolution_jobs.SUM_OF_ROWS))
+    jobs.share_pieces(at_hand(), job, len(sums), (da, x, sums), (*geometry, LINEAR, images))
+    columns = parts(dW.size, BLOCKS)
+    jobs.share_pieces(at_hand(), add, parts(dW.size, columns), (dW.reshape(1, -1), sums), (columns,))
+
+
+def channel_sums(a, sums, width):
+    _require(len(a) == len(sums) and a.shape[1] % (width * sums.shape[1]) == 0, "a and sums")
+    images = max(1, parts(len(a), BLOCKS))
+    places = (0, width, 0, 0, 0, 0, images)
+    job = convolution_jobs.CHANNEL_SUMS.at(a.dtype)
+    jobs.share_pieces(at_hand(), job, parts(len(a), images), (a, sums), places)
+
+
+def _by_images(job, wide, narrow, W, arrays, geometry, activation):
+    """Have a job done on all images, some in a piece."""
+    patches = _require_images(wide, narrow, W, geometry)
+    images = images_at_a_time.py_func(len(wide), patches * len(W))
+    pieces = parts(len(wide), images)
+    jobs.share_pieces(at_hand(), job.at(wide.dtype), pieces, arrays, (*geometry, activation, images))
+
+
+def _require_images(wide, narrow, W, geometry):
+    """The number of patches of an image, if the shapes of images and filters fit a geometry."""
+    height, width, channels, size, stride = geometry
+    patches = parts(height, stride) * parts(width, stride)
+    fits = wide.shape[1] == height * width * channels and len(W) == size * size * channels
+    _require(fits and narrow.shape == (len(wide), patches * W.shape[1]), "the images and the filters")
+    return patches
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Likelihoods and noise
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 def by_rows(job, rows, arrays, integers=(0,)):
-    jobs.share_rows(at_hand(), job.at(rows.dtype), rows, arrays, integers)
+    """Have a job done on all rows, which are one of its arrays, some in a piece."""
+    pieces = parts(len(rows), jobs.height_of.py_func(rows))
+    jobs.share_pieces(at_hand(), job.at(rows.dtype), pieces, arrays, integers)
 
 
 def bernoulli_log_prob(x, logits, logp):

@@ -1,8 +1,8 @@
 """Kernels whose work the threads share: each is cut into pieces, the same for any number of threads.
 
 For each kernel (kernels.py, philox.py) there is a *job* that does a piece of it. A job finds its arrays on the desk
-(work_sharing.py), where a compiled function of this file has put them: ``share_rows`` for whatever is done row by row,
-one for each product of a layer, and ``update``. It finds them by their addresses, so what does not fit is refused
+(work_sharing.py), where a compiled function of this file has put them: one for each product of a layer, ``update``, and
+``share_pieces`` for all else. It finds them by their addresses, so what does not fit is refused
 before: here, or at the door (compiled.py).
 """
 
@@ -53,8 +53,8 @@ def tile(piece, rows, columns, height, width, across_first):
 
 
 @kernel
-def affine(desk, addresses, is_sparse, x, W, b, out, squash):
-    """out = x W + b, or with ``squash`` its tanh; in halves of W's rows that are added, if x has few rows.
+def affine(desk, addresses, is_sparse, x, W, b, out, activation):
+    """out = f(x W + b), for an activation f; in halves of W's rows that are added, if x has few rows.
 
     Args:
         addresses: of the jobs AFFINE, SPARSE_AFFINE, HALF_PRODUCT, SPARSE_HALF_PRODUCT and COMPLETE_AFFINE, as far as
@@ -70,7 +70,7 @@ def affine(desk, addresses, is_sparse, x, W, b, out, squash):
     put(desk, out, x)
     height, width = product_tiles(x, W, is_sparse)
     n, tiles = desk[NUMBERS:], parts(len(x), height) * parts(len(b), width)
-    n[0], n[1], n[2] = squash, height, width
+    n[0], n[1], n[2] = activation, height, width
     if not are_few(len(x), len(W)):
         share(desk, addresses[1 if is_sparse else 0], tiles)
         return
@@ -88,7 +88,7 @@ def AFFINE(desk, piece, like):
     W, out = matrix(desk, 1, like), matrix(desk, 3, like)
     where = tile(piece, out.shape[0], out.shape[1], n[1], n[2], True)
     product(matrix(desk, 0, like), W, out, 0, W.shape[0], *where)
-    kernels.add_bias(matrix(desk, 2, like)[0], out, n[0] != 0, *where)
+    kernels.add_bias(matrix(desk, 2, like)[0], out, n[0], *where)
 
 
 @Job
@@ -98,7 +98,7 @@ def SPARSE_AFFINE(desk, piece, like):
     W, out = matrix(desk, 1, like), matrix(desk, 3, like)
     top, bottom, left, right = tile(piece, out.shape[0], out.shape[1], n[1], n[2], True)
     sparse_product(matrix(desk, 0, like), W, out, 0, W.shape[0], top, bottom)
-    kernels.add_bias(matrix(desk, 2, like)[0], out, n[0] != 0, top, bottom, left, right)
+    kernels.add_bias(matrix(desk, 2, like)[0], out, n[0], top, bottom, left, right)
 
 
 @njit(**INNER)
@@ -138,7 +138,8 @@ def COMPLETE_AFFINE(desk, piece, like):
     out = matrix(desk, 3, like)
     left = piece * n[2]
     right = min(left + n[2], out.shape[1])
-    kernels.add_rest_and_bias(matrix(desk, 4, like), matrix(desk, 2, like)[0], out, n[0] != 0, left, right)
+    kernels.add_rest(matrix(desk, 4, like), out, left, right)
+    kernels.add_bias(matrix(desk, 2, like)[0], out, n[0], 0, len(out), left, right)
 
 
 @kernel
@@ -188,8 +189,8 @@ def SPARSE_AFFINE_GRADIENT(desk, piece, like):
 
 
 @kernel
-def affine_input_gradient(desk, job, da, W, h, dx, squash):
-    """dx = da Wᵀ, or with ``squash`` that times 1 - h²."""
+def affine_input_gradient(desk, job, da, W, h, dx, activation):
+    """dx = da Wᵀ f'(a), for an activation f whose value was h = f(a)."""
     if da.shape[1] != W.shape[1] or dx.shape != (len(da), len(W)) or h.shape != dx.shape:
         raise ValueError("the shapes of da, W, h and dx do not fit")
     desk[ARGUMENTS] = 0
@@ -199,7 +200,7 @@ def affine_input_gradient(desk, job, da, W, h, dx, squash):
     put(desk, dx, da)
     height, width = input_gradient_tiles(da, W)
     n = desk[NUMBERS:]
-    n[0], n[1], n[2] = squash, height, width
+    n[0], n[1], n[2] = activation, height, width
     share(desk, job, parts(len(dx), height) * parts(len(W), width))
 
 
@@ -210,34 +211,36 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
     W, dx = matrix(desk, 1, like), matrix(desk, 3, like)
     where = tile(piece, dx.shape[0], dx.shape[1], n[1], n[2], not are_few(dx.shape[0], len(W)))
     input_gradient(matrix(desk, 0, like), W, dx, *where)
-    if n[0] != 0:
-        kernels.squash_gradient(matrix(desk, 2, like), dx, *where)
+    kernels.activation_gradient(matrix(desk, 2, like), dx, n[0], *where)
 
 
 # The layers of a network as a whole: Numba finds the types by itself, and wants tuples of arrays.
 
 
 @kernel
-def layers(desk, addresses, is_sparse, x, Ws, bs, outputs):
-    """From the input up: tanh layers, and at last an affine one. ``outputs[i]`` is the i-th layer's (N, J_i).
+def layers(desk, addresses, is_sparse, x, Ws, bs, outputs, activation, last_activation):
+    """From the input up, with an activation and at last another one. ``outputs[i]`` is the i-th layer's (N, J_i).
 
     ``is_sparse`` is of x; other layers' outputs are not zero.
     """
     h, last = x, len(Ws) - 1
     for i in range(len(Ws)):
-        affine(desk, addresses, is_sparse and i == 0, h, Ws[i], bs[i], outputs[i], i < last)
+        affine(desk, addresses, is_sparse and i == 0, h, Ws[i], bs[i], outputs[i], activation if i < last else last_activation)
         h = outputs[i]
 
 
 @kernel
-def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs):
-    """From the output down: ``dinputs[i]`` is the derivative by the i-th layer's input; the lowest if it has room."""
+def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs, activation, first_activation):
+    """From the output down: ``dinputs[i]`` is the derivative by what the i-th layer's input is an activation of.
+
+    The lowest is written if it has room: its input may be an activation's value too.
+    """
     da = dout
     for i in range(len(Ws) - 1, -1, -1):
         h = outputs[i - 1] if i > 0 else x
         affine_gradient(desk, addresses, is_sparse and i == 0, da, h, dWs[i], dbs[i])
         if len(dinputs[i]) == len(h):
-            affine_input_gradient(desk, addresses[2], da, Ws[i], h, dinputs[i], i > 0)
+            affine_input_gradient(desk, addresses[2], da, Ws[i], h, dinputs[i], activation if i > 0 else first_activation)
         da = dinputs[i]
 
 
@@ -247,27 +250,27 @@ def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, 
 
 
 @kernel
-def share_rows(desk, job, rows, arrays, integers):
-    """Have a job done that takes some rows at a time, as many as ``height_of`` says: its arguments are put down here.
+def share_pieces(desk, job, pieces, arrays, integers):
+    """Have a job done: its arguments are put down here.
 
     Args:
         desk: the desk at hand.
         job: address of the job for numbers like those of the arrays.
-        rows: the array whose rows are shared out, one of the arrays.
+        pieces: how many there are.
         arrays: tuple, the job's arguments; the job's ``matrix(desk, i, like)`` is the i-th of them.
         integers: tuple, the job's ``numbers(desk)``.
     """
     desk[ARGUMENTS] = 0
     for array in literal_unroll(arrays):
-        put(desk, array, rows)
+        put(desk, array, arrays[0])
     for i in range(len(integers)):
         desk[NUMBERS + i] = integers[i]
-    share(desk, job, parts(len(rows), height_of(rows)))
+    share(desk, job, pieces)
 
 
 @njit(**INNER)
 def rows_of(piece, rows):
-    """The rows of a piece of ``share_rows``, from the first to the last."""
+    """The rows of a piece of elementwise work, from the first to the last."""
     first = piece * height_of(rows)
     return first, min(first + height_of(rows), len(rows))
 

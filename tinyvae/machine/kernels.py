@@ -24,6 +24,7 @@ import math
 import numpy as np
 from numba import njit
 
+from tinyvae.machine import RELU, TANH
 from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER, exp, softplus_sigmoid, tanh
 
@@ -36,31 +37,43 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 @njit(**INNER)
-def add_bias(b, out, squash, top, bottom, left, right):
-    """out += b, or with ``squash`` its tanh, for b (J,), out (N, J): a tile of out."""
-    b = b[left:right]
+def add_bias(b, out, activation, top, bottom, left, right):
+    """out = f(out + b), for b (J,), out (N, J) and an activation f: a tile of out."""
+    b, zero = b[left:right], out.dtype.type(0)
     for n in range(top, bottom):
         row = out[n, left:right]
-        if squash:
+        if activation == TANH:
             for j in range(row.size):
                 row[j] = tanh(row[j] + b[j])
+        elif activation == RELU:
+            for j in range(row.size):
+                row[j] = max(row[j] + b[j], zero)
         else:
             for j in range(row.size):
                 row[j] += b[j]
 
 
 @njit(**INNER)
-def add_rest_and_bias(rest, b, out, squash, left, right):
-    """out becomes out + rest + b, or with ``squash`` its tanh, for rest and out (N, J), b (J,): some columns of out."""
-    b = b[left:right]
+def activation_gradient(h, dh, activation, top, bottom, left, right):
+    """dh *= f'(a), for h = f(a) and dh (N, I): a tile. An activation's derivative can be told from its value."""
+    zero, one = h.dtype.type(0), h.dtype.type(1)
+    for n in range(top, bottom):
+        h_row, dh_row = h[n, left:right], dh[n, left:right]
+        if activation == TANH:
+            for i in range(h_row.size):
+                dh_row[i] *= one - h_row[i] * h_row[i]
+        elif activation == RELU:
+            for i in range(h_row.size):
+                dh_row[i] = dh_row[i] if h_row[i] > zero else zero
+
+
+@njit(**INNER)
+def add_rest(rest, out, left, right):
+    """out += rest, for rest and out (N, J): some columns."""
     for n in range(len(out)):
         row, rest_row = out[n, left:right], rest[n, left:right]
-        if squash:
-            for j in range(row.size):
-                row[j] = tanh(row[j] + rest_row[j] + b[j])
-        else:
-            for j in range(row.size):
-                row[j] += rest_row[j] + b[j]
+        for j in range(row.size):
+            row[j] += rest_row[j]
 
 
 @njit(**INNER)
@@ -72,16 +85,6 @@ def bias_gradient(da, db, left, right):
         row = da[n, left:right]
         for j in range(row.size):
             db[j] += row[j]
-
-
-@njit(**INNER)
-def squash_gradient(h, dx, top, bottom, left, right):
-    """dx *= 1 - h², for h and dx (N, I): a tile."""
-    one = h.dtype.type(1)
-    for n in range(top, bottom):
-        h_row, dx_row = h[n, left:right], dx[n, left:right]
-        for i in range(h_row.size):
-            dx_row[i] *= one - h_row[i] * h_row[i]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

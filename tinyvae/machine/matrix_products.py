@@ -110,12 +110,12 @@ def weight_gradient_tiles(x, da, is_sparse):
 
 
 @njit(**INNER)
-def weight_gradient(x, da, dW, top, bottom, left, right):
-    """dW = xᵀ da, for x (N, I), da (N, J), dW (I, J): the tile as in ``product``."""
+def weight_gradient(x, da, dW, top, bottom, left, right, add=False):
+    """dW = xᵀ da, or with ``add`` dW += that, for x (N, I), da (N, J), dW (I, J): the tile as in ``product``."""
     (I, J), size = dW.shape, x.itemsize
     gemm(
         YES, NO, bottom - top, right - left, len(x), x.ctypes.data + top * size, I, da.ctypes.data + left * size, J,
-        dW.ctypes.data + (top * J + left) * size, J, x.dtype.type,
+        dW.ctypes.data + (top * J + left) * size, J, x.dtype.type, add,
     )  # fmt: skip
 
 
@@ -135,6 +135,38 @@ def input_gradient(da, W, dx, top, bottom, left, right):
         NO, YES, bottom - top, right - left, J, da.ctypes.data + top * J * size, J, W.ctypes.data + left * J * size, J,
         dx.ctypes.data + (top * I + left) * size, I, da.dtype.type,
     )  # fmt: skip
+
+
+# The same products by one thread: as wholes where BLAS copies, else tile by tile.
+
+
+@njit(**INNER)
+def whole_product(x, W, out):
+    """out = x W."""
+    height, width = (len(x), W.shape[1]) if COPIES else product_tiles(x, W, False)
+    for top in range(0, len(x), height):
+        for left in range(0, W.shape[1], width):
+            right = min(left + width, W.shape[1])
+            product(x, W, out, 0, len(W), top, min(top + height, len(x)), left, right)
+
+
+@njit(**INNER)
+def whole_weight_gradient(x, da, dW, add):
+    """dW = xᵀ da, or with ``add`` dW += that."""
+    height, width = dW.shape if COPIES else weight_gradient_tiles(x, da, False)
+    for top in range(0, len(dW), height):
+        for left in range(0, dW.shape[1], width):
+            right = min(left + width, dW.shape[1])
+            weight_gradient(x, da, dW, top, min(top + height, len(dW)), left, right, add)
+
+
+@njit(**INNER)
+def whole_input_gradient(da, W, dx):
+    """dx = da Wᵀ."""
+    height, width = dx.shape if COPIES else input_gradient_tiles(da, W)
+    for top in range(0, len(dx), height):
+        for left in range(0, len(W), width):
+            input_gradient(da, W, dx, top, min(top + height, len(dx)), left, min(left + width, len(W)))
 
 
 @njit(**INNER)

@@ -148,8 +148,8 @@ SINGLE, DOUBLE = np.int8(ord("s")), np.int8(ord("d"))
 
 
 @njit(**EXACT)
-def gemm(a_transposed, b_transposed, m, n, k, a, a_width, b, b_width, out, out_width, number):
-    """out = op(a) op(b), for op(a) (m, k), op(b) (k, n) and out (m, n), each a part of an array.
+def gemm(a_transposed, b_transposed, m, n, k, a, a_width, b, b_width, out, out_width, number, add=False):
+    """out = op(a) op(b), or with ``add`` out += that, for op(a) (m, k), op(b) (k, n) and out (m, n), each a part of an array.
 
     Args:
         a_transposed, b_transposed: NO, or YES if a is (k, m), b is (n, k).
@@ -157,7 +157,7 @@ def gemm(a_transposed, b_transposed, m, n, k, a, a_width, b, b_width, out, out_w
         a_width, b_width, out_width: the lengths of the rows that they are parts of.
         number: the type of the numbers, float32 or float64.
     """
-    constants = np.array([1, 0], number)
+    constants = np.array([1, add], number)
     size = constants.itemsize
     # the transposes, in BLAS's column order: outᵀ = op(b)ᵀ op(a)ᵀ
     _xxgemm(

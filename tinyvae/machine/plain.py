@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from tinyvae.interrupts import Block
-from tinyvae.machine import blas
+from tinyvae.machine import LINEAR, RELU, TANH, blas
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -19,31 +19,42 @@ LOG_2PI = np.log(2 * np.pi)
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def layers(x, Ws, bs, outputs):
-    """From the input x (N, I) up: tanh layers, at last an affine one. ``outputs[i]`` (N, J_i) is the i-th layer's."""
+# What may follow an affine map: h = f(a), and f'(a) as it can be told from h.
+ACTIVATIONS = {
+    LINEAR: (lambda a: a, lambda h: 1),
+    TANH: (np.tanh, lambda h: 1 - h**2),
+    RELU: (lambda a: np.maximum(a, 0), lambda h: h > 0),
+}
+
+
+def layers(x, Ws, bs, outputs, activation, last_activation):
+    """From the input x (N, I) up: ``outputs[i]`` (N, J_i) is the i-th layer's, with an activation, at last another."""
     h, last = x, len(Ws) - 1
     for i, (W, b) in enumerate(zip(Ws, bs)):
-        affine(h, W, b, outputs[i], squash=i < last)
+        affine(h, W, b, outputs[i], activation if i < last else last_activation)
         h = outputs[i]
 
 
-def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs):
-    """From the output's derivative dout down: ``dinputs[i]`` is that by the i-th layer's input; the lowest if it has
-    room (and else no rows).
+def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs, activation, first_activation):
+    """From dout, the derivative by the last affine map's value, down.
+
+    ``dinputs[i]`` is the derivative by what the i-th layer's input is an activation of: the lowest, if it has room (and
+    else no rows), with ``first_activation``.
     """
     da = dout
     for i in reversed(range(1, len(Ws))):
         affine_gradient(da, outputs[i - 1], dWs[i], dbs[i])
-        affine_input_gradient(da, Ws[i], outputs[i - 1], dinputs[i], squash=True)
+        affine_input_gradient(da, Ws[i], outputs[i - 1], dinputs[i], activation)
         da = dinputs[i]
     affine_gradient(da, x, dWs[0], dbs[0])
     if len(dinputs[0]) == len(x):
-        affine_input_gradient(da, Ws[0], x, dinputs[0], squash=False)
+        affine_input_gradient(da, Ws[0], x, dinputs[0], first_activation)
 
 
-def affine(x, W, b, out, squash):
-    """out = x W + b, or with ``squash`` tanh(x W + b), for x (N, I), W (I, J), b (J,), out (N, J)."""
-    out[:] = np.tanh(x @ W + b) if squash else x @ W + b
+def affine(x, W, b, out, activation):
+    """out = f(x W + b), for x (N, I), W (I, J), b (J,), out (N, J) and an activation f."""
+    function, _ = ACTIVATIONS[activation]
+    out[:] = function(x @ W + b)
 
 
 def affine_gradient(da, x, dW, db):
@@ -52,9 +63,77 @@ def affine_gradient(da, x, dW, db):
     db[:] = da.sum(axis=0)
 
 
-def affine_input_gradient(da, W, h, dx, squash):
-    """dx = da Wᵀ, or with ``squash`` that times 1 - h², for da (N, J), W (I, J), h and dx (N, I)."""
-    dx[:] = da @ W.T * (1 - h**2) if squash else da @ W.T
+def affine_input_gradient(da, W, h, dx, activation):
+    """dx = da Wᵀ f'(a), for da (N, J), W (I, J), dx (N, I) and the value h = f(a) (N, I) of an activation f."""
+    _, derivative = ACTIVATIONS[activation]
+    dx[:] = da @ W.T * derivative(h)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Convolutions (derivation/conv.py): images are rows, channels last; a geometry is (H, W, C, k, stride). The wide images
+# are (N, H W C); the narrow ones, which have C' numbers for each of P patches, are (N, P C'); W is (k k C, C').
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def convolution(x, W, b, out, geometry, activation):
+    """out = f(patches(x) W + b), for x wide, out narrow, b (1, C') for all or (N, C') for each, an activation f."""
+    a = patches(x, geometry) @ W
+    out[:] = ACTIVATIONS[activation][0](a.reshape(len(x), -1, W.shape[1]) + b[:, None]).reshape(out.shape)
+
+
+def convolution_input_gradient(da, W, h, dx, geometry, activation):
+    """dx = sum_of_patches(da Wᵀ) f'(a), for da narrow, dx and h = f(a) wide."""
+    images = sum_of_patches(da.reshape(-1, W.shape[1]) @ W.T, geometry)
+    dx[:] = images * ACTIVATIONS[activation][1](h)
+
+
+def convolution_weight_gradient(da, x, dW, geometry):
+    """dW = patches(x)ᵀ da, for da narrow, x wide; of a transposed convolution, for its x and its da."""
+    dW[:] = patches(x, geometry).T @ da.reshape(-1, dW.shape[1])
+
+
+def transposed_convolution(x, W, b, out, geometry, activation):
+    """out = f(sum_of_patches(x Wᵀ) + b), for x narrow, out wide, b (1, C) for all or (N, C) for each."""
+    a = sum_of_patches(x.reshape(-1, W.shape[1]) @ W.T, geometry)
+    out[:] = ACTIVATIONS[activation][0](a.reshape(len(x), -1, b.shape[1]) + b[:, None]).reshape(out.shape)
+
+
+def transposed_convolution_input_gradient(da, W, h, dx, geometry, activation):
+    """dx = patches(da) W f'(a), for da wide, dx and h = f(a) narrow."""
+    dx[:] = (patches(da, geometry) @ W).reshape(dx.shape) * ACTIVATIONS[activation][1](h)
+
+
+def channel_sums(a, sums, width):
+    """sums = those over all places of an image, of each channel, for a (N, H W C), sums (N, C), and W."""
+    sums[:] = a.reshape(len(a), -1, sums.shape[1]).sum(axis=1)
+
+
+def patches(x, geometry):
+    """The patches (N P, k k C) of images x (N, H W C): one for every stride pixels, with zeros around the image."""
+    _, _, channels, size, stride = geometry
+    framed = np.pad(x.reshape(len(x), *geometry[:3]), [(0, 0), *frame(geometry), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(framed, (size, size), axis=(1, 2))[:, ::stride, ::stride]
+    return np.moveaxis(windows, 3, 5).reshape(-1, size * size * channels)
+
+
+def sum_of_patches(p, geometry):
+    """The transpose of ``patches``: images (N, H W C) to which each number of p (N P, k k C) is added in its place."""
+    height, width, channels, size, stride = geometry
+    rows, columns = -(-height // stride), -(-width // stride)
+    (above, below), (left, right) = frame(geometry)
+    p = p.reshape(-1, rows, columns, size, size, channels)
+    framed = np.zeros((len(p), above + height + below, left + width + right, channels), p.dtype)
+    for y in range(size):
+        for x in range(size):
+            framed[:, y : y + rows * stride : stride, x : x + columns * stride : stride] += p[:, :, :, y, x]
+    return framed[:, above : above + height, left : left + width].reshape(len(p), -1)
+
+
+def frame(geometry):
+    """How many zeros stand (above, below) and (left, right) of an image: what the last patch needs, shared by both."""
+    height, width, _, size, stride = geometry
+    sides = [max(0, (-(-length // stride) - 1) * stride + size - length) for length in (height, width)]
+    return [(total // 2, total - total // 2) for total in sides]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ smallest arrays, those of networks with one hidden layer, in float32; what other
 
 import numpy as np
 
-from tinyvae.machine import compiled
+from tinyvae.machine import LINEAR, TANH, compiled
 
 
 def main():
@@ -14,13 +14,13 @@ def main():
     v, x, z = np.ones(1, np.float32), np.ones((1, 1), np.float32), np.ones((1, 1, 1), np.float32)
     two = np.ones((1, 2), np.float32)  # for two inputs one row is few, for one it is not
     first, zeros = two.reshape(2, 1), np.zeros_like(two)
-    compiled.layers(two, (first, x), (v, v), (x, x))
-    compiled.layers_gradient(x, two, (x, x), (first, x), (first, x), (v, v), (two, x))
+    compiled.layers(two, (first, x), (v, v), (x, x), TANH, LINEAR)
+    compiled.layers_gradient(x, two, (x, x), (first, x), (first, x), (v, v), (two, x), TANH, LINEAR)
     compiled.adam_update(v, v, v, v, [1, 1, 1, 1], parts=np.array([[0, 1]]))
     compiled.bernoulli_log_prob(x, x, x)
     compiled.scale_rows(v, x)
     compiled.gaussian_sample_gradient(z, z, x, x, x)
     compiled.gaussian_log_posterior_gradient(x, x, z, x, x, x)
     compiled.sigmoid(x, x)
-    compiled.layers(zeros, (first, x), (v, v), (x, x))
-    compiled.layers_gradient(x, zeros, (x, x), (first, x), (first, x), (v, v), (two, x))
+    compiled.layers(zeros, (first, x), (v, v), (x, x), TANH, LINEAR)
+    compiled.layers_gradient(x, zeros, (x, x), (first, x), (first, x), (v, v), (two, x), TANH, LINEAR)

@@ -178,10 +178,10 @@ def _products(h, layers, name):
     total = 0
     for i, (W, b) in enumerate(layers):
         y, dW, db = np.empty((len(h), len(b)), h.dtype), np.empty_like(W), np.empty_like(b)
-        total += duration(partial(machine.affine, h, W, b, y, True))
+        total += duration(partial(machine.affine, h, W, b, y, machine.TANH))
         total += duration(partial(machine.affine_gradient, y, h, dW, db))
         if i > 0 or name == "decoder":
-            total += duration(partial(machine.affine_input_gradient, y, W, h, np.empty_like(h), False))
+            total += duration(partial(machine.affine_input_gradient, y, W, h, np.empty_like(h), machine.LINEAR))
         h = y
     return total
 
