@@ -38,7 +38,8 @@ class Registry(dict[str, Any]):
         return dict(self.items()).values()
 
 
-NETWORKS = Registry(mlp="derivation.networks:MLP_PAIR")
+NETWORKS = Registry(mlp="derivation.networks:MLP_PAIR", conv="derivation.conv_networks:CONV_PAIR")
+ACTIVATIONS = Registry(tanh="derivation.activations:TANH", relu="derivation.activations:RELU")
 LIKELIHOODS = Registry(
     {
         "bernoulli": "derivation.likelihoods:BERNOULLI",
@@ -72,6 +73,7 @@ DATASETS = Registry(mnist="data.datasets:mnist", frey="data.datasets:frey", digi
 # The values that a setting may take.
 CHOICES: dict[str, Collection[str]] = {
     "network": NETWORKS,
+    "activation": ACTIVATIONS,
     "likelihood": LIKELIHOODS,
     "prior": PRIORS,
     "objective": BOUNDS,
@@ -91,8 +93,13 @@ class Settings:
 
     Attributes:
         network: name in ``NETWORKS``, of the encoder and the decoder next to the data.
+        activation: name in ``ACTIVATIONS``, of the hidden layers of all networks.
+        channels: of a convolutional network's layers, from the data up.
+        kernel: the height and the width of its windows, in pixels.
+        stride: the steps of its windows, in pixels.
         latent: dimensions of the stochastic layers z_1, z_2, ..., the one next to the data first.
-        hidden: hidden units between a stochastic layer and the one below it, a tuple for each stochastic layer.
+        hidden: hidden units between a stochastic layer and the one below it, a tuple for each stochastic layer; of a
+            convolutional network those between its feature maps and z_1.
         likelihood: name in ``LIKELIHOODS``.
         prior: name in ``PRIORS``, of the uppermost layer.
         components: of a prior that is a mixture.
@@ -116,6 +123,10 @@ class Settings:
     """
 
     network: str = "mlp"
+    activation: str = "tanh"
+    channels: tuple[int, ...] = (32, 64)
+    kernel: int = 4
+    stride: int = 2
     latent: tuple[int, ...] = (20,)
     hidden: tuple[tuple[int, ...], ...] = ((500,),)
     likelihood: str = "bernoulli"
@@ -150,7 +161,7 @@ class Settings:
 
         Raises: TypeError or ValueError for names, types or values that no settings have.
         """
-        lists = {name: tuple(values[name]) for name in ("latent", "raised_from") if name in values}
+        lists = {name: tuple(values[name]) for name in ("latent", "channels", "raised_from") if name in values}
         if "hidden" in values:
             lists["hidden"] = tuple(map(tuple, values["hidden"]))
         settings = cls(**{**values, **lists})
@@ -158,8 +169,8 @@ class Settings:
             value, allowed = getattr(settings, field.name), CHOICES.get(field.name)
             if type(value) is not type(field.default) or (allowed and value not in allowed):
                 raise ValueError(f"{field.name} is {value!r}")
-        sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden)]
-        sizes += [settings.components, settings.samples, settings.batch_size, settings.epochs]
+        sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden), *settings.channels]
+        sizes += [settings.kernel, settings.stride, settings.components, settings.samples, settings.batch_size, settings.epochs]
         if not all(map(is_size, sizes)):
             raise ValueError(f"a size is not a whole number above zero, in {settings}")
         if not (0 < settings.learning_rate < math.inf and 0 < settings.epsilon < math.inf):

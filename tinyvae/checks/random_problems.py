@@ -3,6 +3,7 @@
 Each function takes a ``numpy.random.Generator`` and the shapes, so that property tests can choose them.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,40 +11,74 @@ import numpy as np
 from numpy.random import Generator
 
 from tinyvae.checks.finite_differences import Problem, check
-from tinyvae.derivation import gaussian, likelihoods, priors
+from tinyvae.derivation import conv, gaussian, likelihoods, priors
 from tinyvae.derivation import mlp as perceptron
+from tinyvae.derivation.conv import Geometry
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.networks import MLP
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.settings import BOUNDS, LIKELIHOODS, NETWORKS, PRIORS
+from tinyvae.settings import ACTIVATIONS, BOUNDS, LIKELIHOODS, NETWORKS, PRIORS
 from tinyvae.types import Array, Cache
 
 
-def mlp(rng: Generator, N: int, sizes: Sequence[int]) -> Problem:
+def mlp(rng: Generator, N: int, sizes: Sequence[int], activation: str = "tanh") -> Problem:
     """A network of the given sizes on N rows; biases and weights of order one."""
     inputs = {"x": rng.standard_normal((N, sizes[0]))}
     inputs |= {name: 0.7 * rng.standard_normal(shape) for name, shape in perceptron.mlp_shapes(sizes).items()}
 
     def forward(x: Array, **layers: Array) -> tuple[Array, Cache]:
-        return perceptron.mlp(x, list(zip(*[iter(layers.values())] * 2)))
+        return perceptron.mlp(x, list(zip(*[iter(layers.values())] * 2)), ACTIVATIONS[activation])
 
     def backward(dout: Array, cache: Cache) -> dict[str, Array]:
         dx, dlayers = perceptron.mlp_backward(dout, cache)
         return dict(zip(inputs, [dx, *(array for layer in dlayers for array in layer)]))
 
-    return Problem(f"mlp {'-'.join(map(str, sizes))}", inputs, forward, backward)
+    words = f"mlp {'-'.join(map(str, sizes))}, {activation}"
+    return Problem(words, inputs, forward, backward, has_kinks=activation == "relu")
+
+
+def convolution(
+    rng: Generator, N: int, geometry: Geometry, filters: int, is_transposed: bool = False, activation: str = "tanh"
+) -> Problem:
+    """A convolution or its transpose, linear, by its input, its filters and a bias for each image.
+
+    The input is the value of an activation, and the derivative is by what stands in front of that.
+    """
+    forward_pass = conv.transposed_convolution if is_transposed else conv.convolution
+    narrow, wide = (filters, *geometry.places), (geometry.channels, geometry.height, geometry.width)
+    shapes = (narrow, wide[:1]) if is_transposed else (wide, narrow[:1])
+    inputs = {
+        "a": rng.standard_normal((N, int(np.prod(shapes[0])))),
+        "W": rng.standard_normal((geometry.patch, filters)),
+        "b": rng.standard_normal((N, *shapes[1])),
+    }
+    kind = ACTIVATIONS[activation]
+
+    def forward(a: Array, W: Array, b: Array) -> tuple[Array, Cache]:
+        x = np.tanh(a) if activation == "tanh" else np.maximum(a, 0)
+        return forward_pass(x, W, b, geometry)
+
+    def backward(da: Array, cache: Cache) -> dict[str, Array]:
+        back = conv.transposed_convolution_backward if is_transposed else conv.convolution_backward
+        dW = np.full_like(inputs["W"], np.nan)
+        dx, db = back(da, cache, dW, before=kind)
+        return {"a": dx, "W": dW, "b": db}
+
+    words = f"conv.{'transposed_' * is_transposed}convolution {geometry.height}x{geometry.width}, {activation}"
+    return Problem(words, inputs, forward, backward, has_kinks=activation == "relu")
 
 
 DATA_SHAPE = (5, 3)  # of the problems about networks
+LAYOUT = (3, 2), 3, 2  # of convolutional ones: channels, kernel and stride
 
 
-def network(rng: Generator, R: int, C: int, name: str, end: int) -> Problem:
+def network(rng: Generator, R: int, C: int, name: str, end: int, activation: str = "tanh") -> Problem:
     """A network next to the data, by its input, its labels and its weights: the encoder (end 0) or the decoder (1).
 
     Its gradients are added to what stands there, as for a weight that is used twice.
     """
     shapes = ((*DATA_SHAPE,), (4,)) if end == 0 else ((4,), (2, *DATA_SHAPE))
-    net = NETWORKS[name][end](shapes[0], C, (6, 5), shapes[1])
+    net = NETWORKS[name][end](shapes[0], C, (6, 5), shapes[1], ACTIVATIONS[activation], *LAYOUT)
     inputs = {"x": rng.standard_normal((R, int(np.prod(shapes[0]))))}
     inputs |= {"labels": rng.standard_normal((R, C))} if C else {}
     weights = {name: 0.7 * rng.standard_normal(shape) for name, shape in net.shapes().items()}
@@ -59,8 +94,8 @@ def network(rng: Generator, R: int, C: int, name: str, end: int) -> Problem:
         added = {name: grads[name] - before[name] for name in weights}
         return {"x": dx} | ({"labels": dlabels} if C else {}) | added
 
-    words = f"networks.{name} {'encoder' if end == 0 else 'decoder'}" + f", {C} labels" * bool(C)
-    return Problem(words, inputs | weights, forward, backward)
+    words = f"networks.{name} {'encoder' if end == 0 else 'decoder'}, {activation}" + f", {C} labels" * bool(C)
+    return Problem(words, inputs | weights, forward, backward, has_kinks=activation == "relu")
 
 
 def split(rng: Generator, R: int, D: int) -> Problem:
@@ -250,7 +285,7 @@ def model(
     rng: Generator, N: int, K: int, objective: str = "elbo", closed_form_kl: bool = False, **shape: Any
 ) -> Problem:
     """A bound of a whole model by all its parameters; ``shape`` is that of ``Model``."""
-    vae = Model(**shape)
+    vae = Model(**dict(zip(("channels", "kernel", "stride"), LAYOUT)) | shape)
     params = Parameters(vae.shapes(), dtype=np.float64)
     params.flat[:] = 0.3 * rng.standard_normal(params.flat.size)
     x = rng.random((N, vae.data_dim))
@@ -266,22 +301,27 @@ def model(
         dlogw, cache = cache
         return {"params_flat": vae.backward(params, cache, dvalue[:, None] * dlogw).flat}
 
-    kinds = [kind for kind in (vae.network, vae.likelihood, vae.prior) if kind not in ("mlp", "bernoulli", "normal")]
+    usual = "mlp", "tanh", "bernoulli", "normal"
+    kinds = [kind for kind in (vae.network, vae.activation, vae.likelihood, vae.prior) if kind not in usual]
     words = [f"model {'-'.join(map(str, (vae.data_dim, *vae.latent)))}", objective, f"K={K}"]
     words += ["closed-form KL"] * closed_form_kl + [f"{vae.n_labels} labels"] * bool(vae.n_labels) + kinds
-    return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward)
+    return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward, vae.activation == "relu")
 
 
 def all_problems(seed: int = 0) -> list[Problem]:
     """One problem for each pair and each entry of a registry, and models of one to three layers with all of these."""
     rng = np.random.default_rng(seed)
     N, R, S, K, D = 2, 3, 4, 3, 5
-    problems = [mlp(rng, 3, (4, 6, 5, 2)), split(rng, R, D), sample(rng, R, S, D), log_posterior(rng, R, S, D)]
+    problems = [mlp(rng, 3, (4, 6, 5, 2), activation) for activation in ACTIVATIONS]
+    for activation, is_transposed in itertools.product(ACTIVATIONS, (False, True)):
+        problems.append(convolution(rng, 3, Geometry(5, 4, 2, 3, 2), 3, is_transposed, activation))
+    problems += [split(rng, R, D), sample(rng, R, S, D), log_posterior(rng, R, S, D)]
     problems += [log_posterior_two_ways(rng, R, S, D), layer(rng, R, S, D), log_density(rng, R, S, D)]
     problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, N, K, D)]
     problems += [gaussian_likelihood(rng, N, K, D, squash) for squash in (True, False)]
     problems += [log_mixture(rng, N, K, D, 4)]
-    problems += [network(rng, 3, C, name, end) for name in NETWORKS for end in (0, 1) for C in (0, 2)]
+    for name, activation, end, C in itertools.product(NETWORKS, ACTIVATIONS, (0, 1), (0, 2)):
+        problems.append(network(rng, 3, C, name, end, activation))
     problems += [likelihood(rng, N, K, D, name) for name in LIKELIHOODS]
     problems += [prior(rng, N, K, 2, name) for name in PRIORS]
     problems += [prior(rng, N, K, 2, name, "kl") for name in PRIORS if PRIORS[name].has_kl]
@@ -295,8 +335,9 @@ def all_problems(seed: int = 0) -> list[Problem]:
         problems += [model(rng, N, K, objective, likelihood=name, **one) for name in LIKELIHOODS]
         problems += [model(rng, N, K, objective, prior=name, **two) for name in PRIORS]
         problems.append(model(rng, N, K, objective, data_shape=(5,), latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
-    for name in NETWORKS:
-        problems.append(model(rng, N, K, "iwae", network=name, prior="vamp", **two | {"data_shape": DATA_SHAPE}))
+    for name, activation in itertools.product(NETWORKS, ACTIVATIONS):
+        kinds: dict[str, Any] = {"network": name, "activation": activation, "prior": "vamp"}
+        problems.append(model(rng, N, K, "iwae", **kinds, **two | {"data_shape": DATA_SHAPE}))
     return problems
 
 

@@ -36,7 +36,7 @@ from tinyvae.derivation.networks import Network
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.priors import StandardNormal
 from tinyvae.derivation.shapes import misfit, require_labels
-from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS
+from tinyvae.settings import ACTIVATIONS, LIKELIHOODS, NETWORKS, PRIORS
 from tinyvae.types import Array, Arrays, Cache, Labels, Pair, Shapes
 
 
@@ -93,6 +93,8 @@ class Model:
         prior: name in ``settings.PRIORS``, of z_L.
         n_components: of a prior that is a mixture.
         network: name in ``settings.NETWORKS``, of the encoder and the decoder next to the data.
+        activation: name in ``settings.ACTIVATIONS``, of the hidden layers.
+        channels, kernel, stride: of convolutional networks (networks.py).
     """
 
     data_shape: tuple[int, ...]
@@ -103,6 +105,10 @@ class Model:
     prior: str = "normal"
     n_components: int = 0
     network: str = "mlp"
+    activation: str = "tanh"
+    channels: tuple[int, ...] = (32, 64)
+    kernel: int = 4
+    stride: int = 2
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: the attributes, and not what their names stand for, which is found again."""
@@ -135,7 +141,9 @@ class Model:
         self._prior.initialise(params, noise, inputs)
 
     def output_bias(self, params: Parameters) -> Array:
-        """The view (M D,) of the parameters that is added to the decoder's outputs: where they start from."""
+        """The view of the parameters that is added to the decoder's outputs, where they start from: (M D,), or (M C,)
+        for all pixels of an image with C channels.
+        """
         return self._decoders[0].output_bias(params.part("decoder"))
 
     def noise_shapes(self, N: int, K: int) -> list[tuple[int, int, int]]:
@@ -452,7 +460,7 @@ class Model:
         above = [NETWORKS["mlp"][0]] * (len(self.latent) - 1)
         places = zip(itertools.pairwise(self._sizes), self.hidden, strict=True)
         return tuple(
-            kind(below, self.n_labels, hidden, (2 * math.prod(units),))
+            kind(below, self.n_labels, hidden, (2 * math.prod(units),), *self._layout)
             for kind, ((below, units), hidden) in zip([NETWORKS[self.network][0], *above], places, strict=True)
         )
 
@@ -463,9 +471,14 @@ class Model:
         numbers = [self._likelihood.outputs_per_dimension] + [2] * len(above)
         places = zip(itertools.pairwise(self._sizes), self.hidden, numbers, strict=True)
         return tuple(
-            kind(units, self.n_labels, hidden[::-1], (M, *below))
+            kind(units, self.n_labels, hidden[::-1], (M, *below), *self._layout)
             for kind, ((below, units), hidden, M) in zip([NETWORKS[self.network][1], *above], places, strict=True)
         )
+
+    @property
+    def _layout(self) -> tuple[int, tuple[int, ...], int, int]:
+        """What all networks are told."""
+        return ACTIVATIONS[self.activation], self.channels, self.kernel, self.stride
 
     @property
     def _sizes(self) -> tuple[tuple[int, ...], ...]:

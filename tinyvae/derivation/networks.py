@@ -17,10 +17,11 @@ stands next to the data. Above it there are vectors, and the MLP serves.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tinyvae.derivation.activations import TANH
 from tinyvae.derivation.mlp import mlp, mlp_backward, mlp_shapes
 from tinyvae.types import Array, Cache, Layers, Maybe, Shapes
 
@@ -37,12 +38,22 @@ class Network:
         hidden: units of the hidden layers, from the input to the output.
         outputs: the shape of an output row: (2 D,) for the statistics of a stochastic layer, (M, *data's shape) for M
             numbers about each entry of the data.
+        activation: of the hidden layers, of activations.py.
+        channels: of a convolutional network's layers, from the data on; its ``hidden`` stand between these and z.
+        kernel: the height and the width of its windows, in pixels.
+        stride: the steps of its windows, in pixels.
     """
 
     inputs: tuple[int, ...]
     n_labels: int
     hidden: tuple[int, ...]
     outputs: tuple[int, ...]
+    activation: int = TANH
+    channels: tuple[int, ...] = (32, 64)
+    kernel: int = 4
+    stride: int = 2
+
+    data_dimensions: ClassVar[tuple[int, ...]] = ()  # how many a shape of data may have; any number, if this is empty
 
     def shapes(self) -> Shapes:
         """Names and shapes of the weights: matrices end in ".W", biases in ".b"."""
@@ -79,7 +90,7 @@ class Network:
         raise NotImplementedError
 
     def output_bias(self, weights: Weights) -> Array:
-        """The view (J,) of the bias that is added to the output."""
+        """The view of the bias that is added to the output: (J,), or (M C,) the same for all pixels of an image."""
         raise NotImplementedError
 
 
@@ -92,22 +103,27 @@ class MLP(Network):
 
     def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
         """``mlp`` of [x, labels]."""
-        return mlp(np.concatenate([x, labels], axis=1) if self.n_labels else x, _layers(weights))
+        return mlp(beside(x, labels), dense(weights), self.activation)
 
     def backward(
         self, dout: Array, cache: Cache, grads: Weights, need_dx: bool = True, add: bool = False
     ) -> tuple[Maybe, Maybe]:
         """``mlp_backward``; the derivative by the labels stands beside that by the input."""
-        dx, _ = mlp_backward(dout, cache, _layers(grads), need_dx, add)
+        dx, _ = mlp_backward(dout, cache, dense(grads), need_dx, add)
         I = math.prod(self.inputs)
         return (dx[:, :I], dx[:, I:]) if need_dx else (None, None)
 
     def output_bias(self, weights: Weights) -> Array:
         """The last layer's."""
-        return _layers(weights)[-1][1]
+        return dense(weights)[-1][1]
 
 
-def _layers(weights: Weights) -> Layers:
+def beside(x: Array, labels: Array) -> Array:
+    """[x, labels]."""
+    return np.concatenate([x, labels], axis=1) if labels.shape[1] else x
+
+
+def dense(weights: Weights) -> Layers:
     """[(W_0, b_0), (W_1, b_1), ...], as they stand in ``mlp_shapes``."""
     arrays: Any = iter(weights.values())
     return list(zip(arrays, arrays))

@@ -26,7 +26,8 @@ def build_model(settings: Settings, data_shape: tuple[int, ...], n_labels: int) 
     """The Model of the settings for data of a shape, with so many labels if it is conditional."""
     labels = n_labels if settings.conditional else 0
     shape = (settings.latent, settings.hidden, settings.likelihood, labels, settings.prior, settings.components)
-    return Model(data_shape, *shape, settings.network)
+    layout = (settings.activation, settings.channels, settings.kernel, settings.stride)
+    return Model(data_shape, *shape, settings.network, *layout)
 
 
 @dataclass(frozen=True)

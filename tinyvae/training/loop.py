@@ -75,7 +75,9 @@ class Training:
         mean = mean_image(dataset.train) / (255 if dataset.train.dtype == np.uint8 else 1)
         initialise(self.params, settings.initialisation, settings.seed)
         if settings.mean_bias:
-            self.model.output_bias(self.params)[:] = LIKELIHOODS[settings.likelihood].bias(mean)
+            likelihood, bias = LIKELIHOODS[settings.likelihood], self.model.output_bias(self.params)
+            # where all pixels share a bias, it starts from their mean
+            bias[:] = likelihood.bias(mean.reshape(-1, bias.size // likelihood.outputs_per_dimension).mean(axis=0))
         step = len(self.params)  # after those of the layers (initialisation.py)
 
         def prior_noise(shape: tuple[int, int]) -> Array:
