@@ -206,6 +206,11 @@ def require_sense(settings: Settings) -> None:
             f"--estimator {settings.estimator} is biased under --objective {settings.objective}: use --objective "
             f"{' or '.join(objectives)}, or --estimator {' or '.join(others)}"
         )
+    if settings.network == "conv" and settings.stride > settings.kernel:
+        raise UserError(
+            f"--stride {settings.stride} is more than --kernel {settings.kernel}, and nobody would see the pixels between "
+            f"the windows: use --stride {settings.kernel} or less"
+        )
     if PRIORS[settings.prior].needs_labels and not settings.conditional:
         raise UserError(f"--prior {settings.prior} is learned for each label: add --conditional")
 
@@ -252,6 +257,11 @@ IWAE_1 = Settings(
 IWAE_BEST = replace(IWAE_1, schedule="cosine", epochs=328)
 IWAE_2 = replace(IWAE_1, latent=(100, 50), hidden=((200, 200), (100, 100)))
 
+# Ours for images: rectifiers and two layers of convolutions.
+CONV = Settings(
+    network="conv", activation="relu", latent=(32,), hidden=((256,),), learning_rate=0.002, batch_size=100, epochs=10
+)
+
 # The default recipe shows a small data set more often than 20 times, until this many examples are seen.
 LEAST_EXAMPLES = 400_000
 
@@ -262,6 +272,7 @@ RECIPES = {
     "iwae-1": IWAE_1,
     "iwae-2": IWAE_2,
     "iwae-best": IWAE_BEST,
+    "conv": CONV,
 }
 OWN_RECIPES = {("aevb", "frey"): AEVB_FREY}  # of a data set
 

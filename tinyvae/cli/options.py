@@ -10,6 +10,8 @@ from tinyvae.settings import CHOICES, DATASETS, RECIPES, iwae_epochs, recipe_for
 
 DEFAULT = RECIPES["default"]
 
+CONVOLUTIONAL = "channels", "kernel", "stride"  # settings of --network conv alone
+
 # The option of a setting where it is not --NAME-OF-THE-SETTING.
 OPTIONS = {"learning_rate": "--lr"}
 
@@ -34,8 +36,13 @@ def add_model(group):
         "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(DEFAULT.latent)}"
     )
     group.add_argument(
-        "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the tanh layers {show(DEFAULT.hidden[0])}"
+        "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the hidden layers {show(DEFAULT.hidden[0])}"
     )
+    add_choice(group, "activation", "of the hidden layers")
+    conv = RECIPES["conv"]
+    group.add_argument("--channels", type=units, metavar="C,C", help=f"of --network conv {show(conv.channels)}")
+    group.add_argument("--kernel", type=console.positive, metavar="k", help=f"its windows' side {show(conv.kernel)}")
+    group.add_argument("--stride", type=console.positive, metavar="s", help=f"its windows' step {show(conv.stride)}")
     add_choice(group, "likelihood", "of the data")
     add_choice(group, "prior", "of the uppermost layer")
     group.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
@@ -126,7 +133,7 @@ def given_settings(arguments):
         "learning_rate": arguments.lr,
         "conditional": arguments.conditional or None,
     }
-    for name in ("samples", "components", "batch_size", "seed", *CHOICES):
+    for name in (*CONVOLUTIONAL, "samples", "components", "batch_size", "seed", *CHOICES):
         given[name] = getattr(arguments, name)
     return {name: value for name, value in given.items() if value is not None}
 
@@ -143,8 +150,11 @@ def resolve(arguments):
 
     Raises: UserError for options that do not go together.
     """
-    recipe = recipe_for(arguments.recipe or "default", arguments.dataset)
+    recipe = recipe_for(recipe_name(arguments), arguments.dataset)
     settings = dataclasses.replace(recipe, **given_settings(arguments))
+    for name in CONVOLUTIONAL:
+        if getattr(arguments, name) is not None and settings.network != "conv":
+            raise UserError(f"--{name} is of convolutional networks: add --network conv, or leave it out")
     if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
         hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)
         settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
@@ -152,6 +162,11 @@ def resolve(arguments):
         settings = dataclasses.replace(settings, kl=arguments.kl or "sampled")
     require_sense(settings)
     return settings
+
+
+def recipe_name(arguments):
+    """The recipe that was asked for, or that of the network where it has one, or the default."""
+    return arguments.recipe or (arguments.network if arguments.network in RECIPES else "default")
 
 
 def require_same(settings, arguments):
@@ -181,4 +196,4 @@ def as_given(value):
 def uses_default_length(arguments):
     """Whether nothing was said about the length of the run."""
     length = arguments.epochs or arguments.stages or arguments.samples_seen
-    return not length and arguments.recipe in (None, "default")
+    return not length and arguments.recipe in (None, "default", arguments.network)

@@ -20,7 +20,7 @@ from tinyvae.disk.run import Row, Run
 from tinyvae.errors import DataError, DivergenceError, Interrupted, RunError, UserError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
-from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, OPTIMISERS, SCHEDULES, Settings
+from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, NETWORKS, OPTIMISERS, SCHEDULES, Settings
 from tinyvae.training.binarisation import binarise
 from tinyvae.training.fitted import Fitted, build_model, take
 from tinyvae.training.initialisation import initialise
@@ -234,6 +234,12 @@ def check(settings: Settings, dataset: Dataset) -> None:
         raise UserError(
             f"--batch-size {settings.batch_size} is more than the {N} training examples of {dataset.name}: "
             f"use --batch-size {N} or less"
+        )
+    dimensions = NETWORKS[settings.network][0].data_dimensions
+    if dimensions and len(dataset.data_shape) not in dimensions:
+        raise DataError(
+            f"{dataset.name} has rows of {dataset.data_shape[0]} numbers without height and width, and --network "
+            f"{settings.network} needs images: store them as (N, H, W) or (N, H, W, C), or leave --network out"
         )
     if settings.conditional and dataset.n_labels == 0:
         raise DataError(

@@ -35,12 +35,21 @@ def _bound(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> list[str]:
-    """The layers from the data up, as in "mlp 200-200-100, 100-100-50", and the distributions at both ends."""
+    """The layers from the data up, as in "mlp 200-200-100, 100-100-50", and the distributions at both ends.
+
+    The activation is named where it is not the papers' tanh.
+    """
     layers = ["-".join(map(str, (*hidden, units))) for hidden, units in zip(settings.hidden, settings.latent)]
     components = f" of {settings.components} components" if PRIORS[settings.prior].has_components else ""
     labels = ["given labels"] if settings.conditional else []
+    options = [settings.activation] if settings.activation != "tanh" else []
+    network = settings.network
+    if network == "conv":
+        network += f" {'-'.join(map(str, settings.channels))}"
+        options = [f"kernel {settings.kernel}", f"stride {settings.stride}", *options]
+    network += f" ({', '.join(options)})" if options else ""
     return [
-        f"{settings.network} {', '.join(layers)}",
+        f"{network} {', '.join(layers)}",
         f"{settings.prior} prior{components}",
         settings.likelihood,
         *labels,
