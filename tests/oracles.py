@@ -24,6 +24,22 @@ def input_gradient(da, W):
     return np.einsum("nj,ij->ni", da, W)
 
 
+def convolution(x, filters, stride):
+    """Each filter (k, k, C) held against each window of each image, for x (N, H, W, C), filters (k, k, C, C')."""
+    (N, H, W, _), k = x.shape, len(filters)
+    rows, columns = -(-H // stride), -(-W // stride)
+    top, left = (max(0, (n - 1) * stride + k - side) // 2 for n, side in ((rows, H), (columns, W)))
+    out = np.zeros((N, rows, columns, filters.shape[3]))
+    for i in range(rows):
+        for j in range(columns):
+            for u in range(k):
+                for v in range(k):
+                    y, z = i * stride + u - top, j * stride + v - left
+                    if 0 <= y < H and 0 <= z < W:
+                        out[:, i, j] += x[:, y, z] @ filters[u, v]
+    return out
+
+
 # -- densities ---------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ import sys
 from tinyvae.cli import console
 from tinyvae.errors import UserError
 
-NAMES = ("vae", "iwae-k1", "iwae-k5", "iwae-k50", "evaluate")
+NAMES = ("vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv", "evaluate")
 EVALUATED = 40  # images, again and again
 AT_A_TIME = 50  # samples of an image
 

@@ -24,6 +24,7 @@ crews = st.sampled_from(CREWS)
 rows = st.sampled_from([0, 1, 2, 7, 20, 25, 49, 100, 131])
 sizes = st.sampled_from([1, 2, 5, 47, 48, 49, 65, 130, 200])
 densities = st.sampled_from([0, 0.05, 0.2, 1])
+activations = st.sampled_from([machine.LINEAR, machine.TANH, machine.RELU])
 
 # -- the names ---------------------------------------------------------------------------------------------------------
 
@@ -54,20 +55,24 @@ def sparse_arrays(seed, dtype, density, x_shape, *shapes):
     return [x * (np.random.default_rng(seed).random(x.shape) < density), *others]
 
 
-@given(crews, rows, sizes, sizes, densities, st.booleans(), dtypes, seeds)
-def test_a_layer(crew, N, I, J, density, squash, dtype, seed):
+@given(crews, rows, sizes, sizes, densities, activations, dtypes, seeds)
+def test_a_layer(crew, N, I, J, density, activation, dtype, seed):
     """Up to ten times the tolerance of some tens of terms: these are sums of up to two hundred."""
     x, W, b, da = sparse_arrays(seed, dtype, density, (N, I), (I, J), J, (N, J))
     out, dW, db, dx = unwritten(dtype, (N, J), (I, J), J, (N, I))
     with crew:
-        close(*beside_twin("affine", compiled.affine, x, W, b, out, squash), rtol=10, atol=10)
+        close(*beside_twin("affine", compiled.affine, x, W, b, out, activation), rtol=10, atol=10)
         close(*beside_twin("affine_gradient", compiled.affine_gradient, da, x, dW, db), rtol=10, atol=10)
         input_gradient = compiled.affine_input_gradient
-        close(*beside_twin("affine_input_gradient", input_gradient, da, W, x, dx, squash), rtol=10, atol=10)
+        close(*beside_twin("affine_input_gradient", input_gradient, da, W, x, dx, activation), rtol=10, atol=10)
 
 
-@given(crews, rows, st.lists(sizes, min_size=2, max_size=4), densities, st.booleans(), dtypes, seeds)
-def test_all_layers_of_a_network(crew, N, widths, density, need_dx, dtype, seed):
+@given(
+    crews, rows, st.lists(sizes, min_size=2, max_size=4), densities, st.booleans(), activations, activations, dtypes,
+    seeds,
+)  # fmt: skip
+def test_all_layers_of_a_network(crew, N, widths, density, need_dx, activation, end, dtype, seed):
+    """``end`` is the activation of the last layer's output, and that which the first layer's input is the value of."""
     shapes = list(itertools.pairwise(widths))
     x, dout, *arrays = sparse_arrays(seed, dtype, density, (N, widths[0]), (N, widths[-1]), *shapes, *widths[1:])
     depth = len(shapes)
@@ -76,9 +81,56 @@ def test_all_layers_of_a_network(crew, N, widths, density, need_dx, dtype, seed)
     dWs, dbs = (tuple(unwritten(dtype, *[array.shape for array in arrays])) for arrays in (Ws, bs))
     dinputs = tuple(unwritten(dtype, (N if need_dx else 0, widths[0]), *[(N, J) for J in widths[1:-1]]))
     with crew:
-        close(*beside_twin("layers", compiled.layers, x, Ws, bs, outputs), rtol=10, atol=10)
-        arguments = dout, x, outputs, Ws, dWs, dbs, dinputs
+        close(*beside_twin("layers", compiled.layers, x, Ws, bs, outputs, activation, end), rtol=10, atol=10)
+        arguments = dout, x, outputs, Ws, dWs, dbs, dinputs, activation, end
         close(*beside_twin("layers_gradient", compiled.layers_gradient, *arguments), rtol=10, atol=10)
+
+
+# -- convolutions ------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def convolutions(draw):
+    """A geometry (H, W, C, k, stride), and a number of filters."""
+    stride = draw(st.integers(1, 3))
+    sides = draw(st.sampled_from([(1, 1), (2, 5), (8, 8), (9, 4), (13, 28)]))
+    return (*sides, draw(st.sampled_from([1, 3, 5, 32])), draw(st.integers(stride, 5)), stride), draw(st.integers(1, 9))
+
+
+@given(crews, rows, convolutions(), st.booleans(), activations, dtypes, seeds)
+def test_a_convolution(crew, N, convolution, bias_for_each, activation, dtype, seed):
+    """Sums of up to 800 terms of order one, and in the weights' gradient of up to 50,000."""
+    (H, W, C, k, stride), filters = convolution
+    geometry, places = convolution[0], -(-H // stride) * -(-W // stride)
+    narrow, wide = (N, places * filters), (N, H * W * C)
+    x, y, weights = random_arrays(seed, dtype, wide, narrow, (k * k * C, filters))
+    b, c = random_arrays(seed, dtype, *[(N if bias_for_each else 1, size) for size in (filters, C)])
+    with crew:
+        for name, arrays, shape in [
+            ("convolution", (x, weights, b), narrow),
+            ("transposed_convolution", (y, weights, c), wide),
+            ("convolution_input_gradient", (y, weights, x), wide),
+            ("transposed_convolution_input_gradient", (x, weights, y), narrow),
+        ]:
+            arguments = *arrays, *unwritten(dtype, shape), geometry, activation
+            close(*beside_twin(name, getattr(compiled, name), *arguments), rtol=100, atol=100)
+        gradient = (y, x, *unwritten(dtype, weights.shape), geometry)
+        function = compiled.convolution_weight_gradient
+        close(*beside_twin("convolution_weight_gradient", function, *gradient), rtol=100, atol=1000)
+        close(*beside_twin("channel_sums", compiled.channel_sums, x, *unwritten(dtype, (N, C)), W), rtol=10, atol=10)
+
+
+@pytest.mark.parametrize("wrong", ["x", "W", "out"])
+def test_images_that_do_not_fit_are_refused(wrong):
+    """The jobs would read beyond the arrays."""
+    shapes = {"x": (3, 8 * 8 * 2), "W": (9 * 2, 5), "out": (3, 16 * 5)}
+    shapes[wrong] = shapes[wrong][0], shapes[wrong][1] + 1
+    x, W, out = (np.zeros(shape, np.float32) for shape in shapes.values())
+    geometry = 8, 8, 2, 3, 2
+    with pytest.raises(ValueError, match="the images and the filters do not fit"):
+        compiled.convolution(x, W, np.zeros((1, 5), np.float32), out, geometry, 0)
+    with pytest.raises(ValueError, match="the images and the filters do not fit"):
+        compiled.convolution_weight_gradient(out, x, W, geometry)
 
 
 # -- likelihoods and noise ---------------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ from tests.machine.arrays import (
     unwritten,
 )
 from tests.machine.test_plain import UPDATES
-from tinyvae.machine import kernels, matrix_products, plain
+from tinyvae.machine import LINEAR, RELU, TANH, kernels, matrix_products, plain
+
+activations = st.sampled_from([LINEAR, TANH, RELU])
 
 
 def four_tiles(data, rows, columns):
@@ -41,46 +43,46 @@ def in_tiles(kernel, tiles):
     return whole
 
 
-@given(rows, sizes, sizes, st.booleans(), dtypes, seeds, st.data())
-def test_affine_layers(N, I, J, squash, dtype, seed, data):
+@given(rows, sizes, sizes, activations, dtypes, seeds, st.data())
+def test_affine_layers(N, I, J, activation, dtype, seed, data):
     x, W, b, da = random_arrays(seed, dtype, (N, I), (I, J), J, (N, J))
     out, dW, db, dx = unwritten(dtype, (N, J), (I, J), J, (N, I))
 
-    def affine(x, W, b, out, squash):
+    def affine(x, W, b, out, activation):
         for tile in four_tiles(data, N, J):
             matrix_products.product(x, W, out, 0, I, *tile)
-            kernels.add_bias(b, out, squash, *tile)
+            kernels.add_bias(b, out, activation, *tile)
 
     def affine_gradient(da, x, dW, db):
         for tile in four_tiles(data, I, J):
             matrix_products.weight_gradient(x, da, dW, *tile)
             kernels.bias_gradient(da, db, *tile[2:])
 
-    def affine_input_gradient(da, W, h, dx, squash):
+    def affine_input_gradient(da, W, h, dx, activation):
         for tile in four_tiles(data, N, I):
             matrix_products.input_gradient(da, W, dx, *tile)
-            if squash:
-                kernels.squash_gradient(h, dx, *tile)
+            kernels.activation_gradient(h, dx, activation, *tile)
 
-    close(*beside_twin("affine", affine, x, W, b, out, squash))
+    close(*beside_twin("affine", affine, x, W, b, out, activation))
     close(*beside_twin("affine_gradient", affine_gradient, da, x, dW, db))
-    close(*beside_twin("affine_input_gradient", affine_input_gradient, da, W, x, dx, squash))
+    close(*beside_twin("affine_input_gradient", affine_input_gradient, da, W, x, dx, activation))
 
 
-@given(rows, sizes, sizes, st.booleans(), dtypes, seeds, st.data())
-def test_an_affine_layer_in_two_halves(N, I, J, squash, dtype, seed, data):
+@given(rows, sizes, sizes, activations, dtypes, seeds, st.data())
+def test_an_affine_layer_in_two_halves(N, I, J, activation, dtype, seed, data):
     """The sums over the upper and the lower half of W's rows, and what completes them."""
     x, W, b = random_arrays(seed, dtype, (N, I), (I, J), J)
     out, rest = unwritten(dtype, (N, J), (N, J))
 
-    def in_halves(x, W, b, out, squash):
+    def in_halves(x, W, b, out, activation):
         for tile in four_tiles(data, N, J):
             matrix_products.product(x, W, out, 0, I // 2, *tile)
             matrix_products.product(x, W, rest, I // 2, I, *tile)
         for left, right in ((0, J // 2), (J // 2, J)):
-            kernels.add_rest_and_bias(rest, b, out, squash, left, right)
+            kernels.add_rest(rest, out, left, right)
+            kernels.add_bias(b, out, activation, 0, N, left, right)
 
-    close(*beside_twin("affine", in_halves, x, W, b, out, squash))
+    close(*beside_twin("affine", in_halves, x, W, b, out, activation))
 
 
 @given(rows, samples, sizes, dtypes, seeds)
@@ -170,5 +172,5 @@ def test_every_kernel_has_a_twin():
         if hasattr(value, "py_func") and value.__module__ == kernels.__name__
     }
     assert len(of_this_file) >= 18
-    beside_products = {"add_bias", "add_rest_and_bias", "bias_gradient", "squash_gradient"}
+    beside_products = {"add_bias", "add_rest", "bias_gradient", "activation_gradient"}
     assert of_this_file - beside_products <= set(vars(plain))

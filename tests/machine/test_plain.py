@@ -12,36 +12,43 @@ from scipy import special
 from tests import oracles
 from tests.machine.arrays import close, dtypes, random_arrays, rows, samples, seeds, sizes, unwritten
 from tinyvae.checks.finite_differences import TOLERANCE, numerical_gradient, relative_error
-from tinyvae.machine import NAMES, plain
+from tinyvae.machine import LINEAR, NAMES, RELU, TANH, plain
 
 some_rows = st.integers(1, 4)
 few = st.integers(1, 5)
 
 
-def is_gradient(result, f, x):
+def is_gradient(result, f, x, has_kinks=False):
     """The result is the gradient of f() by the entries of x, which it reads."""
-    assert relative_error(result, numerical_gradient(f, x)) < TOLERANCE
+    assert relative_error(result, numerical_gradient(f, x, has_kinks=has_kinks)) < TOLERANCE
+
+
+# h = f(a), and f'(a) from h, written in another way than there.
+SLOPES = {
+    LINEAR: (lambda a: a, np.ones_like),
+    TANH: (lambda a: 1 - 2 / (1 + np.exp(2 * a)), lambda h: (1 - h) * (1 + h)),
+    RELU: (lambda a: (a + abs(a)) / 2, lambda h: np.sign(h).clip(0)),
+}
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------
 
 
-@given(rows, sizes, sizes, st.booleans(), dtypes, seeds)
-def test_an_affine_layer(N, I, J, squash, dtype, seed):
+@given(rows, sizes, sizes, st.sampled_from(list(SLOPES)), dtypes, seeds)
+def test_an_affine_layer(N, I, J, activation, dtype, seed):
     x, W, b, da = random_arrays(seed, dtype, (N, I), (I, J), J, (N, J))
     out, dW, db, dx = unwritten(dtype, (N, J), (I, J), J, (N, I))
-    plain.affine(x, W, b, out, squash)
-    a = oracles.product(x, W) + b
-    close([out], [np.tanh(a) if squash else a])
+    plain.affine(x, W, b, out, activation)
+    function, slope = SLOPES[activation]
+    close([out], [function(oracles.product(x, W) + b)])
     plain.affine_gradient(da, x, dW, db)
     close([dW, db], [oracles.weight_gradient(x, da), [math.fsum(column) for column in da.T]])
-    plain.affine_input_gradient(da, W, x, dx, squash)
-    slope = (1 - x) * (1 + x) if squash else 1
-    close([dx], [oracles.input_gradient(da, W) * slope], atol=10)  # 1 - x² of some x of order three
+    plain.affine_input_gradient(da, W, x, dx, activation)
+    close([dx], [oracles.input_gradient(da, W) * slope(x)], atol=10)  # 1 - x² of some x of order three
 
 
-@given(rows, st.lists(few, min_size=2, max_size=5), st.booleans(), seeds)
-def test_all_layers_of_a_network(N, widths, need_dx, seed):
+@given(rows, st.lists(few, min_size=2, max_size=5), st.booleans(), st.sampled_from([TANH, RELU]), seeds)
+def test_all_layers_of_a_network(N, widths, need_dx, activation, seed):
     """Forward layer by layer; backward against finite differences of a weighted sum of the outputs."""
     depth = len(widths) - 1
     x, dout, *layers = random_arrays(
@@ -49,25 +56,79 @@ def test_all_layers_of_a_network(N, widths, need_dx, seed):
     )
     Ws, bs = layers[:depth], layers[depth:]
     outputs = unwritten(np.float64, *[(N, J) for J in widths[1:]])
-    plain.layers(x, Ws, bs, outputs)
+    plain.layers(x, Ws, bs, outputs, activation, LINEAR)
     h = x
     for i, (W, b) in enumerate(zip(Ws, bs), start=1):
         h = oracles.product(h, W) + b
-        h = h if i == depth else np.tanh(h)
+        h = h if i == depth else SLOPES[activation][0](h)
         close([outputs[i - 1]], [h])
 
     dWs, dbs = unwritten(np.float64, *[W.shape for W in Ws]), unwritten(np.float64, *[b.shape for b in bs])
     dinputs = unwritten(np.float64, (N if need_dx else 0, widths[0]), *[(N, J) for J in widths[1:-1]])
-    plain.layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs)
+    plain.layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs, activation, LINEAR)
 
     def f():
         again = unwritten(np.float64, *[(N, J) for J in widths[1:]])
-        plain.layers(x, Ws, bs, again)
+        plain.layers(x, Ws, bs, again, activation, LINEAR)
         return np.sum(dout * again[-1])
 
     for result, array in zip((*dWs, *dbs, *dinputs[:1]), (*Ws, *bs, *([x] if need_dx else []))):
         if array.size:
-            is_gradient(result, f, array)
+            is_gradient(result, f, array, has_kinks=activation == RELU)
+
+
+# -- convolutions ------------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def convolutions(draw):
+    """(H, W, C, k, stride), and a number of filters."""
+    sides = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    return (*sides, draw(st.sampled_from([1, 3, 5])), draw(st.integers(1, 5)), draw(st.integers(1, 3))), draw(few)
+
+
+@given(rows, convolutions(), st.booleans(), st.sampled_from(list(SLOPES)), seeds)
+def test_a_convolution_by_direct_loops(N, convolution, bias_for_each, activation, seed):
+    geometry, filters = convolution
+    H, W, C, k, stride = geometry
+    shape, places = (N, H, W, C), (-(-H // stride), -(-W // stride))
+    x, weights, b = random_arrays(seed, np.float64, shape, (k, k, C, filters), (N if bias_for_each else 1, filters))
+    (out,) = unwritten(np.float64, (N, places[0] * places[1] * filters))
+    plain.convolution(x.reshape(N, H * W * C), weights.reshape(-1, filters), b, out, geometry, activation)
+    expected = oracles.convolution(x, weights, stride) + b[:, None, None]
+    close([out], [SLOPES[activation][0](expected).reshape(out.shape)], rtol=10, atol=10)
+
+
+@given(some_rows, convolutions(), st.sampled_from(list(SLOPES)), seeds)
+def test_the_gradients_of_a_convolution_are_its_transposes(N, convolution, activation, seed):
+    """T is linear in the images and in the filters: its columns, image by image, are what unit images become."""
+    geometry, filters = convolution
+    H, W, C, k, stride = geometry
+    size, places = H * W * C, -(-H // stride) * -(-W // stride)
+    x, y, weights = random_arrays(seed, np.float64, (N, size), (N, places * filters), (k * k * C, filters))
+    T = oracles.convolution(np.eye(size).reshape(size, H, W, C), weights.reshape(k, k, C, filters), stride)
+    T = T.reshape(size, -1)
+    slope = SLOPES[activation][1]
+    dx, dy, wide, dW = unwritten(np.float64, x.shape, y.shape, x.shape, weights.shape)
+    plain.convolution_input_gradient(y, weights, x, dx, geometry, activation)
+    close([dx], [y @ T.T * slope(x)], rtol=10, atol=100)
+    plain.transposed_convolution_input_gradient(x, weights, y, dy, geometry, activation)
+    close([dy], [x @ T * slope(y)], rtol=10, atol=100)
+    b = random_arrays(seed, np.float64, (N, C))[0]
+    plain.transposed_convolution(y, weights, b, wide, geometry, activation)
+    expected = (y @ T.T).reshape(N, H * W, C) + b[:, None]
+    close([wide], [SLOPES[activation][0](expected).reshape(N, size)], rtol=10, atol=100)
+    plain.convolution_weight_gradient(y, x, dW, geometry)
+    shown = oracles.convolution(x.reshape(N, H, W, C), np.eye(len(weights)).reshape(k, k, C, -1), stride)
+    close([dW], [np.einsum("npi,npj->ij", shown.reshape(N, places, -1), y.reshape(N, places, -1))], rtol=10, atol=100)
+
+
+@given(rows, few, few, few, dtypes, seeds)
+def test_the_sums_of_channels(N, H, W, C, dtype, seed):
+    (a,) = random_arrays(seed, dtype, (N, H * W * C))
+    (sums,) = unwritten(dtype, (N, C))
+    plain.channel_sums(a, sums, W)
+    close([sums], [[[math.fsum(image[c::C]) for c in range(C)] for image in a]] if N else [sums], atol=10)
 
 
 # -- Gaussians ---------------------------------------------------------------------------------------------------------

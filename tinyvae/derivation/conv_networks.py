@@ -22,8 +22,8 @@ from tinyvae.derivation.conv import (
     transposed_convolution,
     transposed_convolution_backward,
 )
-from tinyvae.derivation.mlp import MLPCache, mlp, mlp_backward, mlp_shapes
-from tinyvae.derivation.networks import Network, Weights, beside, dense
+from tinyvae.derivation.mlp import MLPCache, mlp, mlp_backward
+from tinyvae.derivation.networks import MLP, Network, Product, Weights, beside, dense
 from tinyvae.types import Array, Cache, Maybe, Shapes
 
 
@@ -82,7 +82,22 @@ class ConvEncoder(Convolutional):
         for i, (geometry, filters) in enumerate(zip(self.geometries, self.channels)):
             shapes |= {f"conv.{i}.W": (geometry.patch, filters), f"conv.{i}.b": (filters,)}
         shapes |= {"labels.W": (self.n_labels, self.channels[0])} if self.n_labels else {}
-        return shapes | mlp_shapes((self.top, *self.hidden, math.prod(self.outputs)))
+        return shapes | self.mlp.shapes()
+
+    def products(self) -> list[Product]:
+        """Those of the patches with the filters, and the MLP's."""
+        layers = zip(self.geometries, self.channels)
+        return [Product(math.prod(geometry.places), geometry.patch, C) for geometry, C in layers] + self.mlp.products()
+
+    @property
+    def width(self) -> int:
+        """The entries of all feature maps, and the MLP's units."""
+        return sum(rows * outputs for rows, _, outputs in self.products())
+
+    @property
+    def mlp(self) -> MLP:
+        """From the uppermost feature maps to the output."""
+        return MLP((self.top,), 0, self.hidden, self.outputs)
 
     def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
         """``convolution`` for each layer, then ``mlp``."""
@@ -141,11 +156,26 @@ class ConvDecoder(Convolutional):
 
     def shapes(self) -> Shapes:
         """The layers of the MLP, then the filters of each transposed convolution and its bias, down to the data."""
-        shapes = mlp_shapes((math.prod(self.inputs) + self.n_labels, *self.hidden, self.top))
+        shapes = self.mlp.shapes()
         for i in reversed(range(len(self.geometries))):
             geometry = self.geometries[i]
             shapes |= {f"conv.{i}.W": (geometry.patch, self.channels[i]), f"conv.{i}.b": (geometry.channels,)}
         return shapes
+
+    def products(self) -> list[Product]:
+        """The MLP's, and those that make patches of the feature maps."""
+        layers = reversed(list(zip(self.geometries, self.channels)))
+        return self.mlp.products() + [Product(math.prod(geometry.places), C, geometry.patch) for geometry, C in layers]
+
+    @property
+    def width(self) -> int:
+        """The MLP's units, and the entries of all feature maps."""
+        return self.mlp.width + sum(math.prod(geometry[:3]) for geometry in self.geometries)
+
+    @property
+    def mlp(self) -> MLP:
+        """From the input, with the labels beside it, to the uppermost feature maps."""
+        return MLP(self.inputs, self.n_labels, self.hidden, (self.top,))
 
     def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
         """``mlp``, then ``transposed_convolution`` for each layer."""

@@ -122,7 +122,7 @@ class Model:
     def shapes(self) -> Shapes:
         """Names and shapes of all parameters: {"encoder.0.W": (I, J), "encoder.0.b": (J,), ...}."""
         shapes: Shapes = {}
-        for kind, networks in (("encoder", self._encoders), ("decoder", self._decoders)):
+        for kind, networks in (("encoder", self.encoders), ("decoder", self.decoders)):
             for l, network in enumerate(networks):
                 shapes |= {f"{name_of(kind, l)}.{name}": shape for name, shape in network.shapes().items()}
         return shapes | self._prior.shapes()
@@ -135,7 +135,7 @@ class Model:
             noise: function from a shape (rows, columns) to standard normal numbers of this shape.
             mean: (D,) of the data, where the pseudo-inputs of a VampPrior start.
         """
-        inputs = np.zeros(math.prod(self._encoders[-1].inputs) + self.n_labels)
+        inputs = np.zeros(math.prod(self.encoders[-1].inputs) + self.n_labels)
         if len(self.latent) == 1:
             inputs[: self.data_dim] = mean
         self._prior.initialise(params, noise, inputs)
@@ -144,7 +144,7 @@ class Model:
         """The view of the parameters that is added to the decoder's outputs, where they start from: (M D,), or (M C,)
         for all pixels of an image with C channels.
         """
-        return self._decoders[0].output_bias(params.part("decoder"))
+        return self.decoders[0].output_bias(params.part("decoder"))
 
     def noise_shapes(self, N: int, K: int) -> list[tuple[int, int, int]]:
         """The shapes (N, K, D_l) of the noise that ``log_weights`` takes, a layer each."""
@@ -264,7 +264,7 @@ class Model:
             raise misfit(f"noise {self.noise_shapes(N, K)}", *noise)
         labels = self._one_hot(y, x)
         below, z, log_q, cache = x, [], np.zeros((N, K), x.dtype), []
-        for l, (encoder, eps) in enumerate(zip(self._encoders, noise)):
+        for l, (encoder, eps) in enumerate(zip(self.encoders, noise)):
             stats, network_cache = encoder.forward(params.part(name_of("encoder", l)), below, _for_rows(labels, below))
             # x has K samples a row; each of these is a row of its own for the layer above
             z_l, log_q_l, layer_cache = gaussian.layer(stats, eps.reshape(len(stats), -1, self.latent[l]))
@@ -296,7 +296,7 @@ class Model:
         """
         from_above: Array | None = None
         for l in reversed(range(len(dz))):
-            encoder, (stats, layer_cache, network_cache) = self._encoders[l], cache[l]
+            encoder, (stats, layer_cache, network_cache) = self.encoders[l], cache[l]
             rows = (len(stats), -1)
             dz_l = (dz[l] if from_above is None else dz[l] + from_above).reshape(*rows, self.latent[l])
             direct = None if ddirect is None else ddirect.reshape(rows)
@@ -339,11 +339,11 @@ class Model:
         log_prior, prior_cache = self._prior.log_prob(params, z[-1].reshape(N, K, -1), y)
         above = []
         for l in reversed(range(1, len(z))):
-            stats, network_cache = self._decoders[l].forward(params.part(name_of("decoder", l)), z[l], labels)
+            stats, network_cache = self.decoders[l].forward(params.part(name_of("decoder", l)), z[l], labels)
             logp, density_cache = gaussian.log_density(z[l - 1][:, None], *gaussian.split(stats))
             log_prior = log_prior + logp.reshape(N, K)
             above.append(DecoderCache(density_cache, network_cache))
-        outputs, network_cache = self._decoders[0].forward(params.part("decoder"), z[0], labels)
+        outputs, network_cache = self.decoders[0].forward(params.part("decoder"), z[0], labels)
         log_likelihood, likelihood_cache = self._likelihood.log_prob(x, outputs, out=outputs)
         cache = JointCache((N, K), prior_cache, above, likelihood_cache, outputs, network_cache, [])
         return log_likelihood, log_prior, cache
@@ -373,12 +373,12 @@ class Model:
         cache.consumed.extend([True] * consume)
         out = cache.outputs if consume else None
         doutputs = self._likelihood.log_prob_backward(dlog_likelihood, cache.likelihood, out=out)
-        dz = [self._decoders[0].backward(doutputs, cache.network, grads.part("decoder"))[0]]
+        dz = [self.decoders[0].backward(doutputs, cache.network, grads.part("decoder"))[0]]
         for l, (density_cache, network_cache) in enumerate(reversed(cache.above), start=1):
             dbelow, dmu, dlogvar = gaussian.log_density_backward(dlog_prior.reshape(-1, 1), density_cache)
             dz[-1] = dz[-1] + dbelow[:, 0]
             dstats = gaussian.split_backward(dmu, dlogvar)
-            dz.append(self._decoders[l].backward(dstats, network_cache, grads.part(name_of("decoder", l)))[0])
+            dz.append(self.decoders[l].backward(dstats, network_cache, grads.part(name_of("decoder", l)))[0])
         dprior = self._prior.log_prob_backward(dlog_prior, cache.prior, grads)
         dz[-1] = dz[-1] + dprior.reshape(-1, self.latent[-1])
         return dz
@@ -404,7 +404,7 @@ class Model:
         Returns: [(mu, logvar) for each], (R, D_l) for R rows below.
         """
         labels, pairs = self._one_hot(y, below[0]), []
-        for l, (encoder, h) in enumerate(zip(self._encoders, below)):
+        for l, (encoder, h) in enumerate(zip(self.encoders, below)):
             if h.shape[1:] != (math.prod(encoder.inputs),):
                 raise misfit(f"rows of {encoder.inputs}", h)
             stats, _ = encoder.forward(params.part(name_of("encoder", l)), h, _for_rows(labels, h))
@@ -437,14 +437,14 @@ class Model:
         """The decoder's raw outputs (N, M D) at values (N, D_1) of the layer next to the data."""
         if z.shape[1:] != self.latent[:1]:
             raise misfit(f"z (N, {self.latent[0]})", z)
-        return self._decoders[0].forward(params.part("decoder"), z, self._one_hot(y, z))[0]
+        return self.decoders[0].forward(params.part("decoder"), z, self._one_hot(y, z))[0]
 
     def conditional(self, params: Parameters, z_above: Array, layer: int, y: Labels | None = None) -> Pair:
         """mu and logvar (N, D_l) of p(z_l | z_{l+1}, y) at values (N, D_{l+1}); layer 0 is next to the data."""
         if z_above.shape[1:] != (self.latent[layer + 1],):
             raise misfit(f"z (N, {self.latent[layer + 1]})", z_above)
         weights = params.part(name_of("decoder", layer + 1))
-        return gaussian.split(self._decoders[layer + 1].forward(weights, z_above, self._one_hot(y, z_above))[0])
+        return gaussian.split(self.decoders[layer + 1].forward(weights, z_above, self._one_hot(y, z_above))[0])
 
     def top_divergence(self, params: Parameters, mu: Array, logvar: Array, y: Labels | None = None) -> Array | None:
         """KL(q(z_L | ...) || p(z_L | y)) by dimension: (N, D_L) from statistics (N, D_L); None without closed form."""
@@ -455,7 +455,7 @@ class Model:
         return LIKELIHOODS[self.likelihood]
 
     @cached_property
-    def _encoders(self) -> tuple[Network, ...]:
+    def encoders(self) -> tuple[Network, ...]:
         """A network for each stochastic layer, from the data up."""
         above = [NETWORKS["mlp"][0]] * (len(self.latent) - 1)
         places = zip(itertools.pairwise(self._sizes), self.hidden, strict=True)
@@ -465,7 +465,7 @@ class Model:
         )
 
     @cached_property
-    def _decoders(self) -> tuple[Network, ...]:
+    def decoders(self) -> tuple[Network, ...]:
         """Their mirror images: the first one down to the data, the others down to the statistics of the layer below."""
         above = [NETWORKS["mlp"][1]] * (len(self.latent) - 1)
         numbers = [self._likelihood.outputs_per_dimension] + [2] * len(above)
@@ -487,7 +487,7 @@ class Model:
 
     @cached_property
     def _prior(self) -> StandardNormal:
-        encoder = self._encoders[-1], name_of("encoder", len(self.latent) - 1)
+        encoder = self.encoders[-1], name_of("encoder", len(self.latent) - 1)
         return PRIORS[self.prior](self.latent[-1], self.n_labels, self.n_components, *encoder)
 
     def _one_hot(self, y: Labels | None, rows: Array) -> Array:

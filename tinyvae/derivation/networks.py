@@ -17,7 +17,7 @@ stands next to the data. Above it there are vectors, and the MLP serves.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,14 @@ from tinyvae.derivation.mlp import mlp, mlp_backward, mlp_shapes
 from tinyvae.types import Array, Cache, Layers, Maybe, Shapes
 
 Weights = Mapping[str, Array]  # of one network, by the names of its ``shapes()``
+
+
+class Product(NamedTuple):
+    """The matrix product of a layer, for a row of the network's input: (rows, inputs) (inputs, outputs)."""
+
+    rows: int
+    inputs: int
+    outputs: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,17 @@ class Network:
         """The view of the bias that is added to the output: (J,), or (M C,) the same for all pixels of an image."""
         raise NotImplementedError
 
+    def products(self) -> list[Product]:
+        """The matrix products of the forward pass, in their order: nearly all of the work. The backward pass has two
+        for each, by the weights and by the input.
+        """
+        raise NotImplementedError
+
+    @property
+    def width(self) -> int:
+        """How many numbers all layers put out for a row: what the forward pass keeps."""
+        raise NotImplementedError
+
 
 class MLP(Network):
     """The multilayer perceptron (mlp.py), with the labels beside its input."""
@@ -116,6 +135,15 @@ class MLP(Network):
     def output_bias(self, weights: Weights) -> Array:
         """The last layer's."""
         return dense(weights)[-1][1]
+
+    def products(self) -> list[Product]:
+        """A product for each layer."""
+        return [Product(1, *shape) for name, shape in self.shapes().items() if name.endswith("W")]
+
+    @property
+    def width(self) -> int:
+        """The units of all layers."""
+        return sum(product.outputs for product in self.products())
 
 
 def beside(x: Array, labels: Array) -> Array:

@@ -5,6 +5,8 @@ compiler, or where a debugger is to step through a training. They have the kerne
 arrays that are given, and what replaces its input does so by name.
 """
 
+import math
+
 import numpy as np
 from scipy import special
 
@@ -77,8 +79,8 @@ def affine_input_gradient(da, W, h, dx, activation):
 
 def convolution(x, W, b, out, geometry, activation):
     """out = f(patches(x) W + b), for x wide, out narrow, b (1, C') for all or (N, C') for each, an activation f."""
-    a = patches(x, geometry) @ W
-    out[:] = ACTIVATIONS[activation][0](a.reshape(len(x), -1, W.shape[1]) + b[:, None]).reshape(out.shape)
+    a = (patches(x, geometry) @ W).reshape(out.shape)
+    out[:] = ACTIVATIONS[activation][0](a + np.tile(b, out.shape[1] // b.shape[1]))
 
 
 def convolution_input_gradient(da, W, h, dx, geometry, activation):
@@ -95,7 +97,7 @@ def convolution_weight_gradient(da, x, dW, geometry):
 def transposed_convolution(x, W, b, out, geometry, activation):
     """out = f(sum_of_patches(x Wᵀ) + b), for x narrow, out wide, b (1, C) for all or (N, C) for each."""
     a = sum_of_patches(x.reshape(-1, W.shape[1]) @ W.T, geometry)
-    out[:] = ACTIVATIONS[activation][0](a.reshape(len(x), -1, b.shape[1]) + b[:, None]).reshape(out.shape)
+    out[:] = ACTIVATIONS[activation][0](a + np.tile(b, out.shape[1] // b.shape[1]))
 
 
 def transposed_convolution_input_gradient(da, W, h, dx, geometry, activation):
@@ -105,7 +107,7 @@ def transposed_convolution_input_gradient(da, W, h, dx, geometry, activation):
 
 def channel_sums(a, sums, width):
     """sums = those over all places of an image, of each channel, for a (N, H W C), sums (N, C), and W."""
-    sums[:] = a.reshape(len(a), -1, sums.shape[1]).sum(axis=1)
+    sums[:] = a.reshape(len(a), a.shape[1] // sums.shape[1], sums.shape[1]).sum(axis=1)
 
 
 def patches(x, geometry):
@@ -113,7 +115,8 @@ def patches(x, geometry):
     _, _, channels, size, stride = geometry
     framed = np.pad(x.reshape(len(x), *geometry[:3]), [(0, 0), *frame(geometry), (0, 0)])
     windows = np.lib.stride_tricks.sliding_window_view(framed, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-    return np.moveaxis(windows, 3, 5).reshape(-1, size * size * channels)
+    windows = np.moveaxis(windows, 3, 5)
+    return windows.reshape(math.prod(windows.shape[:3]), size * size * channels)
 
 
 def sum_of_patches(p, geometry):
@@ -121,12 +124,13 @@ def sum_of_patches(p, geometry):
     height, width, channels, size, stride = geometry
     rows, columns = -(-height // stride), -(-width // stride)
     (above, below), (left, right) = frame(geometry)
-    p = p.reshape(-1, rows, columns, size, size, channels)
-    framed = np.zeros((len(p), above + height + below, left + width + right, channels), p.dtype)
+    images = len(p) // (rows * columns)
+    p = p.reshape(images, rows, columns, size, size, channels)
+    framed = np.zeros((images, above + height + below, left + width + right, channels), p.dtype)
     for y in range(size):
         for x in range(size):
             framed[:, y : y + rows * stride : stride, x : x + columns * stride : stride] += p[:, :, :, y, x]
-    return framed[:, above : above + height, left : left + width].reshape(len(p), -1)
+    return framed[:, above : above + height, left : left + width].reshape(images, height * width * channels)
 
 
 def frame(geometry):

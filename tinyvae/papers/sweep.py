@@ -21,7 +21,7 @@ from tinyvae.disk.files import explained, open_to_read
 from tinyvae.errors import RunError
 from tinyvae.settings import Settings
 
-DIMENSIONS = {"mnist": 784, "frey": 560, "digits": 64}
+DATA_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "digits": (8, 8)}
 INTERVAL = 30  # seconds from one line of progress to the next, where there is no terminal
 BLINK = 0.2  # seconds from one look of a worker at its parent to the next
 LOOK = 2  # seconds from one look at the runs to the next
@@ -59,12 +59,13 @@ class Plan:
         return self.samples * min(self.images or n_images, n_images) * self._weights()[1]
 
     def _weights(self):
-        sizes = [DIMENSIONS.get(self.source, 784), *self.settings.latent]
-        encoder = decoder = 0
-        for (below, above), hidden in zip(itertools.pairwise(sizes), self.settings.hidden):
-            encoder += sum(a * b for a, b in itertools.pairwise((below, *hidden, 2 * above)))
-            decoder += sum(a * b for a, b in itertools.pairwise((above, *hidden, below)))
-        return encoder, decoder
+        from tinyvae.training.fitted import build_model
+
+        model = build_model(self.settings, DATA_SHAPES.get(self.source, (28, 28)), 0)
+        return [
+            sum(math.prod(product) for network in networks for product in network.products())
+            for networks in (model.encoders, model.decoders)
+        ]
 
 
 def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):

@@ -33,13 +33,13 @@ def memory_needed(model: Model, settings: Settings, evaluation_rows: int) -> int
         settings: Settings.
         evaluation_rows: samples that go through the networks at a time where nothing is learned.
     """
-    shapes = {name: math.prod(shape) for name, shape in model.shapes().items()}
+    parameters = sum(map(math.prod, model.shapes().values()))
     # the parameters, their gradient, what the optimiser keeps, and a copy while a checkpoint is written
     arrays = 3 + len(OPTIMISERS[settings.optimiser].arrays)
-    # what the layers put out, each as many numbers as it has biases, and the derivatives by that
-    outputs = sum(size for name, size in shapes.items() if name.endswith(".b")) + sum(model.latent)
+    # what the layers put out, and the derivatives by that
+    outputs = sum(network.width for network in (*model.encoders, *model.decoders)) + sum(model.latent)
     rows = max(settings.batch_size * settings.samples, evaluation_rows)
-    return (arrays * sum(shapes.values()) + 2 * rows * outputs) * np.dtype(settings.dtype).itemsize
+    return (arrays * parameters + 2 * rows * outputs) * np.dtype(settings.dtype).itemsize
 
 
 def machine_memory() -> int | None:

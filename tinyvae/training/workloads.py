@@ -1,27 +1,28 @@
-"""Four training steps by which speed is measured, what their matrix products alone cost, and where the rest goes.
+"""Five training steps by which speed is measured, what their matrix products alone cost, and where the rest goes.
 
 - vae: 784-500-20, AEVB's recipe: grey levels, the ELBO with the closed-form KL divergence, minibatches of 100, Adagrad.
 - iwae-k1, iwae-k5, iwae-k50: 784-200-200-50, IWAE's recipe with K = 1, 5 and 50: pixels drawn anew at every visit, the
   importance-weighted bound, minibatches of 20, Adam.
+- conv: 28 x 28 images, convolutions of 4 x 4 with 32 and 64 filters and a stride of 2, 256 units, z of 32, rectifiers,
+  the recipe "conv": grey levels, the ELBO with the closed-form KL divergence, minibatches of 100, Adam.
 
 All take minibatches from MNIST's 60,000 training images of 784 pixels and compute in float32.
 """
 
 import itertools
+import math
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinyvae import machine
-from tinyvae.settings import AEVB, IWAE_1, LIKELIHOODS
+from tinyvae.settings import AEVB, CONV, IWAE_1, LIKELIHOODS
 
-WORKLOADS = {"vae": AEVB} | {f"iwae-k{K}": replace(IWAE_1, samples=K) for K in (1, 5, 50)}
+WORKLOADS = {"vae": AEVB} | {f"iwae-k{K}": replace(IWAE_1, samples=K) for K in (1, 5, 50)} | {"conv": CONV}
 EVALUATION_SAMPLES = 5000
 REPEATS = 7  # of each measurement of the profile
 
@@ -64,18 +65,19 @@ def sgemm(training, seconds, backward=True, K=None):
     Returns: (examples a second, GFLOP/s).
     """
     K = K or training.settings.samples
+    networks = {True: (training.model.encoders[0], 1), False: (training.model.decoders[0], K)}
     layers = [
-        (W.shape, K if network == "decoder" else 1, network == "encoder" and i == 0)
-        for network in ("encoder", "decoder")
-        for i, (W, _) in enumerate(layers_of(training.params, network))
+        (product, samples, of_data and i == 0)
+        for of_data, (network, samples) in networks.items()
+        for i, product in enumerate(network.products())
     ]
 
     def work(part):
         rows = part.stop - part.start
         products = [
-            product
-            for shape, samples, of_data in layers
-            for product in affine_products(rows * samples, shape, of_data)[: None if backward else 1]
+            matrices
+            for (height, *shape), samples, of_data in layers
+            for matrices in affine_products(rows * samples * height, shape, of_data)[: None if backward else 1]
         ]
         examples, started = 0, time.perf_counter()
         while (elapsed := time.perf_counter() - started) < seconds or not examples:
@@ -87,7 +89,7 @@ def sgemm(training, seconds, backward=True, K=None):
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(training.threads) as pool:
         rate = sum(pool.map(work, shares(training.settings.batch_size, training.threads)))
     passes = (lambda of_data: 2 if of_data else 3) if backward else (lambda of_data: 1)
-    flops = sum(2 * samples * passes(of_data) * shape[0] * shape[1] for shape, samples, of_data in layers)
+    flops = sum(2 * samples * passes(of_data) * math.prod(product) for product, samples, of_data in layers)
     return rate, rate * flops / 1e9
 
 
@@ -117,16 +119,16 @@ def affine_products(rows, shape, of_data):
 def profile(training):
     """Where the time of a step goes, in microseconds for each example.
 
-    Each kind of work is measured by itself, on the data and at the shapes of the step; what the whole step takes beside
-    them is the interpreter's, and the gathering of the minibatch.
+    Each kind of work is measured by itself, on the data and at the shapes of the step. The products are those of
+    ``sgemm``; "layers" is what the networks' passes take beside them: activations, patches, waits. What the whole step
+    takes beside all is the interpreter's, and the gathering of the minibatch.
 
     Args:
         training: loop.Training; it goes on as after some steps of length 0.
 
-    Returns: {"products", "activations", "likelihood", "noise", "update", "python": microseconds}, whose sum is "step".
+    Returns: {"products", "layers", "likelihood", "noise", "update", "python": microseconds}, whose sum is "step".
     """
     from tinyvae.data import datasets
-    from tinyvae.derivation.mlp import mlp, mlp_backward
     from tinyvae.machine import noise
     from tinyvae.machine.noise import Stream
 
@@ -137,16 +139,15 @@ def profile(training):
     x = noise.bernoulli(x, 0, Stream.BINARISATION) if drawn else x
     shape = (N, K, model.latent[0])
     z = noise.normal(shape, 0, Stream.TRAINING, dtype=x.dtype).reshape(N * K, -1)
-    inputs = {"encoder": x, "decoder": z}
-    passes = {name: mlp(h, layers_of(params, name)) for name, h in inputs.items()}
+    networks = {"encoder": (model.encoders[0], x), "decoder": (model.decoders[0], z)}
     likelihood, weights = LIKELIHOODS[settings.likelihood], np.ones((N, K), x.dtype)
-    outputs = passes["decoder"][0].copy()
+    outputs = model.decode_outputs(params, z)
     gradient = params.with_flat(np.zeros_like(params.flat))
 
     def layers():
-        for name, h in inputs.items():
-            out, cache = mlp(h, layers_of(params, name))
-            mlp_backward(out, cache, need_dx=name == "decoder")
+        for name, (network, h) in networks.items():
+            out, cache = network.forward(params.part(name), h, np.empty((len(h), 0), h.dtype))
+            network.backward(out, cache, gradient.part(name), need_dx=name == "decoder")
 
     def probability():
         _, cache = likelihood.log_prob(x, outputs, out=outputs)
@@ -158,32 +159,14 @@ def profile(training):
             noise.bernoulli(x, 0, Stream.BINARISATION)
 
     with training.crew:
-        parts = {"products": sum(_products(h, layers_of(params, name), name) for name, h in inputs.items())}
-        parts["activations"] = duration(layers) - parts["products"]
+        parts = {"products": N / statistics.median(sgemm(training, 0.05)[0] for _ in range(REPEATS))}
+        parts["layers"] = duration(layers) - parts["products"]
         parts["likelihood"], parts["noise"] = duration(probability), duration(numbers)
+        gradient.flat[:] = 0
         parts["update"] = duration(lambda: training.optimiser.update(params, gradient, 0.0))
     whole = N / statistics.median(window(training, 0.1)[0] for _ in range(REPEATS))
     parts["python"] = whole - sum(parts.values())
     return {name: 1e6 * seconds / N for name, seconds in (parts | {"step": whole}).items()}
-
-
-def layers_of(params, name):
-    """The layers [(W, b), ...] of a network of a workload, which are all MLPs."""
-    arrays = iter(params.part(name).values())
-    return list(zip(arrays, arrays))
-
-
-def _products(h, layers, name):
-    """The seconds that the products of a network's passes take, from its input h (R, I)."""
-    total = 0
-    for i, (W, b) in enumerate(layers):
-        y, dW, db = np.empty((len(h), len(b)), h.dtype), np.empty_like(W), np.empty_like(b)
-        total += duration(partial(machine.affine, h, W, b, y, machine.TANH))
-        total += duration(partial(machine.affine_gradient, y, h, dW, db))
-        if i > 0 or name == "decoder":
-            total += duration(partial(machine.affine_input_gradient, y, W, h, np.empty_like(h), machine.LINEAR))
-        h = y
-    return total
 
 
 def duration(function, seconds=0.02):
