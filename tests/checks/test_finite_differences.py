@@ -12,10 +12,10 @@ import pytest
 from tinyvae import gradcheck
 from tinyvae.checks import finite_differences, random_problems
 from tinyvae.checks.finite_differences import TOLERANCE, Problem
-from tinyvae.derivation import gaussian, likelihoods, mlp, model, priors
-from tinyvae.settings import BOUNDS, NETWORKS, PRIORS
+from tinyvae.derivation import conv, gaussian, likelihoods, mlp, model, priors
+from tinyvae.settings import ACTIVATIONS, BOUNDS, NETWORKS, PRIORS
 
-PARTS = (mlp, gaussian, likelihoods, priors)
+PARTS = (mlp, conv, gaussian, likelihoods, priors)
 BACKWARD = [
     (part, name) for part in PARTS for name, f in vars(part).items()
     if name.endswith("_backward") and f.__module__ == part.__name__
@@ -63,7 +63,7 @@ def test_the_command_says_what_is_wrong(monkeypatch, capsys):
 def test_every_pair_of_functions_has_a_problem_and_its_planted_errors():
     planted = {f"{part.__name__.split('.')[-1]}.{name.removesuffix('_backward')}" for part, name in BACKWARD}
     named = {problem.name.split(",")[0] for problem in random_problems.all_problems()}
-    named = {name for name in named if name.startswith(("gaussian.", "likelihoods.", "priors.log_"))}
+    named = {name for name in named if name.startswith(("conv.", "gaussian.", "likelihoods.", "priors.log_"))}
     assert planted == named | {"mlp.mlp"}
 
 
@@ -118,11 +118,12 @@ def test_an_error_of_a_thousandth_in_any_prior_is_found(key, prior, name, monkey
 
 
 @pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_an_error_of_a_thousandth_in_any_network_is_found(name, end, monkeypatch):
+def test_an_error_of_a_thousandth_in_any_network_is_found(name, activation, end, monkeypatch):
     network = NETWORKS[name][end]
     right = network.backward
-    about = f"networks.{name} {'encoder' if end == 0 else 'decoder'}, 2 labels"
+    about = f"networks.{name} {'encoder' if end == 0 else 'decoder'}, {activation}, 2 labels"
     (problem,) = (problem for problem in random_problems.all_problems() if problem.name == about)
     weights = [key for key in problem.inputs if key not in ("x", "labels")]
     for part in ("dx", "dlabels", *weights):
@@ -188,3 +189,23 @@ def test_what_the_checker_is_blind_to():
 
     problem = Problem("wrong sigma", {"logvar": np.zeros((3, 2))}, forward, lambda dz, z: {"logvar": dz * z})
     assert finite_differences.check(problem)["logvar"] < 1e-6
+
+
+def kinked(x):
+    """A sum of rectified numbers."""
+    return np.maximum(x, 0).sum(axis=1)
+
+
+def test_a_kink_within_the_step_is_gone_around():
+    """Numbers on both sides of zero, nearer than the step: their slopes are 0 and 1, and not between."""
+    x = np.array([[3e-6, -3e-6, 1e-7, -1e-7, 0.5]])
+    gradient = finite_differences.numerical_gradient(lambda: kinked(x).sum(), x, has_kinks=True)
+    np.testing.assert_allclose(gradient, [[1, 0, 1, 0, 1]], atol=1e-6)
+    problem = Problem("kinked", {"x": x}, lambda x: (kinked(x), x), lambda du, x: {"x": du[:, None] * (x > 0)}, True)
+    assert finite_differences.check(problem)["x"] < TOLERANCE
+
+
+def test_a_wrong_derivative_of_a_function_with_kinks_is_found():
+    x = np.array([[3e-6, -3e-6, 0.5]])
+    problem = Problem("kinked", {"x": x}, lambda x: (kinked(x), x), lambda du, x: {"x": du[:, None] * (x > 1e-5)}, True)
+    assert finite_differences.check(problem)["x"] > TOLERANCE

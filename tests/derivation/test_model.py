@@ -12,7 +12,7 @@ from tinyvae.derivation.likelihoods import LOGVAR_FLOOR
 from tinyvae.derivation.mlp import mlp
 from tinyvae.derivation.model import Model, name_of
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, PRIORS
+from tinyvae.settings import ACTIVATIONS, BOUNDS, ESTIMATORS, LIKELIHOODS, NETWORKS, PRIORS
 
 seeds = st.integers(0, 2**32 - 1)
 LABELS_AND_PRIORS = [{"n_labels": n, "prior": "normal"} for n in (0, 3)] + [{"n_labels": 3, "prior": "label"}]
@@ -21,11 +21,16 @@ LABELS_AND_PRIORS += [{"n_labels": n, "prior": p, "n_components": 2} for p in ("
 
 @st.composite
 def shapes(draw):
-    """A model of one to three stochastic layers, of any likelihood and prior, with labels or none."""
+    """A model of one to three stochastic layers, of any network, likelihood and prior, with labels or none."""
     layers = draw(st.integers(1, 3))
     sizes = st.integers(1, 4)
+    data_shape = draw(st.sampled_from([(1,), (4,), (2, 3), (2, 1, 2), (5, 4, 3)]))
+    wanted = {name: encoder.data_dimensions for name, (encoder, _) in NETWORKS.items()}
+    networks = [name for name, dimensions in wanted.items() if not dimensions or len(data_shape) in dimensions]
     return {
-        "data_shape": draw(st.sampled_from([(1,), (4,), (2, 3), (2, 1, 2)])),
+        "data_shape": data_shape,
+        "network": draw(st.sampled_from(networks)),
+        "activation": draw(st.sampled_from(list(ACTIVATIONS))),
         "latent": tuple(draw(sizes) for _ in range(layers)),
         "hidden": tuple(tuple(draw(st.lists(sizes, min_size=1, max_size=2))) for _ in range(layers)),
         "likelihood": draw(st.sampled_from(list(LIKELIHOODS))),
@@ -48,8 +53,10 @@ def random_model(seed, N=3, K=4, dtype=np.float64, scale=0.5, **shape):
 @pytest.mark.parametrize("labels_and_prior", LABELS_AND_PRIORS, ids=str)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
-def test_gradients_of_the_whole_product(likelihood, layers, labels_and_prior, objective):
-    sizes = {"data_shape": (4,), "latent": (3, 2, 1)[:layers], "hidden": ((3,), (2, 3), (2,))[:layers]}
+@pytest.mark.parametrize("network", NETWORKS)
+def test_gradients_of_the_whole_product(network, likelihood, layers, labels_and_prior, objective):
+    sizes = {"data_shape": (2, 2), "latent": (3, 2, 1)[:layers], "hidden": ((3,), (2, 3), (2,))[:layers]}
+    sizes |= {"network": network, "channels": (2,), "kernel": 2, "stride": 1}
     for K in (1, 2, 5):
         rng = np.random.default_rng(K)
         problem = random_problems.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)

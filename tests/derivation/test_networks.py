@@ -10,26 +10,29 @@ from hypothesis import strategies as st
 from tinyvae.checks import finite_differences, random_problems
 from tinyvae.derivation.mlp import mlp
 from tinyvae.derivation.networks import MLP, Network
-from tinyvae.settings import NETWORKS
+from tinyvae.derivation.conv_networks import ConvDecoder, ConvEncoder
+from tinyvae.settings import ACTIVATIONS, NETWORKS
 
 seeds = st.integers(0, 2**32 - 1)
 ends = pytest.mark.parametrize("end", [0, 1], ids=["encoder", "decoder"])
 
 
-def random_network(name, end, C=2, R=3, seed=0):
+def random_network(name, end, C=2, R=3, seed=0, activation="tanh"):
     """A network next to data of 5 x 3, with random weights, rows and labels."""
     rng = np.random.default_rng(seed)
     inputs, outputs = ((5, 3), (4,)) if end == 0 else ((4,), (2, 5, 3))
-    network = NETWORKS[name][end](inputs, C, (6, 5), outputs)
+    network = NETWORKS[name][end](inputs, C, (6, 5), outputs, ACTIVATIONS[activation], *random_problems.LAYOUT)
     weights = {key: rng.standard_normal(shape) for key, shape in network.shapes().items()}
     return network, weights, rng.standard_normal((R, math.prod(inputs))), rng.standard_normal((R, C))
 
 
 @ends
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", NETWORKS)
 @given(st.integers(1, 5), st.integers(0, 3), seeds)
-def test_gradients(name, end, R, C, seed):
-    errors = finite_differences.check(random_problems.network(np.random.default_rng(seed), R, C, name, end))
+def test_gradients(name, activation, end, R, C, seed):
+    problem = random_problems.network(np.random.default_rng(seed), R, C, name, end, activation)
+    errors = finite_differences.check(problem)
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
@@ -55,10 +58,11 @@ def test_gradients_are_written_or_added_and_a_cache_serves_twice(name, end):
 def test_the_output_bias_is_a_view_and_moves_the_output_by_itself(name, end):
     network, weights, x, labels = random_network(name, end)
     out = network.forward(weights, x, labels)[0].copy()
-    shift = np.random.default_rng(3).standard_normal(out.shape[1])
     bias = network.output_bias(weights)
+    shift = np.random.default_rng(3).standard_normal(bias.shape)
     bias += shift
-    np.testing.assert_allclose(network.forward(weights, x, labels)[0], out + shift)
+    shifts = np.repeat(shift, out.shape[1] // shift.size)  # (M, C) for outputs (M, H, W, C); here C is 1
+    np.testing.assert_allclose(network.forward(weights, x, labels)[0], out + shifts)
 
 
 @ends
@@ -89,3 +93,46 @@ def test_what_a_network_must_have():
     ):
         with pytest.raises(NotImplementedError):
             call()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_network_multiplies_and_keeps_what_it_says(activation):
+    """The products of an encoder and its mirror image; what stands in their caches as arrays of R rows."""
+    encoder, decoder = (random_network("conv", end, C=0, R=7, activation=activation)[0] for end in (0, 1))
+    assert encoder.products() == [(6, 9, 3), (2, 27, 2), (1, 4, 6), (1, 6, 5), (1, 5, 4)]
+    assert decoder.products() == [(1, 4, 6), (1, 6, 5), (1, 5, 4), (2, 2, 27), (6, 3, 18)]
+    assert encoder.width == 6 * 3 + 2 * 2 + 6 + 5 + 4
+    assert decoder.width == 6 + 5 + 4 + 6 * 3 + 15 * 2
+    assert MLP((5, 3), 2, (6, 5), (4,)).products() == [(1, 17, 6), (1, 6, 5), (1, 5, 4)]
+
+
+def test_labels_enter_the_first_feature_maps_everywhere():
+    """What a label adds is added to each filter's map as a bias would be: so it can be moved into the bias."""
+    network, weights, x, labels = random_network("conv", 0)
+    out = network.forward(weights, x, labels)[0]
+    for r in range(len(x)):
+        moved = weights | {"conv.0.b": weights["conv.0.b"] + labels[r] @ weights["labels.W"]}
+        np.testing.assert_allclose(network.forward(moved, x[r : r + 1], np.zeros((1, 2)))[0], out[r : r + 1])
+
+
+def test_the_decoders_layers_are_the_transposes_of_the_encoders():
+    """From the data up and down again: the same windows, feature maps of the same sizes."""
+    encoder, decoder = ConvEncoder((28, 20, 3), 0, (7,), (6,)), ConvDecoder((3,), 0, (7,), (1, 28, 20, 3))
+    assert encoder.geometries == decoder.geometries == [(28, 20, 3, 4, 2), (14, 10, 32, 4, 2)]
+    for i in (0, 1):
+        assert encoder.shapes()[f"conv.{i}.W"] == decoder.shapes()[f"conv.{i}.W"]
+    assert decoder.shapes()["conv.0.b"] == (3,) and decoder.shapes()["1.W"] == (7, 7 * 5 * 64)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (4, 3, 2)])
+def test_numbers_about_an_entry_stand_one_after_another(shape):
+    """Of M = 2 numbers, the first half of a row has the first of each entry: halving the filters leaves one of them."""
+    rng = np.random.default_rng(0)
+    both, one = (ConvDecoder((4,), 0, (), (M, *shape), 1, *random_problems.LAYOUT) for M in (2, 1))
+    weights = {key: rng.standard_normal(size) for key, size in both.shapes().items()}
+    C, z, labels = one.image[2], rng.standard_normal((3, 4)), np.empty((3, 0))
+    out = both.forward(weights, z, labels)[0].reshape(3, 2, -1)
+    filters = weights["conv.0.W"].reshape(9, 2, C, 3)
+    for m in (0, 1):
+        part = {"conv.0.W": np.ascontiguousarray(filters[:, m].reshape(9 * C, 3)), "conv.0.b": weights["conv.0.b"].reshape(2, C)[m]}
+        np.testing.assert_allclose(one.forward(weights | part, z, labels)[0], out[:, m])

@@ -31,23 +31,75 @@ LOGVAR_FLOOR = math.log((1 / 255) ** 2 / 12)  # the variance of rounding to 256 
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def network(params, name, h, labels=None):
-    """tanh layers and an affine one above h (..., I), with the labels (N, 1, C) beside it."""
-    if labels is not None:
+IMAGE = 4, 3  # height and width of what the convolutional networks see
+ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
+
+
+def network(settings, params, name, h, labels=None):
+    """Hidden layers and an affine one above h (..., I), with the labels (N, 1, C) beside it or in the feature maps."""
+    f, is_conv = ACTIVATIONS[settings.activation], f"{name}.conv.0.W" in params
+    if is_conv and name == "encoder":
+        if h.shape[-1] > math.prod(IMAGE):  # a pseudo-input with its labels
+            h, labels = h[..., : math.prod(IMAGE)], h[..., math.prod(IMAGE) :]
+        h = maps_of(settings, params, h, labels)
+    elif labels is not None:
         h = torch.cat([h, labels.expand(*h.shape[:-1], -1)], dim=-1)
     for i in itertools.count():
         if f"{name}.{i}.W" not in params:
-            return h
-        h = (h.tanh() if i else h) @ params[f"{name}.{i}.W"] + params[f"{name}.{i}.b"]
+            break
+        h = (f(h) if i else h) @ params[f"{name}.{i}.W"] + params[f"{name}.{i}.b"]
+    return images_of(settings, params, f(h)) if is_conv and name == "decoder" else h
+
+
+def sides(settings):
+    """(H, W) of the images and of the feature maps above them, and beside each the margins of its windows."""
+    height, width = IMAGE
+    for _ in settings.channels:
+        up = -(-height // settings.stride), -(-width // settings.stride)
+        missing = [(n - 1) * settings.stride + settings.kernel - side for n, side in zip(up, (height, width))]
+        yield (height, width), up, [max(0, total) // 2 for total in missing], [-(-max(0, total) // 2) for total in missing]
+        height, width = up
+
+
+def filters(settings, W):
+    """(k k C, C') as torch has it, (C', C, k, k), for convolutions and for their transposes."""
+    return W.reshape(settings.kernel, settings.kernel, -1, W.shape[1]).permute(3, 2, 0, 1)
+
+
+def maps_of(settings, params, x, labels):
+    """The uppermost feature maps, flat with the channels last, of images (..., H W C)."""
+    before, f = x.shape[:-1], ACTIVATIONS[settings.activation]
+    h = x.reshape(-1, *IMAGE, x.shape[-1] // math.prod(IMAGE)).permute(0, 3, 1, 2)
+    for i, (_, _, (top, left), (bottom, right)) in enumerate(sides(settings)):
+        h = torch.nn.functional.pad(h, (left, right, top, bottom))
+        W, b = (params[f"encoder.conv.{i}.{kind}"] for kind in "Wb")
+        h = torch.nn.functional.conv2d(h, filters(settings, W), b, stride=settings.stride)
+        if i == 0 and labels is not None:
+            h = h + (labels @ params["encoder.labels.W"]).expand(*before, -1).reshape(len(h), -1, 1, 1)
+        h = f(h)
+    return h.permute(0, 2, 3, 1).reshape(*before, -1)
+
+
+def images_of(settings, params, h):
+    """The outputs (..., M H W C) that the uppermost feature maps are turned into."""
+    before, levels = h.shape[:-1], list(sides(settings))
+    h = h.reshape(-1, *levels[-1][1], settings.channels[-1]).permute(0, 3, 1, 2)
+    for i, ((height, width), _, (top, left), _) in reversed(list(enumerate(levels))):
+        W, b = (params[f"decoder.conv.{i}.{kind}"] for kind in "Wb")
+        h = torch.nn.functional.conv_transpose2d(h, filters(settings, W), stride=settings.stride)
+        h = torch.nn.functional.pad(h, (0, max(0, width - h.shape[3]), 0, max(0, height - h.shape[2])))
+        h = h[:, :, top : top + height, left : left + width] + b[:, None, None]
+        h = ACTIVATIONS[settings.activation](h) if i else h
+    return h.reshape(*before, -1)  # channels are the M numbers about a pixel, or there is one
 
 
 def gaussian(mu, logvar):
     return distributions.Independent(distributions.Normal(mu, (logvar / 2).exp()), 1)
 
 
-def layer(params, kind, l, h, labels=None):
+def layer(settings, params, kind, l, h, labels=None):
     """The Gaussian that the encoder or the decoder of z_l describes; the names are encoder, encoder2, ..."""
-    return gaussian(*network(params, kind if l == 1 else f"{kind}{l}", h, labels).chunk(2, dim=-1))
+    return gaussian(*network(settings, params, kind if l == 1 else f"{kind}{l}", h, labels).chunk(2, dim=-1))
 
 
 def likelihood(settings, outputs):
@@ -68,7 +120,7 @@ def prior(settings, params, y):
         logits, parts = params["prior.logits"], gaussian(params["prior.mu"], params["prior.logvar"])
     else:  # Tomczak and Welling 2018, Eq. 9; a pseudo-input has columns for the labels
         logits = torch.zeros(settings.components, dtype=torch.float64)
-        parts = layer(params, "encoder", len(settings.latent), params["prior.inputs"])
+        parts = layer(settings, params, "encoder", len(settings.latent), params["prior.inputs"])
     return distributions.MixtureSameFamily(distributions.Categorical(logits=logits), parts)
 
 
@@ -80,14 +132,14 @@ def log_weights(settings, drawing, judging, joint, x, y, eps):
     labels = torch.eye(N_LABELS, dtype=torch.float64)[y, None] if settings.conditional else None
     z, log_q = [x[:, None]], 0  # z_0 = x, one for all samples
     for l, noise_l in enumerate(eps, start=1):
-        q = layer(drawing, "encoder", l, z[l - 1], labels)
+        q = layer(settings, drawing, "encoder", l, z[l - 1], labels)
         z.append(q.mean + q.stddev * noise_l)
-        log_q = log_q + layer(judging, "encoder", l, z[l - 1], labels).log_prob(z[l])
-    log_p = likelihood(settings, network(joint, "decoder", z[1], labels)).log_prob(x[:, None])
+        log_q = log_q + layer(settings, judging, "encoder", l, z[l - 1], labels).log_prob(z[l])
+    log_p = likelihood(settings, network(settings, joint, "decoder", z[1], labels)).log_prob(x[:, None])
     if settings.kl == "closed":
         return log_p - distributions.kl_divergence(q, prior(settings, joint, y))
     for l in range(2, len(z)):
-        log_p = log_p + layer(joint, "decoder", l, z[l], labels).log_prob(z[l - 1])
+        log_p = log_p + layer(settings, joint, "decoder", l, z[l], labels).log_prob(z[l - 1])
     return log_p + prior(settings, joint, y).log_prob(z[-1]) - log_q
 
 
@@ -136,6 +188,7 @@ IMAGES = {  # from a Generator and a shape (N, D); the first word names the like
 PRIORS = ["normal", "mixture", "vamp", *(f"{name} conditional" for name in ("normal", "label", "mixture", "vamp"))]
 BOUNDS_AND_K = ["elbo closed standard 1", "elbo closed standard 3", "elbo sampled standard 1"]
 BOUNDS_AND_K += ["elbo sampled standard 3", "elbo sampled stl 3", "iwae sampled standard 5", "iwae sampled dreg 5"]
+NETWORKS = {"mlp": {}, "conv": {"network": "conv", "activation": "relu", "channels": (3, 2), "kernel": 3}}
 LATENT, HIDDEN = (5, 3, 2), ((7, 6), (6,), (5, 4))
 
 
@@ -187,17 +240,22 @@ def one_thread_for_torch():
     ("images", "prior", "bound", "layers"),
     [case for case in itertools.product(IMAGES, PRIORS, BOUNDS_AND_K, (1, 2, 3)) if settings_of(*case)],
 )
-def test_log_weights_bound_and_gradient(images, prior, bound, layers):
-    settings, rng, N, D = settings_of(images, prior, bound, layers), np.random.default_rng(layers), 4, 12
-    model = build_model(settings, (4, 3), N_LABELS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_log_weights_bound_and_gradient(network, images, prior, bound, layers):
+    settings, N, D = settings_of(images, prior, bound, layers, **NETWORKS[network]), 4, 12
+    rng, model = np.random.default_rng(layers), build_model(settings, IMAGE, N_LABELS)
     params = Parameters(model.shapes(), dtype=np.float64)
-    params.flat[:] = 0.5 * rng.standard_normal(params.flat.size)
+    is_relu = settings.activation == "relu"  # has no upper limit, and in a small network all might be zero
+    params.flat[:] = (0.2 if is_relu else 0.5) * rng.standard_normal(params.flat.size)
+    for name in params:
+        params[name][...] += 0.5 * (is_relu and name.endswith(".b"))
     x, y = intensities(IMAGES[images](rng, (N, D))), np.array([2, 0, 2, 1])
     if images == "gaussian-linear":  # two entries with variances under the floor, and on both sides of it
-        W, b = (params[f"decoder.{len(HIDDEN[0])}.{kind}"] for kind in "Wb")
-        b[D : D + 2] = -20, LOGVAR_FLOOR
-        for means in (x[:, :2], W[:, :2], b[:2]):
-            means *= 1e-3  # and errors of about that size
+        if network == "mlp":
+            W, b = (params[f"decoder.{len(HIDDEN[0])}.{kind}"] for kind in "Wb")
+            b[D : D + 2] = -20, LOGVAR_FLOOR
+            for means in (x[:, :2], W[:, :2], b[:2]):
+                means *= 1e-3  # and errors of about that size
 
     tensors, batch = leaves(params), batch_of(settings, x, y, Stream.TRAINING)
     logw, bounds, surrogate = objective(settings, tensors, *batch)
@@ -221,6 +279,7 @@ TRAININGS = {
     "labels": ("gaussian", "label conditional", "elbo closed standard 3", 1, {"schedule": "constant"}),
     "iwae": ("bernoulli grey", "vamp conditional", "iwae sampled dreg 5", 2, IWAE),
     "deep": ("gaussian-linear", "mixture", "elbo sampled stl 3", 3, {}),
+    "conv": ("bernoulli grey", "normal conditional", "elbo closed standard 1", 1, NETWORKS["conv"]),
     "wide": ("bernoulli binary", "vamp", "iwae sampled standard 5", 1, WIDE),
 }
 
@@ -230,7 +289,7 @@ TRAININGS = {
 def test_two_epochs_of_training(training, name, rate):
     *case, others = TRAININGS[training]
     settings = settings_of(*case, optimiser=name, learning_rate=rate, batch_size=10, epochs=2, **others)
-    shape = (28, 28) if training == "wide" else (4, 3)
+    shape = (28, 28) if training == "wide" else IMAGE
     rng, N = np.random.default_rng(0), 34  # a smaller minibatch at the end of each epoch
     train, test = (IMAGES[case[0]](rng, (n, math.prod(shape))) for n in (N, 7))
     labels, test_labels = rng.integers(0, N_LABELS, N), rng.integers(0, N_LABELS, 7)

@@ -64,7 +64,7 @@ def convolution(
         dx, db = back(da, cache, dW, before=kind)
         return {"a": dx, "W": dW, "b": db}
 
-    words = f"conv.{'transposed_' * is_transposed}convolution {geometry.height}x{geometry.width}, {activation}"
+    words = f"conv.{'transposed_' * is_transposed}convolution, {geometry.height}x{geometry.width}, {activation}"
     return Problem(words, inputs, forward, backward, has_kinks=activation == "relu")
 
 
