@@ -25,7 +25,18 @@ ROOT = Path(__file__).parents[1]
 WITH_MATHEMATICS = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *WITH_MATHEMATICS]
 OTHERS = ["CHANGELOG.md", "benchmarks/README.md", "results/README.md", "tutorials/README.md"]
-DERIVATION = ("mlp", "networks", "gaussian", "likelihoods", "priors", "bounds", "model")
+DERIVATION = (
+    "activations",
+    "mlp",
+    "networks",
+    "conv",
+    "conv_networks",
+    "gaussian",
+    "likelihoods",
+    "priors",
+    "bounds",
+    "model",
+)
 
 
 def read(name):
@@ -72,7 +83,10 @@ def command_lines(text):
 
 FUNCTION = re.compile(r"\[`(\w+)\.([\w.]+)`\]\(\.\./tinyvae/derivation/(\w+)\.py\)")
 # what each prior and each network has, and no equation
-BOOKKEEPING = re.compile(r"(priors|networks)\.\w+\.(shapes|initialise|output_bias)|networks\.Network\.\w+")
+BOOKKEEPING = re.compile(
+    r"(priors|networks|conv_networks)\.\w+\.(shapes|initialise|output_bias|products|width)|networks\.Network\.\w+"
+    r"|conv_networks\.Conv\w+\.(image|top|mlp|geometries)|conv_networks\.\w+_\w+"
+)
 
 
 def public_functions(name):

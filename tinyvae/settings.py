@@ -170,7 +170,8 @@ class Settings:
             if type(value) is not type(field.default) or (allowed and value not in allowed):
                 raise ValueError(f"{field.name} is {value!r}")
         sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden), *settings.channels]
-        sizes += [settings.kernel, settings.stride, settings.components, settings.samples, settings.batch_size, settings.epochs]
+        sizes += [settings.kernel, settings.stride, settings.components]
+        sizes += [settings.samples, settings.batch_size, settings.epochs]
         if not all(map(is_size, sizes)):
             raise ValueError(f"a size is not a whole number above zero, in {settings}")
         if not (0 < settings.learning_rate < math.inf and 0 < settings.epsilon < math.inf):
@@ -208,8 +209,8 @@ def require_sense(settings: Settings) -> None:
         )
     if settings.network == "conv" and settings.stride > settings.kernel:
         raise UserError(
-            f"--stride {settings.stride} is more than --kernel {settings.kernel}, and nobody would see the pixels between "
-            f"the windows: use --stride {settings.kernel} or less"
+            f"--stride {settings.stride} is more than --kernel {settings.kernel}, and nobody would see the pixels "
+            f"between the windows: use --stride {settings.kernel} or less"
         )
     if PRIORS[settings.prior].needs_labels and not settings.conditional:
         raise UserError(f"--prior {settings.prior} is learned for each label: add --conditional")

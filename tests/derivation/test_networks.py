@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinyvae.checks import finite_differences, random_problems
+from tinyvae.derivation.conv_networks import ConvDecoder, ConvEncoder
 from tinyvae.derivation.mlp import mlp
 from tinyvae.derivation.networks import MLP, Network
-from tinyvae.derivation.conv_networks import ConvDecoder, ConvEncoder
 from tinyvae.settings import ACTIVATIONS, NETWORKS
 
 seeds = st.integers(0, 2**32 - 1)
@@ -134,5 +134,8 @@ def test_numbers_about_an_entry_stand_one_after_another(shape):
     out = both.forward(weights, z, labels)[0].reshape(3, 2, -1)
     filters = weights["conv.0.W"].reshape(9, 2, C, 3)
     for m in (0, 1):
-        part = {"conv.0.W": np.ascontiguousarray(filters[:, m].reshape(9 * C, 3)), "conv.0.b": weights["conv.0.b"].reshape(2, C)[m]}
+        part = {
+            "conv.0.W": np.ascontiguousarray(filters[:, m].reshape(9 * C, 3)),
+            "conv.0.b": weights["conv.0.b"].reshape(2, C)[m],
+        }
         np.testing.assert_allclose(one.forward(weights | part, z, labels)[0], out[:, m])

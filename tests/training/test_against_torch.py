@@ -57,7 +57,12 @@ def sides(settings):
     for _ in settings.channels:
         up = -(-height // settings.stride), -(-width // settings.stride)
         missing = [(n - 1) * settings.stride + settings.kernel - side for n, side in zip(up, (height, width))]
-        yield (height, width), up, [max(0, total) // 2 for total in missing], [-(-max(0, total) // 2) for total in missing]
+        yield (
+            (height, width),
+            up,
+            [max(0, total) // 2 for total in missing],
+            [-(-max(0, total) // 2) for total in missing],
+        )
         height, width = up
 
 
@@ -250,12 +255,11 @@ def test_log_weights_bound_and_gradient(network, images, prior, bound, layers):
     for name in params:
         params[name][...] += 0.5 * (is_relu and name.endswith(".b"))
     x, y = intensities(IMAGES[images](rng, (N, D))), np.array([2, 0, 2, 1])
-    if images == "gaussian-linear":  # two entries with variances under the floor, and on both sides of it
-        if network == "mlp":
-            W, b = (params[f"decoder.{len(HIDDEN[0])}.{kind}"] for kind in "Wb")
-            b[D : D + 2] = -20, LOGVAR_FLOOR
-            for means in (x[:, :2], W[:, :2], b[:2]):
-                means *= 1e-3  # and errors of about that size
+    if images == "gaussian-linear" and network == "mlp":  # variances under the floor, and on both sides of it
+        W, b = (params[f"decoder.{len(HIDDEN[0])}.{kind}"] for kind in "Wb")
+        b[D : D + 2] = -20, LOGVAR_FLOOR
+        for means in (x[:, :2], W[:, :2], b[:2]):
+            means *= 1e-3  # and errors of about that size
 
     tensors, batch = leaves(params), batch_of(settings, x, y, Stream.TRAINING)
     logw, bounds, surrogate = objective(settings, tensors, *batch)

@@ -285,7 +285,8 @@ def model(
     rng: Generator, N: int, K: int, objective: str = "elbo", closed_form_kl: bool = False, **shape: Any
 ) -> Problem:
     """A bound of a whole model by all its parameters; ``shape`` is that of ``Model``."""
-    vae = Model(**dict(zip(("channels", "kernel", "stride"), LAYOUT)) | shape)
+    small: dict[str, Any] = dict(zip(("channels", "kernel", "stride"), LAYOUT))
+    vae = Model(**small | shape)
     params = Parameters(vae.shapes(), dtype=np.float64)
     params.flat[:] = 0.3 * rng.standard_normal(params.flat.size)
     x = rng.random((N, vae.data_dim))

@@ -223,7 +223,7 @@ def without_convolutions(weights: Weights) -> Weights:
 
 @contextmanager
 def written_or_added(grads: Weights, add: bool) -> Iterator[Weights]:
-    """Arrays to write gradients into: those that are given, or with ``add`` others that are added to them at the end."""
+    """Arrays to write gradients into: the given ones, or with ``add`` others, which are added to them at the end."""
     own = {name: np.empty_like(array) for name, array in grads.items()} if add else grads
     yield own
     if add:

@@ -10,7 +10,7 @@ from numba import carray, njit
 
 from tinyvae.machine import kernels
 from tinyvae.machine.elementary import INNER
-from tinyvae.machine.matrix_products import parts, whole_input_gradient, whole_product, whole_weight_gradient
+from tinyvae.machine.matrix_products import whole_input_gradient, whole_product, whole_weight_gradient
 from tinyvae.machine.patches import (
     cut_out,
     framed,

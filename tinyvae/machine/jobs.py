@@ -225,7 +225,8 @@ def layers(desk, addresses, is_sparse, x, Ws, bs, outputs, activation, last_acti
     """
     h, last = x, len(Ws) - 1
     for i in range(len(Ws)):
-        affine(desk, addresses, is_sparse and i == 0, h, Ws[i], bs[i], outputs[i], activation if i < last else last_activation)
+        f = activation if i < last else last_activation
+        affine(desk, addresses, is_sparse and i == 0, h, Ws[i], bs[i], outputs[i], f)
         h = outputs[i]
 
 
@@ -240,7 +241,8 @@ def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, 
         h = outputs[i - 1] if i > 0 else x
         affine_gradient(desk, addresses, is_sparse and i == 0, da, h, dWs[i], dbs[i])
         if len(dinputs[i]) == len(h):
-            affine_input_gradient(desk, addresses[2], da, Ws[i], h, dinputs[i], activation if i > 0 else first_activation)
+            f = activation if i > 0 else first_activation
+            affine_input_gradient(desk, addresses[2], da, Ws[i], h, dinputs[i], f)
         da = dinputs[i]
 
 

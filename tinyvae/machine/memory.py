@@ -149,7 +149,7 @@ SINGLE, DOUBLE = np.int8(ord("s")), np.int8(ord("d"))
 
 @njit(**EXACT)
 def gemm(a_transposed, b_transposed, m, n, k, a, a_width, b, b_width, out, out_width, number, add=False):
-    """out = op(a) op(b), or with ``add`` out += that, for op(a) (m, k), op(b) (k, n) and out (m, n), each a part of an array.
+    """out = op(a) op(b), or with ``add`` out += that, for op(a) (m, k), op(b) (k, n), out (m, n), parts of arrays.
 
     Args:
         a_transposed, b_transposed: NO, or YES if a is (k, m), b is (n, k).

@@ -5,7 +5,6 @@ joblib's backend may be another than this machine's processes: docs/cluster.md.
 
 import dataclasses
 import functools
-import itertools
 import math
 import os
 import platform
