@@ -233,18 +233,19 @@ def test_shapes_that_do_not_fit_are_refused():
         (1.0, 1.0),
         np.zeros((1, 2), np.int64),
     )
+    ends = machine.TANH, machine.LINEAR
     calls = [
-        lambda: compiled.affine(x[:, :5].copy(), W, b, out, True),
-        lambda: compiled.affine(x, W, b, out[:2], True),
-        lambda: compiled.affine(x, W, b[:2], out, True),
+        lambda: compiled.affine(x[:, :5].copy(), W, b, out, machine.TANH),
+        lambda: compiled.affine(x, W, b, out[:2], machine.TANH),
+        lambda: compiled.affine(x, W, b[:2], out, machine.TANH),
         lambda: compiled.affine_gradient(out[:2], x, W, b),
         lambda: compiled.affine_gradient(out, x, W[:5], b),
         lambda: compiled.affine_gradient(out, x, W, b[:2]),
-        lambda: compiled.affine_input_gradient(x, W, x, x, True),
-        lambda: compiled.affine_input_gradient(out, W, x[:2], x, True),
-        lambda: compiled.affine_input_gradient(out, W, x, x[:2], True),
-        lambda: compiled.layers(x, (W, W), (b, b), (out, out)),
-        lambda: compiled.layers_gradient(out, x[:2], (out,), (W,), (W,), (b,), (x[:0],)),
+        lambda: compiled.affine_input_gradient(x, W, x, x, machine.TANH),
+        lambda: compiled.affine_input_gradient(out, W, x[:2], x, machine.TANH),
+        lambda: compiled.affine_input_gradient(out, W, x, x[:2], machine.TANH),
+        lambda: compiled.layers(x, (W, W), (b, b), (out, out), *ends),
+        lambda: compiled.layers_gradient(out, x[:2], (out,), (W,), (W,), (b,), (x[:0],), *ends),
         lambda: compiled.bernoulli_log_prob(x, out, logp),
         lambda: compiled.bernoulli_log_prob(x[:2], x, logp),
         lambda: compiled.bernoulli_log_prob(x, x, logp[:2]),
@@ -270,7 +271,7 @@ def test_arrays_that_a_job_would_take_for_others_are_refused():
         (x, np.asfortranarray(W), b, out),
     ):
         with pytest.raises(TypeError, match="C-ordered and of one type"):
-            compiled.affine(*wrong, True)
+            compiled.affine(*wrong, machine.TANH)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "i8", "u1", "?"])

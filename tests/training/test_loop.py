@@ -37,6 +37,7 @@ def test_the_bound_rises_to_what_the_data_allow(digits):
     replace(SMALL, kl="sampled", samples=3),
     replace(SMALL, objective="iwae", kl="sampled", samples=3, binarise="dynamic"),
     replace(SMALL, latent=(4, 2), hidden=((10,), (6,)), kl="sampled", binarise="static"),
+    replace(SMALL, network="conv", activation="relu", channels=(5, 7)),
 ])  # fmt: skip
 def test_the_same_run_whatever_the_threads(digits, settings):
     one, first = bounds_of(settings, digits, threads=1)
