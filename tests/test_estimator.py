@@ -27,7 +27,7 @@ from tinyvae.data import datasets
 from tinyvae.data.datasets import Dataset
 from tinyvae.disk.run import Run
 from tinyvae.errors import Interrupted, RunError
-from tinyvae.estimator import count_threads
+from tinyvae.estimator.arguments import count_threads
 from tinyvae.settings import Settings
 from tinyvae.training import run_figures
 from tinyvae.training.loop import Training
