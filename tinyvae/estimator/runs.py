@@ -19,17 +19,17 @@ Progress = tuple[dict[str, np.ndarray], dict[str, Any]]  # ``Training.state()``
 
 
 def read(path: AnyPath) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters and the attributes of the VAE that a folder holds; ValueError for another kind of model."""
+    """The parameters and the attributes of the VAE that a folder holds; ValueError for more than one layer."""
     fitted, run = description.load_fitted(path), Run.open(path)
     settings, model = fitted.settings, fitted.model
-    if len(settings.latent) > 1 or settings.network != "mlp":
+    if len(settings.latent) > 1:
         raise ValueError(
-            f"{path} holds a model of {len(settings.latent)} stochastic layers with the network "
-            f"{settings.network}, and a VAE has one layer and MLPs: use tinyvae.load"
+            f"{path} holds a model of {len(settings.latent)} stochastic layers, and a VAE has one: use tinyvae.load"
         )
     parameters = {name: getattr(settings, setting) for setting, name in MODEL.items()} | {
         "n_components": settings.latent[0],
         "hidden": settings.hidden[0],
+        "data_shape": fitted.data_shape if len(fitted.data_shape) > 1 else None,
         "objective": settings.objective,
         "n_samples": settings.samples,
         "max_epochs": settings.epochs,

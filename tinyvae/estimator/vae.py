@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from tinyvae.data.datasets import Dataset
 from tinyvae.errors import DivergenceError
 from tinyvae.estimator import runs
-from tinyvae.estimator.arguments import count_threads, draw_seed, require_same_model, settings_of
+from tinyvae.estimator.arguments import count_threads, draw_seed, require_same_model, settings_of, shape_of
 from tinyvae.estimator.inputs import is_unit, read_labels, require_scale, require_support
 from tinyvae.estimator.trained import Trained
 from tinyvae.settings import Settings
@@ -43,7 +43,7 @@ class VAE(Trained):
 
     Args:
         n_components: dimensions of z.
-        hidden: tanh units of the encoder's hidden layers, from the data on, and in reverse the decoder's; () for none.
+        hidden: units of the encoder's hidden layers, from the data on, and in reverse the decoder's; () for none.
         likelihood: "bernoulli" and "gaussian" (its mean goes through a sigmoid) describe values from 0 to 1, and refuse
             others; "gaussian-linear" describes any real numbers. "auto" takes "bernoulli" if all values of the X that
             is fitted lie between 0 and 1, else "gaussian-linear": so name the likelihood where the log p(x) of several
@@ -52,6 +52,13 @@ class VAE(Trained):
             (AEVB, Eq. 10) where there is one.
         n_samples: K, samples of z for each example in the bound.
         prior: of z: "normal", "mixture", "vamp" or, of a conditional model, "label".
+        network: of the encoder and of the decoder, "mlp" or, for images, "conv".
+        activation: of the hidden layers, "tanh" or "relu".
+        channels: feature maps of the layers of "conv", from the data on; ``hidden`` stands between the last and z.
+        kernel: the height and the width of its windows, in pixels.
+        stride: the steps of its windows, in pixels, from 1 to ``kernel``.
+        data_shape: of the examples, each of which is a row of X, as by X.reshape(len(X), -1): (height, width) or
+            (height, width, channels), which "conv" must know; None for (D,).
         n_prior_components: of the priors "mixture" and "vamp".
         conditional: whether the labels y enter the encoder and the decoder; every method then wants them.
         max_epochs: how often ``fit`` visits each example.
@@ -88,6 +95,12 @@ class VAE(Trained):
         n_samples: int = 1,
         prior: str = "normal",
         *,
+        network: str = "mlp",
+        activation: str = "tanh",
+        channels: Sequence[int] = (32, 64),
+        kernel: int = 4,
+        stride: int = 2,
+        data_shape: Sequence[int] | None = None,
         n_prior_components: int = 50,
         conditional: bool = False,
         max_epochs: int = 100,
@@ -105,6 +118,12 @@ class VAE(Trained):
         self.objective = objective
         self.n_samples = n_samples
         self.prior = prior
+        self.network = network
+        self.activation = activation
+        self.channels = channels
+        self.kernel = kernel
+        self.stride = stride
+        self.data_shape = data_shape
         self.n_prior_components = n_prior_components
         self.conditional = conditional
         self.max_epochs = max_epochs
@@ -160,7 +179,7 @@ class VAE(Trained):
         X, before = self._checked(X), self.settings_
         likelihood = before.likelihood if self.likelihood == "auto" else self.likelihood
         settings = replace(settings_of(self, X, likelihood, before.seed), dtype=before.dtype, schedule="constant")
-        require_same_model(settings, before)
+        require_same_model(settings, shape_of(self, X), self.fitted_)
         return self._become(fresh._train(settings, X, self._labels(y, X), 1, self._progress, self.history_))
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
@@ -195,8 +214,7 @@ class VAE(Trained):
     ) -> "VAE":
         """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
         n_labels = 0 if labels is None else len(self.classes_)
-        shape = self.fitted_.data_shape if progress else (X.shape[1],)
-        dataset = Dataset("X", X, X[:0], labels, None, shape, "", n_labels)  # without a test set
+        dataset = Dataset("X", X, X[:0], labels, None, shape_of(self, X), "", n_labels)  # without a test set
         training = Training(settings, dataset, count_threads(self.n_jobs))
         if progress:
             arrays, state = progress
@@ -233,8 +251,7 @@ class VAE(Trained):
         Args:
             path: of the folder.
 
-        Raises: errors.RunError for a folder without a trained model; ValueError for more than one stochastic layer, or
-            another network than the MLP.
+        Raises: errors.RunError for a folder without a trained model; ValueError for more than one stochastic layer.
         """
         parameters, attributes = runs.read(path)
         vae = cls(**parameters)
