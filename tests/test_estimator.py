@@ -27,15 +27,24 @@ from tinyvae.data import datasets
 from tinyvae.data.datasets import Dataset
 from tinyvae.disk.run import Run
 from tinyvae.errors import Interrupted, RunError
-from tinyvae.estimator import count_threads
+from tinyvae.estimator.arguments import count_threads
 from tinyvae.settings import Settings
 from tinyvae.training import run_figures
 from tinyvae.training.loop import Training
 
 SMALL = {"n_components": 3, "hidden": (16,), "max_epochs": 3, "random_state": 0}
+# The images of the digits fixture, through two small layers of convolutions.
+CONV = {
+    "network": "conv",
+    "activation": "relu",
+    "channels": (3, 4),
+    "kernel": 3,
+    "data_shape": (8, 8),
+    "n_importance_samples": 20,
+}
 VARIANTS = (
     {},
-    {"objective": "iwae", "n_samples": 2},
+    {"objective": "iwae", "n_samples": 2, "activation": "relu"},
     {"likelihood": "gaussian-linear", "prior": "mixture", "n_prior_components": 3, "hidden": ()},
 )
 
@@ -50,6 +59,11 @@ def digits():
 @pytest.fixture(scope="module")
 def fitted(digits):
     return VAE(**SMALL).fit(digits[0])
+
+
+@pytest.fixture(scope="module")
+def conv_fitted(digits):
+    return VAE(**SMALL, **CONV).fit(digits[0])
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +131,20 @@ def test_it_is_the_command_s_loop_and_an_int_is_the_command_s_seed(digits):
     ]
 
 
-def test_the_threads_change_nothing(digits):
+def test_a_convolutional_one_is_the_command_s_loop_too(digits, conv_fitted):
     X, _ = digits
-    first, *others = (VAE(**SMALL, n_jobs=n_jobs).fit(X) for n_jobs in (None, 3, -1))
+    settings = Settings("conv", "relu", (3, 4), 3, 2, latent=(3,), hidden=((16,),), epochs=3, dtype="float32")
+    training = Training(settings, Dataset("digits", X, X[:10], None, None, (8, 8), ""))
+    bounds = [training.run_epoch() for _ in range(3)]
+    assert conv_fitted.settings_ == settings and conv_fitted.model_ == training.model
+    np.testing.assert_array_equal(conv_fitted.params_.flat, training.params.flat)
+    assert [row["train_bound"] for row in conv_fitted.history_] == bounds
+
+
+@pytest.mark.parametrize("changes", [{}, CONV])
+def test_the_threads_change_nothing(digits, changes):
+    X, _ = digits
+    first, *others = (VAE(**SMALL, **changes, n_jobs=n_jobs).fit(X) for n_jobs in (None, 3, -1))
     for other in others:
         assert same(first, other)
         np.testing.assert_array_equal(first.transform(X), other.transform(X))
@@ -187,10 +212,11 @@ def test_random_states(digits, fitted):
     np.testing.assert_array_equal(fitted.sample(2), fitted.sample(2))
 
 
-def test_partial_fit_for_as_many_passes_is_fit_at_a_constant_step(digits):
+@pytest.mark.parametrize("changes", [{}, CONV])
+def test_partial_fit_for_as_many_passes_is_fit_at_a_constant_step(digits, changes):
     X, _ = digits
-    whole = VAE(**SMALL, schedule="constant").fit(X)
-    parts = VAE(**SMALL)
+    whole = VAE(**SMALL, **changes, schedule="constant").fit(X)
+    parts = VAE(**SMALL, **changes)
     for _ in range(3):
         parts = pickle.loads(pickle.dumps(parts.partial_fit(X)))  # the optimiser's state is kept on the way
     assert same(whole, parts)
@@ -214,10 +240,32 @@ def test_partial_fit_refuses_another_model(digits, fitted):
         clone(fitted).partial_fit(digits[0]).partial_fit(digits[0][:, 1:])
 
 
-def test_it_learns_to_reconstruct(digits):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": "mlp"},
+        {"activation": "tanh"},
+        {"channels": (3, 5)},
+        {"kernel": 4, "stride": 3},
+        {"data_shape": (4, 16)},
+        {"network": "mlp", "data_shape": None},
+    ],
+)
+def test_partial_fit_refuses_another_convolutional_model(digits, conv_fitted, changes):
+    vae = pickle.loads(pickle.dumps(conv_fitted)).set_params(**changes)
+    with pytest.raises(ValueError, match=f"was begun, but {', '.join(changes)} changed since"):
+        vae.partial_fit(digits[0])
+    np.testing.assert_array_equal(vae.transform(digits[0]), conv_fitted.transform(digits[0]))  # of what was fitted
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"network": "conv", "channels": (16, 32), "data_shape": (8, 8), "max_epochs": 40}]
+)
+def test_it_learns_to_reconstruct(digits, changes):
     """Better than the mean of the data, and than the best model of independent pixels, on data that it has not seen."""
     train, test = np.split(digits[0], [1500])
-    vae = VAE(n_components=8, hidden=(64,), max_epochs=100, n_importance_samples=100, random_state=0).fit(train)
+    vae = VAE(n_components=8, hidden=(64,), max_epochs=100, n_importance_samples=100, random_state=0)
+    vae.set_params(**changes).fit(train)
     error = ((vae.inverse_transform(vae.transform(test)) - test) ** 2).mean()
     assert error < 0.6 * ((test - train.mean(axis=0)) ** 2).mean()
     p = np.clip(train.mean(axis=0, dtype=np.float64), 1e-3, 1 - 1e-3)
@@ -329,6 +377,31 @@ def test_samples_of_a_mixture(digits, prior):
     samples = vae.sample(500)
     assert samples.shape == (500, 64) and samples.dtype == np.float32
     assert np.abs(samples.mean(axis=0) - digits[0].mean(axis=0)).max() < 0.2
+
+
+def test_a_convolutional_model_takes_rows_and_gives_rows(digits, conv_fitted):
+    """The same numbers as its images, in the same order."""
+    X, fitted = digits[0][:50], conv_fitted.fitted_
+    z = conv_fitted.transform(X)
+    assert z.shape == (50, 3) and fitted.data_shape == (8, 8)
+    np.testing.assert_array_equal(z, fitted.encode(X.reshape(-1, 8, 8))[0])
+    np.testing.assert_array_equal(conv_fitted.inverse_transform(z), fitted.decode(z).reshape(50, 64))
+    np.testing.assert_array_equal(conv_fitted.sample(4), fitted.sample(4).reshape(4, 64))
+    values = conv_fitted.score_samples(X)
+    assert np.isfinite(values).all() and conv_fitted.score(X) == values.mean()
+    np.testing.assert_array_equal(conv_fitted.score_samples(X[7:8]), values[7:8])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_a_convolutional_model_of_colours_and_labels(likelihood):
+    rng = np.random.default_rng(0)
+    X, y = rng.random((60, 5, 4, 3)).reshape(60, -1), rng.integers(0, 3, 60)
+    changes = {"data_shape": [5, 4, 3], "likelihood": likelihood, "conditional": True, "hidden": ()}
+    vae = VAE(**SMALL | CONV | changes).fit(X, y)
+    assert vae.model_.data_shape == (5, 4, 3) and vae.n_features_in_ == 60
+    assert vae.inverse_transform(vae.transform(X, y), y).shape == X.shape and vae.sample(y=2).shape == (1, 60)
+    assert not np.array_equal(vae.transform(X, y), vae.transform(X, (y + 1) % 3))
+    assert same(vae, clone(vae).fit(X, y)) and np.isfinite(vae.score(X, y))
 
 
 # -- labels ------------------------------------------------------------------------------------------------------------
@@ -485,15 +558,16 @@ def test_partial_fit_takes_classes_that_come_later(digits):
 # -- scikit-learn's company --------------------------------------------------------------------------------------------
 
 
-def test_pickle_and_joblib_keep_every_bit(digits, fitted, tmp_path):
-    X = digits[0][:50]
+@pytest.mark.parametrize("name", ["fitted", "conv_fitted"])
+def test_pickle_and_joblib_keep_every_bit(digits, name, tmp_path, request):
+    X, fitted = digits[0][:50], request.getfixturevalue(name)
     joblib.dump(fitted, tmp_path / "vae")
     for copy in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "vae")):
         assert same(copy, fitted) and copy.settings_ == fitted.settings_ and copy.model_ == fitted.model_
         np.testing.assert_array_equal(copy.transform(X), fitted.transform(X))
         np.testing.assert_array_equal(copy.score_samples(X[:5]), fitted.score_samples(X[:5]))
         np.testing.assert_array_equal(copy.sample(5), fitted.sample(5))
-        copy.params_["encoder.0.W"][0, 0] += 1
+        next(iter(copy.params_.values()))[0, 0] += 1
         assert copy.params_.flat[0] == fitted.params_.flat[0] + 1  # still views of one vector
 
 
@@ -517,6 +591,21 @@ def test_a_search_picks_the_better_model_and_fits_it_again(digits):
     assert search.best_params_ == {"n_components": 8, "learning_rate": 0.01}
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert same(search.best_estimator_, clone(vae).set_params(**search.best_params_).fit(X))
+
+
+def test_a_search_over_networks(digits):
+    """Each with what it needs; the parameters are as they were given, and the best is fitted again with its own."""
+    X = digits[0][:300]
+    vae = VAE(**SMALL | {"max_epochs": 2}, likelihood="bernoulli", n_importance_samples=5)
+    grid = [
+        {"network": ["mlp"], "activation": ["tanh", "relu"]},
+        {"network": ["conv"], "data_shape": [(8, 8), [8, 8, 1]], "channels": [(2,), (3, 4)], "kernel": [3]},
+    ]
+    search = GridSearchCV(vae, grid, cv=2, error_score="raise").fit(X)
+    assert len(search.cv_results_["params"]) == 6 and np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert same(search.best_estimator_, clone(vae).set_params(**search.best_params_).fit(X))
+    given = clone(vae).set_params(**search.cv_results_["params"][-1]).fit(X).get_params()
+    assert (given["network"], given["data_shape"], given["channels"]) == ("conv", [8, 8, 1], (3, 4))
 
 
 def test_the_dtype_is_kept(digits, fitted):
@@ -695,6 +784,8 @@ def assert_same_model(a, b, X, y=None):
         {},
         {"likelihood": "gaussian-linear", "prior": "mixture", "n_prior_components": 3, "hidden": ()},
         {"objective": "iwae", "n_samples": 3, "schedule": "constant", "random_state": 2**63},
+        {"activation": "relu", "data_shape": (4, 4, 4)},
+        CONV,
     ],
 )
 def test_a_folder_keeps_every_bit(digits, changes, tmp_path):
@@ -765,6 +856,23 @@ def test_partial_fit_goes_on_with_the_command_s_training(no_pictures, tmp_path):
     assert [row["epoch"] for row in vae.history_] == [1, 2, 3, 4]
 
 
+def test_a_convolutional_run_of_the_command_is_an_estimator(no_pictures, tmp_path):
+    """And ``partial_fit`` is the longer run of the command."""
+    words = ("--network", "conv", "--channels", "3,4", "--kernel", 3, "--activation", "relu", "--latent", 3)
+    words = (*words, "--schedule", "constant", "--epochs")
+    path = trained(tmp_path / "run", *words, 1)
+    vae, loaded, data = VAE.from_run(path), tinyvae.load(path), datasets.load("digits", limit=300)
+    given = vae.get_params()
+    assert {name: given[name] for name in CONV if name != "n_importance_samples"} == {
+        name: value for name, value in CONV.items() if name != "n_importance_samples"
+    }
+    assert (vae.stride, vae.hidden, vae.settings_) == (2, (16,), loaded.settings)
+    np.testing.assert_array_equal(vae.transform(data.test), loaded.encode(data.test)[0])
+    np.testing.assert_array_equal(vae.sample(4), loaded.sample(4).reshape(4, 64))
+    assert clone(vae).fit(data.train).model_ == vae.model_
+    assert same(vae.partial_fit(data.train), VAE.from_run(trained(tmp_path / "longer", *words, 2)))
+
+
 def test_another_optimiser_s_state_is_left(digits, no_pictures, tmp_path):
     path = trained(tmp_path / "run", "--latent", 3, "--optimiser", "adagrad", "--epochs", 1)
     X = digits[0][:300]
@@ -832,16 +940,17 @@ def test_a_run_is_never_written_over(fitted, no_pictures, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_run_that_is_no_vae_is_refused_in_words(no_pictures, tmp_path, monkeypatch):
-    two = trained(tmp_path / "two", "--latent", 4, 2, "--hidden", 8, 8, "--epochs", 1)
-    with pytest.raises(
-        ValueError, match=r"two holds a model of 2 stochastic layers with the network mlp.*tinyvae\.load"
-    ):
-        VAE.from_run(two)
+def test_a_network_of_one_s_own(digits, no_pictures, tmp_path, monkeypatch):
     monkeypatch.setitem(settings.NETWORKS, "other", settings.NETWORKS["mlp"])
-    other = trained(tmp_path / "other", "--network", "other", "--epochs", 1)
-    with pytest.raises(ValueError, match=r"network other, and a VAE has one layer and MLPs: use tinyvae\.load"):
-        VAE.from_run(other)
+    X, vae = digits[0][:100], VAE.from_run(trained(tmp_path / "run", "--network", "other", "--epochs", 1))
+    assert vae.network == clone(vae).fit(X).model_.network == "other"
+    assert same(VAE(**SMALL, network="other").fit(X), VAE(**SMALL).fit(X))
+
+
+def test_a_run_that_is_no_vae_is_refused_in_words(no_pictures, tmp_path):
+    two = trained(tmp_path / "two", "--latent", 4, 2, "--hidden", 8, 8, "--epochs", 1)
+    with pytest.raises(ValueError, match=r"two holds a model of 2 stochastic layers, and a VAE.*tinyvae\.load"):
+        VAE.from_run(two)
     with pytest.raises(RunError, match="there is no such folder"):
         VAE.from_run(tmp_path / "nowhere")
     (two / "checkpoint.npz").unlink()
@@ -914,6 +1023,20 @@ def test_latent_values_of_another_width_are_refused(fitted):
         ("likelihood", "poisson"),
         ("objective", "ELBO"),
         ("n_samples", -1),
+        ("network", "cnn"),
+        ("activation", "gelu"),
+        ("channels", 32),
+        ("channels", "32"),
+        ("channels", ()),
+        ("channels", (8, 0.5)),
+        ("kernel", 0),
+        ("stride", 2.0),
+        ("data_shape", 64),
+        ("data_shape", "8x8"),
+        ("data_shape", ()),
+        ("data_shape", (64, 0)),
+        ("data_shape", (8, 8, 1, 1)),
+        ("data_shape", (8, 7)),
         ("prior", "laplace"),
         ("prior", "label"),
         ("n_prior_components", 0),
@@ -934,6 +1057,31 @@ def test_parameters_without_sense_are_refused(digits, name, value):
     vae = VAE(**SMALL).set_params(**{name: value})
     with pytest.raises(ValueError, match=name):
         vae.fit(digits[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"data_shape": None},
+            r'network="conv" needs images, and data_shape=None is not.*pass data_shape=\(height, wid',
+        ),
+        ({"data_shape": (64,)}, r"data_shape=\(64,\) is not the shape of one"),
+        ({"data_shape": (8, 9)}, r"data_shape=\(8, 9\) is of 72 numbers, but X has 64 features"),
+        ({"stride": 4}, "stride=4 is more than kernel=3, .*use stride=3 or less"),
+    ],
+)
+def test_convolutions_without_sense_are_refused(digits, conv_fitted, changes, message):
+    for vae in (clone(conv_fitted), pickle.loads(pickle.dumps(conv_fitted))):
+        before = pickle.dumps(vae.set_params(**changes))
+        for fit in (vae.fit, vae.partial_fit):
+            with pytest.raises(ValueError, match=message):
+                fit(digits[0])
+        assert pickle.dumps(vae) == before
+
+
+def test_what_only_convolutions_use_is_not_held_against_others(digits, fitted):
+    assert same(VAE(**SMALL, kernel=1, stride=7).fit(digits[0]), fitted)
 
 
 def test_nothing_works_before_fit_or_after_a_first_one_that_failed(digits, tmp_path):

@@ -1,0 +1,178 @@
+"""What the parameters of a VAE mean: its ``Settings``, the shape of an example, a seed and a number of threads.
+
+What means nothing is refused with a ValueError that names the parameter.
+"""
+
+import math
+import numbers
+from collections.abc import Collection
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from joblib import effective_n_jobs, parallel_config
+from joblib.parallel import SequentialBackend, get_active_backend
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from tinyvae.estimator.inputs import float_type
+from tinyvae.settings import CHOICES, NETWORKS, PRIORS, Settings
+from tinyvae.training.fitted import Fitted
+
+# The parameters that make the model, by their names in Settings: they and ``data_shape`` stay what they are while
+# partial_fit goes on.
+MODEL = {
+    "latent": "n_components",
+    "hidden": "hidden",
+    "likelihood": "likelihood",
+    "prior": "prior",
+    "network": "network",
+    "activation": "activation",
+    "channels": "channels",
+    "kernel": "kernel",
+    "stride": "stride",
+    "components": "n_prior_components",
+    "conditional": "conditional",
+}
+SIZES = (
+    "n_components",
+    "n_samples",
+    "kernel",
+    "stride",
+    "n_prior_components",
+    "max_epochs",
+    "batch_size",
+    "n_importance_samples",
+)
+# How many sizes a parameter has, at least and at most, and the same in words.
+TUPLES = {
+    "hidden": (0, math.inf, "a tuple is needed, as in hidden=(500,)"),
+    "channels": (1, math.inf, "a tuple of one size or more is needed, as in channels=(32, 64)"),
+    "data_shape": (1, 3, "a tuple of one to three sizes is needed, as in data_shape=(28, 28)"),
+}
+NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule")
+
+
+def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -> Settings:
+    """What the parameters of a VAE mean for X."""
+    require_sense(vae)
+    settings = Settings(
+        network=vae.network,
+        activation=vae.activation,
+        channels=tuple(map(int, vae.channels)),
+        kernel=int(vae.kernel),
+        stride=int(vae.stride),
+        latent=(int(vae.n_components),),
+        hidden=(tuple(map(int, vae.hidden)),),
+        likelihood=likelihood,
+        prior=vae.prior,
+        components=int(vae.n_prior_components),
+        conditional=bool(vae.conditional),
+        objective=vae.objective,
+        samples=int(vae.n_samples),
+        learning_rate=float(vae.learning_rate),
+        schedule=vae.schedule,
+        batch_size=min(int(vae.batch_size), len(X)),
+        epochs=int(vae.max_epochs),
+        seed=seed,
+        dtype=float_type(X).name,
+    )
+    return settings if settings.has_closed_kl else replace(settings, kl="sampled")
+
+
+def shape_of(vae: BaseEstimator, X: np.ndarray) -> tuple[int, ...]:
+    """The shape of an example, whose numbers are a row of X."""
+    D = X.shape[1]
+    shape = (D,) if vae.data_shape is None else tuple(map(int, vae.data_shape))
+    if math.prod(shape) != D:
+        raise ValueError(
+            f"data_shape={vae.data_shape!r} is of {math.prod(shape)} numbers, but X has {D} features: pass the shape "
+            "of what is a row of X"
+        )
+    return shape
+
+
+def draw_seed(random_state: int | np.random.RandomState | None) -> int:
+    """A seed: the int itself, as the command takes it, or a number drawn from a RandomState."""
+    if not isinstance(random_state, numbers.Integral):
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    if not 0 <= random_state < 2**64:
+        raise ValueError(f"random_state={random_state}: a seed from 0 to 2^64 - 1 is needed")
+    return int(random_state)
+
+
+def count_threads(n_jobs: int | None) -> int:
+    """How many threads ``n_jobs`` means, by joblib's rules for threads, whatever its backend: where a backend must not
+    start processes, in a process that is another's worker, it would warn and say 1.
+    """
+    backend, _ = get_active_backend()
+    with nullcontext() if isinstance(backend, SequentialBackend) else parallel_config(backend="threading"):
+        return int(effective_n_jobs(n_jobs))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is refused
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def require_size(name: str, value: Any) -> None:
+    """ValueError for what is not a whole number above zero."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r}: a whole number above zero is needed")
+
+
+def require_sizes(name: str, values: Any) -> None:
+    """ValueError for what is not one of the ``TUPLES``."""
+    fewest, most, words = TUPLES[name]
+    if isinstance(values, str) or not isinstance(values, Collection) or not fewest <= len(values) <= most:
+        raise ValueError(f"{name}={values!r}: {words}")
+    for value in values:
+        require_size(f"each of {name}", value)
+
+
+def require_sense(vae: BaseEstimator) -> None:
+    """ValueError for parameters that mean nothing, or nothing together."""
+    for name in SIZES:
+        require_size(name, getattr(vae, name))
+    for name in TUPLES:
+        if name != "data_shape" or vae.data_shape is not None:
+            require_sizes(name, getattr(vae, name))
+    choices: dict[str, tuple[Any, ...]] = {name: tuple(CHOICES[name]) for name in NAMES}
+    choices |= {"likelihood": ("auto", *CHOICES["likelihood"]), "conditional": (False, True)}
+    for name, allowed in choices.items():
+        if getattr(vae, name) not in allowed:
+            raise ValueError(f"{name}={getattr(vae, name)!r}: one of {', '.join(map(repr, allowed))} is needed")
+    rate = vae.learning_rate
+    if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < float(rate) < math.inf:
+        raise ValueError(f"learning_rate={rate!r}: a number above zero is needed")
+    if PRIORS[vae.prior].needs_labels and not vae.conditional:
+        raise ValueError(f'prior="{vae.prior}" is learned for each label: it needs conditional=True')
+    require_images(vae)
+
+
+def require_images(vae: BaseEstimator) -> None:
+    """ValueError where a network needs images and has none, or would leave pixels out."""
+    dimensions = NETWORKS[vae.network][0].data_dimensions
+    if dimensions and (vae.data_shape is None or len(vae.data_shape) not in dimensions):
+        raise ValueError(
+            f'network="{vae.network}" needs images, and data_shape={vae.data_shape!r} is not the shape of one: pass '
+            "data_shape=(height, width) or (height, width, channels), as in data_shape=(28, 28)"
+        )
+    if vae.network == "conv" and vae.stride > vae.kernel:
+        raise ValueError(
+            f"stride={vae.stride} is more than kernel={vae.kernel}, and nobody would see the pixels between the "
+            f"windows: use stride={vae.kernel} or less"
+        )
+
+
+def require_same_model(settings: Settings, data_shape: tuple[int, ...], fitted: Fitted) -> None:
+    """ValueError for parameters that make another model than the one that was fitted."""
+    before = fitted.settings
+    changed = [name for setting, name in MODEL.items() if getattr(settings, setting) != getattr(before, setting)]
+    changed += ["data_shape"] if data_shape != fitted.data_shape else []
+    if changed:
+        raise ValueError(
+            f"partial_fit goes on with the model that was begun, but {', '.join(changed)} changed since: set it "
+            "back, or begin anew with fit"
+        )

@@ -1,0 +1,163 @@
+"""What X and y mean to a VAE: their types and their scale, what is refused, and where a UserWarning is due."""
+
+import numbers
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from tinyvae.data.datasets import to_float
+from tinyvae.settings import LIKELIHOODS
+from tinyvae.types import Array, Labels
+
+NUMBERS = (numbers.Real, np.bool_)
+NEARLY_BLACK = (
+    "X is uint8 with no value above 1, which means black and nearly black (1/255): if it is black and white, pass "
+    "X.astype(bool)"
+)
+CALLER = 4  # the stack level of who called a method of VAE, which called one of its own, which called what warns
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# X
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def as_floats(X: np.ndarray) -> Array:
+    """Numbers as they are, in the machine's byte order: float32 for float16 and float32, else float64."""
+    if X.dtype.kind not in "biuf":
+        raise ValueError(f"X is of type {X.dtype}: numbers are needed")
+    return X.astype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize <= 4 else np.float64, copy=False)
+
+
+def float_type(X: np.ndarray) -> np.dtype[Any]:
+    """What X, as a data set holds it, is computed in: its own type, or the command's float32."""
+    return X.dtype if X.dtype.kind == "f" else np.dtype(np.float32)
+
+
+def ends(X: np.ndarray) -> Array:
+    """The smallest and the largest of the intensities."""
+    return to_float(np.array([X.min(), X.max()]), float_type(X))
+
+
+def span(X: np.ndarray) -> str:
+    """The same in words, with all digits: 1.0000001 is not 1."""
+    smallest, largest = (str(end).removesuffix(".0") for end in ends(X))
+    return f"from {smallest} to {largest}"
+
+
+def is_unit(X: np.ndarray) -> bool:
+    """Whether all intensities lie between 0 and 1."""
+    smallest, largest = ends(X)
+    return bool(smallest >= 0 and largest <= 1)
+
+
+def is_whole(X: np.ndarray) -> bool:
+    """Whether the intensities are whole numbers from 0 to more than 1, which may be grey levels or not."""
+    smallest, largest = ends(X)
+    return smallest >= 0 and largest > 1 and all(np.array_equal(row, np.rint(row)) for row in X)
+
+
+def is_nearly_black(X: np.ndarray) -> bool:
+    """Whether uint8 holds what may be meant for black and white."""
+    return bool(X.dtype == np.uint8 and X.max() == 1)
+
+
+def require_support(X: np.ndarray, likelihood: str, by_auto: bool = False) -> None:
+    """ValueError for values that the likelihood, which may have been chosen by "auto", does not describe."""
+    (lowest, highest), (smallest, largest) = LIKELIHOODS[likelihood].support, ends(X)
+    if smallest < lowest or largest > highest:
+        message = (
+            f'X has values {span(X)}, but likelihood="{likelihood}" describes values from {lowest:g} to {highest:g}: '
+            "rescale X (grey levels / 255), clip it (MinMaxScaler(clip=True) does both), or set "
+            'likelihood="gaussian-linear"'
+        )
+        if by_auto:
+            message += f' and fit again ("auto" chose "{likelihood}" since the X that was fitted lay between 0 and 1)'
+        raise ValueError(message)
+
+
+def require_scale(X: np.ndarray, is_auto: bool) -> None:
+    """ValueError for an X to be fitted that is nearly black; a UserWarning where it may have another scale than was
+    meant, ``is_auto`` being whether "auto" chooses the likelihood.
+    """
+    if is_nearly_black(X):
+        raise ValueError(NEARLY_BLACK)
+    if X.dtype == np.uint8 and 0 < X.max() < 128:
+        warnings.warn(
+            f"X is uint8 with no value above {X.max()}, less than half of the 255 by which it is divided: if white "
+            f"is another level, divide by that, as in X / {X.max()}",
+            stacklevel=CALLER,
+        )
+    if is_auto and is_whole(X):
+        warnings.warn(
+            f'X holds whole numbers {span(X)}, which likelihood="auto" takes as they are, with '
+            '"gaussian-linear". If they are grey levels, divide them by that of white, or pass them as uint8 '
+            'if that is 255; if they are not, set likelihood="gaussian-linear".',
+            stacklevel=CALLER,
+        )
+
+
+def compare_scales(X: np.ndarray, was_unit: bool | None) -> None:
+    """A UserWarning where X may have another scale than the X that was fitted; ``was_unit`` is whether that one lay
+    between 0 and 1, if it is known.
+    """
+    if is_nearly_black(X):
+        warnings.warn(NEARLY_BLACK, stacklevel=CALLER)
+    elif X.dtype == np.uint8 and was_unit is False:
+        warnings.warn(
+            "X is uint8 and is divided by 255, but the X that was fitted went beyond 0 to 1: pass it in the scale "
+            "of that one, with X.astype(float) if that had grey levels from 0 to 255",
+            stacklevel=CALLER,
+        )
+    elif was_unit and is_whole(X):
+        warnings.warn(
+            f"X holds whole numbers {span(X)}, which are taken as they are, but the X that was fitted lay "
+            "between 0 and 1: if these are grey levels, divide them by that of white, or pass them as uint8 if "
+            "that is 255",
+            stacklevel=CALLER,
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# y
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def read_labels(y: Any, name: str = "y") -> np.ndarray:
+    """Labels as (N,) numbers, bools or strings, or ValueError."""
+    if y is None:
+        raise ValueError(
+            "a VAE with conditional=True requires y to be passed, but the target y is None: give each example its label"
+        )
+    y = column_or_1d(y if hasattr(y, "dtype") else np.asarray(y, object))
+    if y.dtype == object:  # of which NumPy would make strings, if one of them is
+        kinds = {
+            "a string" if isinstance(label, str) else "a number" if isinstance(label, NUMBERS) else "neither": label
+            for label in y
+        }
+        if "neither" in kinds:
+            raise ValueError(f"{name} has {kinds['neither']!r} for a label: whole numbers, strings or bools are needed")
+        if len(kinds) > 1:
+            both = " and ".join(f"{label!r} ({kind})" for kind, label in kinds.items())
+            raise ValueError(f"{name} has labels of two types, {both}: use one, as in [str(label) for label in y]")
+        y = np.array(y.tolist())
+    if y.dtype.kind not in "biufU":
+        raise ValueError(f"{name} is of type {y.dtype}: whole numbers, strings or bools are needed")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"{name} has {y[~np.isfinite(y)][0]} for a label: give each example its label")
+    return y
+
+
+def places_of(y: Any, classes: np.ndarray, X: np.ndarray) -> Labels:
+    """The places of the labels of X in the classes: (N,) int."""
+    y = read_labels(y)
+    check_consistent_length(X, y)
+    are_strings = [labels.dtype.kind == "U" for labels in (y, classes)]
+    if (unknown := ~np.isin(y, classes) | (are_strings[0] != are_strings[1])).any():
+        raise ValueError(
+            f"y has the label {y[unknown].tolist()[0]!r}, which is not among those of this VAE: "
+            f"{', '.join(map(repr, classes[:20].tolist()))}{', ...' if len(classes) > 20 else ''}"
+        )
+    return np.searchsorted(classes, y)
