@@ -10,7 +10,7 @@ import pytest
 
 import tinyvae
 from tests.commands import assert_misuse, call
-from tinyvae import evaluate, settings
+from tinyvae import evaluate, machine, settings
 from tinyvae.cli import options
 from tinyvae.data import datasets
 from tinyvae.derivation import gaussian, networks
@@ -59,7 +59,7 @@ def test_the_names_cost_no_import():
 def test_every_entry_of_every_registry_is_there():
     assert set(REGISTRIES) == {
         *("NETWORKS", "LIKELIHOODS", "PRIORS", "BOUNDS", "ESTIMATORS", "OPTIMISERS", "SCHEDULES"),
-        *("INITIALISATIONS", "DATASETS"),
+        *("ACTIVATIONS", "INITIALISATIONS", "DATASETS"),
     }
     for registry in REGISTRIES.values():
         assert registry and not any(isinstance(thing, str) for thing in registry.values())
@@ -67,6 +67,7 @@ def test_every_entry_of_every_registry_is_there():
     assert all(isinstance(thing, Likelihood) for thing in settings.LIKELIHOODS.values())
     assert all(issubclass(thing, StandardNormal) for thing in settings.PRIORS.values())
     assert all(isinstance(thing, Estimator) for thing in settings.ESTIMATORS.values())
+    assert list(settings.ACTIVATIONS.values()) == [machine.TANH, machine.RELU]
     assert all(issubclass(thing, Optimiser) for thing in settings.OPTIMISERS.values())
     for name in ("BOUNDS", "SCHEDULES", "INITIALISATIONS", "DATASETS"):
         assert all(map(callable, REGISTRIES[name].values()))
@@ -79,6 +80,7 @@ def test_every_entry_of_every_registry_is_there():
 def test_each_setting_that_is_a_name_is_chosen_among_those_of_its_registry():
     registries = {
         "network": settings.NETWORKS,
+        "activation": settings.ACTIVATIONS,
         "likelihood": settings.LIKELIHOODS,
         "prior": settings.PRIORS,
         "objective": settings.BOUNDS,
@@ -119,6 +121,8 @@ def test_a_field_that_is_missing_takes_its_default(field):
         {"latent": ["20"]}, {"hidden": [500]}, {"hidden": [[0]]}, {"samples": 0}, {"samples": True}, {"epochs": 1.0},
         {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": 1}, {"epsilon": float("nan")},
         {"seed": -1}, {"seed": 2**64}, {"conditional": 1}, {"raised_from": [0]}, {"dtype": "float16"},
+        {"channels": []}, {"channels": [0]}, {"channels": 32}, {"kernel": 0}, {"stride": 1.0},
+        {"activation": "sigmoid"},
     ],
 )  # fmt: skip
 def test_what_no_settings_have_is_refused(values):
@@ -289,8 +293,8 @@ def test_a_network_an_initialisation_an_estimator_and_a_bound(own, no_pictures, 
     class Twice(networks.MLP):
         """An MLP of twice the hidden units."""
 
-        def __init__(self, inputs, n_labels, hidden, outputs):
-            super().__init__(inputs, n_labels, tuple(2 * units for units in hidden), outputs)
+        def __init__(self, inputs, n_labels, hidden, outputs, *layout):
+            super().__init__(inputs, n_labels, tuple(2 * units for units in hidden), outputs, *layout)
 
     own(settings.NETWORKS, "twice", (Twice, Twice))
     own(settings.INITIALISATIONS, "small", lambda uniform, normal: 0.02 * (2 * uniform() - 1))
@@ -315,3 +319,34 @@ def test_a_run_whose_entry_is_not_there_is_refused_in_words(own, no_pictures, tm
             tinyvae.load(tmp_path / "run")
         assert_misuse(call("digits", "--schedule", "slow"), "invalid choice: 'slow'")
     assert tinyvae.load(tmp_path / "run").settings.schedule == "slow"
+
+
+def test_the_convolutional_network_alone_takes_its_recipe():
+    def resolved(*words):
+        return options.resolve(options.build_parser(None).parse_args(["mnist", *words]))
+
+    assert resolved("--network", "conv") == RECIPES["conv"]
+    assert resolved("--network", "conv", "--epochs", "3", "--kernel", "5").kernel == 5
+    aevb = resolved("--network", "conv", "--recipe", "aevb", "--channels", "8,16,32")
+    assert aevb == dataclasses.replace(RECIPES["aevb"], network="conv", channels=(8, 16, 32))
+    deep = resolved("--network", "conv", "--latent", "20", "5")
+    assert deep.hidden == (RECIPES["conv"].hidden[0],) * 2 and deep.kl == "sampled"
+
+
+@pytest.mark.parametrize("words, message", [
+    (("--channels", "8"), "--channels is of convolutional networks: add --network conv, or leave it out"),
+    (("--kernel", 3), "--kernel is of convolutional networks"),
+    (("--recipe", "aevb", "--stride", 3), "--stride is of convolutional networks"),
+    (("--network", "conv", "--stride", 5), "--stride 5 is more than --kernel 4, and nobody would see the pixels"),
+    (("--network", "conv", "--channels", "8,0"), "argument --channels"),
+])  # fmt: skip
+def test_options_of_convolutions_that_do_not_fit(words, message, tmp_path):
+    assert_misuse(call("digits", *words, "--out", tmp_path / "run"), message)
+
+
+@pytest.mark.parametrize("words", [(), ("--activation", "tanh", "--prior", "vamp", "--components", 3)])
+def test_a_convolutional_run(words, no_pictures, tmp_path):
+    fitted = trained(tmp_path / "run", "--network", "conv", "--channels", "5,6", *words)
+    assert fitted.model.network == "conv" and fitted.sample(2).shape == (2, 8, 8)
+    result = call("--resume", tmp_path / "run", "--kernel", 3)
+    assert_misuse(result, "--kernel 3 would make it another run: the one in", "has 4")

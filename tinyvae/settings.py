@@ -172,7 +172,7 @@ class Settings:
         sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden), *settings.channels]
         sizes += [settings.kernel, settings.stride, settings.components]
         sizes += [settings.samples, settings.batch_size, settings.epochs]
-        if not all(map(is_size, sizes)):
+        if not (all(map(is_size, sizes)) and settings.latent and settings.channels):
             raise ValueError(f"a size is not a whole number above zero, in {settings}")
         if not (0 < settings.learning_rate < math.inf and 0 < settings.epsilon < math.inf):
             raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")

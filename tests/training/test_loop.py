@@ -51,6 +51,14 @@ def test_the_seed_decides(digits):
     assert bounds_of(SMALL, digits)[0] != bounds_of(replace(SMALL, seed=1), digits)[0]
 
 
+@pytest.mark.parametrize("shape", [(12,), (1, 12)])
+def test_a_convolutional_network_wants_height_and_width(digits, shape):
+    """A file (N, 12) is a row of 12 pixels, since 12 is no square."""
+    rows = replace(digits, train=digits.train[:, :12], test=digits.test[:, :12], data_shape=shape)
+    with pytest.raises(DataError, match=r"has rows of 12 numbers without height and width, and --network conv needs"):
+        Training(replace(SMALL, network="conv"), rows)
+
+
 def test_no_example_is_lost_when_the_minibatch_does_not_divide_the_data(digits):
     state = Training(replace(SMALL, batch_size=400), digits)
     sizes = []

@@ -8,12 +8,13 @@ import pytest
 from tests.commands import call
 from tinyvae import evaluate, load
 from tinyvae.disk.run import Run
-from tinyvae.settings import AEVB, RECIPES, Settings
+from tinyvae.settings import AEVB, CONV, NETWORKS, RECIPES, Settings
 from tinyvae.training.protocol import protocol, quantity
 
 BASE = Settings(objective="iwae", kl="sampled", samples=5, prior="mixture", conditional=True)
 OTHER = {
-    "network": "another", "latent": (21,), "hidden": ((500, 500),), "likelihood": "gaussian", "prior": "vamp",
+    "network": "conv", "activation": "relu", "channels": (32,), "kernel": 5, "stride": 1,
+    "latent": (21,), "hidden": ((500, 500),), "likelihood": "gaussian", "prior": "vamp",
     "components": 51, "conditional": False, "objective": "elbo", "estimator": "dreg", "samples": 6,
     "binarise": "dynamic", "initialisation": "aevb", "mean_bias": False, "optimiser": "sgd", "learning_rate": 0.004,
     "epsilon": 1e-7, "schedule": "constant", "batch_size": 101, "epochs": 21, "seed": 1, "dtype": "float64",
@@ -25,6 +26,10 @@ OTHER = {
 def test_every_setting_changes_it(name):
     if name == "kl":
         assert protocol(Settings()) != protocol(Settings(kl="sampled"))
+    elif name in NETWORKS["conv"][0].own_settings:  # of these alone
+        assert protocol(replace(BASE, **{name: OTHER[name]})) == protocol(BASE)
+        conv = replace(BASE, network="conv")
+        assert protocol(replace(conv, **{name: OTHER[name]})) != protocol(conv)
     else:
         assert protocol(replace(BASE, **{name: OTHER[name]})) != protocol(BASE)
 
@@ -40,6 +45,10 @@ def test_recipes_have_a_line_each_and_it_reads_well():
         "ELBO (closed-form KL), K = 1, data as they are, mlp 500-20, normal prior, bernoulli, 18 epochs, minibatch "
         "100, adagrad at 0.02 (constant), epsilon 1e-08, aevb weights, float32, seed 0"
     )
+
+
+def test_a_convolutional_network_is_described():
+    assert "conv (channels 32-64, kernel 4, stride 2, relu) 256-32, normal prior" in protocol(CONV)
 
 
 QUICK = ("--epochs", 1, "--hidden", 8, "--latent", 2, "--quiet")

@@ -6,7 +6,7 @@ import math
 
 from tinyvae.cli import console
 from tinyvae.errors import UserError
-from tinyvae.settings import CHOICES, DATASETS, RECIPES, iwae_epochs, recipe_for, require_sense
+from tinyvae.settings import CHOICES, DATASETS, NETWORKS, RECIPES, iwae_epochs, recipe_for, require_sense
 
 DEFAULT = RECIPES["default"]
 
@@ -153,7 +153,7 @@ def resolve(arguments):
     recipe = recipe_for(recipe_name(arguments), arguments.dataset)
     settings = dataclasses.replace(recipe, **given_settings(arguments))
     for name in CONVOLUTIONAL:
-        if getattr(arguments, name) is not None and settings.network != "conv":
+        if getattr(arguments, name) is not None and name not in NETWORKS[settings.network][0].own_settings:
             raise UserError(f"--{name} is of convolutional networks: add --network conv, or leave it out")
     if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
         hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)

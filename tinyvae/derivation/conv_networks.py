@@ -31,6 +31,7 @@ class Convolutional(Network):
     """What the encoder and its mirror image have in common."""
 
     data_dimensions: ClassVar[tuple[int, ...]] = (2, 3)
+    own_settings: ClassVar[tuple[str, ...]] = ("channels", "kernel", "stride")
 
     @property
     def image(self) -> tuple[int, int, int]:

@@ -110,6 +110,12 @@ class Model:
     kernel: int = 4
     stride: int = 2
 
+    def __post_init__(self) -> None:
+        """Raises: ValueError for a network that does not read such data."""
+        dimensions = NETWORKS[self.network][0].data_dimensions
+        if dimensions and len(self.data_shape) not in dimensions:
+            raise ValueError(f"the network {self.network} reads images (H, W) or (H, W, C), not {self.data_shape}")
+
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: the attributes, and not what their names stand for, which is found again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -62,6 +62,7 @@ class Network:
     stride: int = 2
 
     data_dimensions: ClassVar[tuple[int, ...]] = ()  # how many a shape of data may have; any number, if this is empty
+    own_settings: ClassVar[tuple[str, ...]] = ()  # those of the attributes that not every network has a use for
 
     def shapes(self) -> Shapes:
         """Names and shapes of the weights: matrices end in ".W", biases in ".b"."""

@@ -236,10 +236,11 @@ def check(settings: Settings, dataset: Dataset) -> None:
             f"use --batch-size {N} or less"
         )
     dimensions = NETWORKS[settings.network][0].data_dimensions
-    if dimensions and len(dataset.data_shape) not in dimensions:
+    # a file (N, D) whose D is no square is a row of D pixels
+    if dimensions and (len(dataset.data_shape) not in dimensions or dataset.data_shape[0] == 1):
         raise DataError(
-            f"{dataset.name} has rows of {dataset.data_shape[0]} numbers without height and width, and --network "
-            f"{settings.network} needs images: store them as (N, H, W) or (N, H, W, C), or leave --network out"
+            f"{dataset.name} has rows of {math.prod(dataset.data_shape)} numbers without height and width, and "
+            f"--network {settings.network} needs images: store them as (N, H, W) or (N, H, W, 3), or leave it out"
         )
     if settings.conditional and dataset.n_labels == 0:
         raise DataError(

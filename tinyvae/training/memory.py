@@ -21,7 +21,8 @@ def require_memory(model: Model, settings: Settings, evaluation_rows: int) -> No
             f"a model of {parameters:,} parameters and minibatches of {settings.batch_size:,} examples, with "
             f"{settings.samples:,} samples of each, take about {needed / GIB:,.0f} GiB of memory to train, and this "
             f"machine has {present / GIB:,.0f} GiB\n"
-            "Make --latent, --hidden or --components smaller, or --batch-size and --samples."
+            f"Make --latent, --hidden{', --channels' * (settings.network == 'conv')} or --components smaller, or "
+            "--batch-size and --samples."
         )
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyvae.data.rows import Images, blocks
-from tinyvae.settings import LIKELIHOODS, PRIORS, Settings
+from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS, Settings
 from tinyvae.training.fitted import Fitted
 
 BINARISATION = {"none": "data as they are", "static": "static binarisation", "dynamic": "dynamic binarisation"}
@@ -39,21 +39,22 @@ def _model(settings: Settings) -> list[str]:
 
     The activation is named where it is not the papers' tanh.
     """
-    layers = ["-".join(map(str, (*hidden, units))) for hidden, units in zip(settings.hidden, settings.latent)]
+    layers = [_dashed((*hidden, units)) for hidden, units in zip(settings.hidden, settings.latent)]
     components = f" of {settings.components} components" if PRIORS[settings.prior].has_components else ""
     labels = ["given labels"] if settings.conditional else []
-    options = [settings.activation] if settings.activation != "tanh" else []
-    network = settings.network
-    if network == "conv":
-        network += f" {'-'.join(map(str, settings.channels))}"
-        options = [f"kernel {settings.kernel}", f"stride {settings.stride}", *options]
-    network += f" ({', '.join(options)})" if options else ""
+    words = [f"{name} {_dashed(getattr(settings, name))}" for name in NETWORKS[settings.network][0].own_settings]
+    words += [settings.activation] if settings.activation != "tanh" else []
+    options = f" ({', '.join(words)})" if words else ""
     return [
-        f"{network} {', '.join(layers)}",
+        f"{settings.network}{options} {', '.join(layers)}",
         f"{settings.prior} prior{components}",
         settings.likelihood,
         *labels,
     ]
+
+
+def _dashed(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _raised(settings: Settings) -> str:
