@@ -1,16 +1,20 @@
 """The worker for JAX: one jitted function that scans over many steps, with the images and all state on the device."""
 
+import re
 import time
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from benchmarks import protocol
 
-# Rows of z in a call of the jitted function: a tenth of a second or two, so that a call's overhead does not count.
-ROWS_A_CALL = 10_000
+# Rows of z in a call of the jitted function: some tenths of a second, so that a call's overhead does not count.
+ROWS_A_CALL = {"mlp": 10_000, "conv": 200}
+ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
+DIMENSIONS = "NHWC", "HWIO", "NHWC"  # of images, filters and images
 
 
 class Worker:
@@ -25,17 +29,18 @@ class Worker:
         self.settings = settings
         self.images = jnp.asarray(np.asarray(dataset.train))
         self.calls = self._calls(np.random.default_rng(settings.seed))
-        self.run = jax.jit(partial(run, settings), donate_argnums=0)
+        self.bounds = partial(bounds, settings, dataset.data_shape)
+        self.run = jax.jit(partial(run, settings, self.bounds), donate_argnums=0)
 
     def bound(self, file):
         """As protocol.py has it."""
         with np.load(file) as arrays:
             arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
         x, noise = arrays.pop("x"), arrays.pop("noise")
-        params = {network: layers(arrays, network) for network in ("encoder", "decoder")}
+        params = {name: layers(arrays, name) for name in ("encoder", "decoder", "encoder.conv", "decoder.conv")}
 
         def mean(params):
-            bound = bounds(self.settings, params, x, noise)
+            bound = self.bounds(params, x, noise)
             return bound.mean(), bound
 
         gradient, bound = jax.jit(jax.grad(mean, has_aux=True))(params)
@@ -62,20 +67,20 @@ class Worker:
     def _calls(self, rng):
         """For each call, without end, the rows (steps, batch_size) of its minibatches; a random order each epoch."""
         N, batch = len(self.images), self.settings.batch_size
-        steps = min(N, ROWS_A_CALL // self.settings.samples) // batch
+        steps = min(N, ROWS_A_CALL[self.settings.network] // self.settings.samples) // batch
         while True:
             order = rng.permutation(N).astype(np.int32)
             for first in range(0, N - steps * batch + 1, steps * batch):
                 yield order[first : first + steps * batch].reshape(steps, batch)
 
 
-def layers(arrays, network):
-    """[(W, b), ...] of a network."""
-    count = sum(name.startswith(f"{network}.") for name in arrays) // 2
-    return [(arrays[f"{network}.{i}.W"], arrays[f"{network}.{i}.b"]) for i in range(count)]
+def layers(arrays, name):
+    """[(W, b), ...] of the layers ``name.0``, ``name.1``, ...; none, if there are no such."""
+    count = sum(bool(re.fullmatch(rf"{name}\.\d+\.W", key)) for key in arrays)
+    return [(arrays[f"{name}.{i}.W"], arrays[f"{name}.{i}.b"]) for i in range(count)]
 
 
-def run(settings, state, images, rows):
+def run(settings, bounds, state, images, rows):
     """A training step for each row of rows (steps, batch_size); returns the new state and the mean bounds (steps,)."""
 
     def step(state, rows):
@@ -85,26 +90,55 @@ def run(settings, state, images, rows):
         if settings.binarise == "dynamic":
             x = jax.random.bernoulli(key_x, x).astype(jnp.float32)
         noise = jax.random.normal(key_z, (len(rows), settings.samples, settings.latent[0]))
-        mean, grads = jax.value_and_grad(lambda params: bounds(settings, params, x, noise).mean())(params)
+        mean, grads = jax.value_and_grad(lambda params: bounds(params, x, noise).mean())(params)
         params, moments = OPTIMISERS[settings.optimiser](settings, params, grads, moments, t + 1)
         return (params, moments, t + 1, key), mean
 
-    return jax.lax.scan(step, state, rows)
+    return lax.scan(step, state, rows)
 
 
-def mlp(layers, h):
-    """tanh layers and an affine one."""
+def mlp(f, layers, h):
+    """Layers with the activation f, and an affine one."""
     for W, b in layers[:-1]:
-        h = jnp.tanh(h @ W + b)
+        h = f(h @ W + b)
     W, b = layers[-1]
     return h @ W + b
 
 
-def bounds(settings, params, x, noise):
-    """The bound (N,) of images x (N, D) with noise (N, K, D_1)."""
-    mu, logvar = jnp.split(mlp(params["encoder"], x), 2, axis=1)
+def encode(settings, shape, params, x):
+    """Convolutions of images x (N, H W C), if there are any, and an MLP: (N, J)."""
+    f, s, h = ACTIVATIONS[settings.activation], settings.stride, x
+    if maps := params["encoder.conv"]:
+        h = x.reshape(len(x), *shape[:2], -1)
+    for W, b in maps:
+        h = f(lax.conv_general_dilated(h, filters(settings, W), (s, s), "SAME", dimension_numbers=DIMENSIONS) + b)
+    return mlp(f, params["encoder"], h.reshape(len(x), -1))
+
+
+def decode(settings, shape, params, z):
+    """An MLP of z (R, D_1) and transposed convolutions, if there are any: (R, H W C); the stride divides H and W."""
+    f, s = ACTIVATIONS[settings.activation], settings.stride
+    h = mlp(f, params["decoder"], z)
+    if maps := params["decoder.conv"][::-1]:
+        h = h.reshape(len(z), *(side // s ** len(maps) for side in shape[:2]), -1)
+    for W, b in maps:
+        h = lax.conv_transpose(
+            f(h), filters(settings, W), (s, s), "SAME", dimension_numbers=DIMENSIONS, transpose_kernel=True
+        )
+        h = h + b
+    return h.reshape(len(z), -1)
+
+
+def filters(settings, W):
+    """W (k k C, C') as (k, k, C, C')."""
+    return W.reshape(settings.kernel, settings.kernel, -1, W.shape[1])
+
+
+def bounds(settings, shape, params, x, noise):
+    """The bound (N,) of images x (N, D), whose shape is (H, W) or (H, W, C), with noise (N, K, D_1)."""
+    mu, logvar = jnp.split(encode(settings, shape, params, x), 2, axis=1)
     z = mu[:, None] + jnp.exp(logvar / 2)[:, None] * noise
-    logits = mlp(params["decoder"], z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], -1)
+    logits = decode(settings, shape, params, z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], -1)
     # softplus without the NaN handling of jax.nn.softplus: some per cent faster
     softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
     log_likelihood = (x[:, None] * logits - softplus).sum(axis=-1)
