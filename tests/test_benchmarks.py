@@ -1,6 +1,7 @@
 """The benchmarks, without the other frameworks: what is measured, by whom it is answered, and how it is summed up."""
 
 import io
+import itertools
 import json
 import math
 from dataclasses import asdict, replace
@@ -35,7 +36,8 @@ def images(images_file):
 
 def small(name):
     """A workload's settings on a smaller network."""
-    return replace(WORKLOADS[name], latent=(4,), hidden=tuple((16,) * len(h) for h in WORKLOADS[name].hidden))
+    hidden = tuple((16,) * len(h) for h in WORKLOADS[name].hidden)
+    return replace(WORKLOADS[name], latent=(4,), hidden=hidden, channels=(3, 2))
 
 
 def answers(worker, *requests):
@@ -54,42 +56,88 @@ def test_the_workloads_are_the_recipes():
     for K in (1, 5, 50):
         assert replace(WORKLOADS[f"iwae-k{K}"], samples=1) == RECIPES["iwae-1"]
         assert WORKLOADS[f"iwae-k{K}"].samples == K
-    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50"]
+    assert WORKLOADS["conv"] == RECIPES["conv"]
+    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv"]
 
 
 def test_the_workloads_are_what_the_readme_says():
-    vae, iwae = asdict(WORKLOADS["vae"]), asdict(WORKLOADS["iwae-k5"])
+    vae, iwae, conv = (asdict(WORKLOADS[name]) for name in ("vae", "iwae-k5", "conv"))
     names = ("hidden", "latent", "batch_size", "optimiser", "binarise", "objective", "kl", "epsilon")
     assert [vae[name] for name in names] == [((500,),), (20,), 100, "adagrad", "none", "elbo", "closed", 1e-8]
     assert [iwae[name] for name in names] == [((200, 200),), (50,), 20, "adam", "dynamic", "iwae", "sampled", 1e-4]
+    assert [conv[name] for name in names] == [((256,),), (32,), 100, "adam", "none", "elbo", "closed", 1e-8]
+    assert [conv[name] for name in ("channels", "kernel", "stride", "activation")] == [(32, 64), 4, 2, "relu"]
+    assert {name: (each.network, each.activation) for name, each in WORKLOADS.items() if name != "conv"} == (
+        dict.fromkeys(["vae", "iwae-k1", "iwae-k5", "iwae-k50"], ("mlp", "tanh"))
+    )
 
 
 @pytest.mark.parametrize("settings", WORKLOADS.values(), ids=WORKLOADS)
 def test_the_workloads_ask_for_nothing_that_the_other_workers_do_not_do(settings):
-    """They know one layer, the Bernoulli likelihood and the normal prior; the closed form goes with the ELBO."""
+    """They know one layer, the Bernoulli likelihood and the normal prior; the closed form goes with the ELBO.
+
+    Their windows fit into the images of 28 x 28 pixels, with the same margin on all sides.
+    """
     plain = {"likelihood": "bernoulli", "prior": "normal", "estimator": "standard", "dtype": "float32"}
     assert {name: getattr(settings, name) for name in plain} == plain
     assert len(settings.latent) == 1 and not settings.conditional
     assert (settings.objective, settings.kl) in (("iwae", "sampled"), ("elbo", "closed"))
+    assert settings.network in ("mlp", "conv") and settings.activation in ("tanh", "relu")
+    assert 28 % settings.stride ** len(settings.channels) == (settings.kernel - settings.stride) % 2 == 0
 
 
 # -- tinyvae's worker --------------------------------------------------------------------------------------------------
 
 
-def bounds_twin(settings, arrays):
-    """The bound of each example in plain NumPy and float64."""
+def convolution_matrix(W, height, width, k, stride):
+    """T (P C', H W C), whose product with an image is its convolution with the filters W (k k C, C')."""
+    places = [range(0, side, stride) for side in (height, width)]
+    top, left = (max(0, tops[-1] + k - side) // 2 for tops, side in zip(places, (height, width)))
+    W = W.reshape(k, k, -1, W.shape[1])
+    T = np.zeros((*map(len, places), W.shape[3], height, width, W.shape[2]))
+    for p, q, i, j in itertools.product(*map(range, T.shape[:2]), range(k), range(k)):
+        y, x = p * stride - top + i, q * stride - left + j
+        if 0 <= y < height and 0 <= x < width:
+            T[p, q, :, y, x] = W[i, j].T
+    return T.reshape(math.prod(T.shape[:3]), -1)
+
+
+def bounds_twin(settings, arrays, sides=(6, 6)):
+    """The bound of each example in plain NumPy and float64, of images with such sides."""
     arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
+    f = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0)}[settings.activation]
+    layers = range(len(settings.channels)) if settings.network == "conv" else ()
+
+    def matrix(network, i):
+        along = [-(-side // settings.stride**i) for side in sides]
+        return convolution_matrix(arrays[f"{network}.conv.{i}.W"], *along, settings.kernel, settings.stride)
+
+    def shared(bias, pixels):
+        return np.tile(bias, pixels // len(bias))
 
     def mlp(network, h):
         last = len(settings.hidden[0])
         for i in range(last):
-            h = np.tanh(h @ arrays[f"{network}.{i}.W"] + arrays[f"{network}.{i}.b"])
+            h = f(h @ arrays[f"{network}.{i}.W"] + arrays[f"{network}.{i}.b"])
         return h @ arrays[f"{network}.{last}.W"] + arrays[f"{network}.{last}.b"]
 
+    def encoder(h):
+        for i in layers:
+            T = matrix("encoder", i)
+            h = f(h @ T.T + shared(arrays[f"encoder.conv.{i}.b"], len(T)))
+        return mlp("encoder", h)
+
+    def decoder(h):
+        h = mlp("decoder", h)
+        for i in reversed(layers):
+            T = matrix("decoder", i)
+            h = f(h) @ T + shared(arrays[f"decoder.conv.{i}.b"], T.shape[1])
+        return h
+
     x, eps = arrays["x"], arrays["noise"]
-    mu, logvar = (half[:, None] for half in np.split(mlp("encoder", x), 2, axis=1))
+    mu, logvar = (half[:, None] for half in np.split(encoder(x), 2, axis=1))
     z = mu + np.exp(logvar / 2) * eps
-    p = 1 / (1 + np.exp(-mlp("decoder", z)))
+    p = 1 / (1 + np.exp(-decoder(z)))
     log_likelihood = (x[:, None] * np.log(p) + (1 - x[:, None]) * np.log(1 - p)).sum(axis=2)
     if settings.kl == "closed":
         return log_likelihood[:, 0] + 0.5 * (1 + logvar - mu**2 - np.exp(logvar)).sum(axis=2)[:, 0]
@@ -97,7 +145,7 @@ def bounds_twin(settings, arrays):
     return np.log(np.mean(np.exp(logw), axis=1))
 
 
-@pytest.mark.parametrize("name", ["vae", "iwae-k1", "iwae-k5"])
+@pytest.mark.parametrize("name", ["vae", "iwae-k1", "iwae-k5", "conv"])
 def test_the_bound_is_that_of_the_parameters_and_the_noise_in_the_file(name, images, tmp_path):
     settings = small(name)
     arrays = compare.problem(settings, images)
@@ -109,7 +157,7 @@ def test_the_bound_is_that_of_the_parameters_and_the_noise_in_the_file(name, ima
         np.testing.assert_array_equal(array, arrays[name])
 
 
-@pytest.mark.parametrize("name", ["vae", "iwae-k5"])
+@pytest.mark.parametrize("name", ["vae", "iwae-k5", "conv"])
 def test_the_gradient_norm_is_the_slope_of_the_mean_bound_along_the_gradient(name, images, tmp_path):
     settings = small(name)
     arrays = compare.problem(settings, images)
@@ -148,13 +196,22 @@ def test_a_window_ends_after_the_step_in_which_its_time_is_up_and_reports_its_me
     assert worker.training.samples_seen == 300
 
 
-def test_sgemm_counts_every_product_of_a_step(images):
-    """Forward and by the weights each layer has one, by the input each but that of the images; 2 I J flops a row."""
-    settings = small("iwae-k5")
-    (answer,) = answers(worker_tinyvae.Worker(settings, images, threads=2), {"do": "sgemm", "seconds": 0})
-    encoder = 2 * 36 * 16 + 3 * (16 * 16 + 16 * 8)
-    decoder = 3 * (4 * 16 + 16 * 16 + 16 * 36)
-    assert answer["gflops"] == pytest.approx(answer["examples_per_second"] * 2 * (encoder + 5 * decoder) / 1e9)
+ENCODER = 2 * 36 * 16 + 3 * (16 * 16 + 16 * 8)  # of two hidden layers
+DECODER = 3 * (4 * 16 + 16 * 16 + 16 * 36)
+# 3 x 3 places for patches of 4 x 4 pixels, 2 x 2 for those of 3 channels; above these 2 x 2 x 2 entries
+CONV_ENCODER = 2 * 9 * 16 * 3 + 3 * (4 * (16 * 3) * 2 + 8 * 16 + 16 * 8)
+CONV_DECODER = 3 * (4 * 16 + 16 * 8 + 4 * 2 * (16 * 3) + 9 * 3 * 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "products"), [("iwae-k5", ENCODER + 5 * DECODER), ("conv", CONV_ENCODER + CONV_DECODER)]
+)
+def test_sgemm_counts_every_product_of_a_step(name, products, images):
+    """Forward and by the weights each layer has one, by the input each but that of the images; 2 I J flops a row, and
+    a row for each patch.
+    """
+    (answer,) = answers(worker_tinyvae.Worker(small(name), images, threads=2), {"do": "sgemm", "seconds": 0})
+    assert answer["gflops"] == pytest.approx(answer["examples_per_second"] * 2 * products / 1e9)
 
 
 def test_the_products_of_a_layer_have_the_shapes_of_its_two_passes():
