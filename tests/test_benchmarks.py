@@ -1,15 +1,17 @@
 """The benchmarks, without the other frameworks: what is measured, by whom it is answered, and how it is summed up."""
 
 import io
-import itertools
 import json
 import math
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from benchmarks import cliff, compare, protocol, record, worker_tinyvae
+from benchmarks import cliff, compare, lenet, protocol, record, worker_tinyvae
+from tests import oracles
+from tinyvae.checks.finite_differences import numerical_gradient, relative_error
 from tinyvae.data import datasets
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.errors import UserError
@@ -89,19 +91,6 @@ def test_the_workloads_ask_for_nothing_that_the_other_workers_do_not_do(settings
 # -- tinyvae's worker --------------------------------------------------------------------------------------------------
 
 
-def convolution_matrix(W, height, width, k, stride):
-    """T (P C', H W C), whose product with an image is its convolution with the filters W (k k C, C')."""
-    places = [range(0, side, stride) for side in (height, width)]
-    top, left = (max(0, tops[-1] + k - side) // 2 for tops, side in zip(places, (height, width)))
-    W = W.reshape(k, k, -1, W.shape[1])
-    T = np.zeros((*map(len, places), W.shape[3], height, width, W.shape[2]))
-    for p, q, i, j in itertools.product(*map(range, T.shape[:2]), range(k), range(k)):
-        y, x = p * stride - top + i, q * stride - left + j
-        if 0 <= y < height and 0 <= x < width:
-            T[p, q, :, y, x] = W[i, j].T
-    return T.reshape(math.prod(T.shape[:3]), -1)
-
-
 def bounds_twin(settings, arrays, sides=(6, 6)):
     """The bound of each example in plain NumPy and float64, of images with such sides."""
     arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
@@ -109,11 +98,13 @@ def bounds_twin(settings, arrays, sides=(6, 6)):
     layers = range(len(settings.channels)) if settings.network == "conv" else ()
 
     def matrix(network, i):
-        along = [-(-side // settings.stride**i) for side in sides]
-        return convolution_matrix(arrays[f"{network}.conv.{i}.W"], *along, settings.kernel, settings.stride)
-
-    def shared(bias, pixels):
-        return np.tile(bias, pixels // len(bias))
+        """T (H W C, P C') of a layer, the convolution of each pixel by itself, and its bias for each place or pixel."""
+        W, b = (arrays[f"{network}.conv.{i}.{kind}"] for kind in "Wb")
+        filters = W.reshape(settings.kernel, settings.kernel, -1, W.shape[1])
+        image = *(-(-side // settings.stride**i) for side in sides), filters.shape[2]
+        pixels = np.eye(math.prod(image))
+        T = oracles.convolution(pixels.reshape(-1, *image), filters, settings.stride).reshape(len(pixels), -1)
+        return T, np.tile(b, T.shape[network == "encoder"] // len(b))
 
     def mlp(network, h):
         last = len(settings.hidden[0])
@@ -123,15 +114,15 @@ def bounds_twin(settings, arrays, sides=(6, 6)):
 
     def encoder(h):
         for i in layers:
-            T = matrix("encoder", i)
-            h = f(h @ T.T + shared(arrays[f"encoder.conv.{i}.b"], len(T)))
+            T, b = matrix("encoder", i)
+            h = f(h @ T + b)
         return mlp("encoder", h)
 
     def decoder(h):
         h = mlp("decoder", h)
         for i in reversed(layers):
-            T = matrix("decoder", i)
-            h = f(h) @ T + shared(arrays[f"decoder.conv.{i}.b"], T.shape[1])
+            T, b = matrix("decoder", i)
+            h = f(h) @ T.T + b
         return h
 
     x, eps = arrays["x"], arrays["noise"]
@@ -333,3 +324,44 @@ def test_a_worker_that_ends_is_an_error():
         protocol.Remote("tinyvae", "vae", "no_such_data.npy") as remote,
     ):
         remote.ask("warm")
+
+
+# -- the classifier ----------------------------------------------------------------------------------------------------
+
+
+def test_the_cross_entropy_has_the_derivative_p_minus_y():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(0, 3, (5, 4)), rng.integers(0, 4, 5)
+    loss, dscores = lenet.cross_entropy(scores, labels)
+    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert loss == pytest.approx(np.mean([-math.log(row[label]) for row, label in zip(p, labels)]))
+    numerical = numerical_gradient(lambda: lenet.cross_entropy(scores, labels)[0], scores)
+    assert relative_error(dscores, numerical) < 1e-6
+    far, _ = lenet.cross_entropy(np.array([[1000, 0], [-1000, 0]], np.float32), np.array([1, 1]))
+    assert far == 500
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_classifier_s_gradient_is_that_of_its_loss(activation):
+    rng = np.random.default_rng(0)
+    x, labels = rng.random((3, 36)), np.array([0, 2, 1])
+    classifier = lenet.LeNet((6, 6), 3, activation, dtype=np.float64)
+    classifier.gradient(x, labels)
+    for name, array in classifier.params.items():
+        numerical = numerical_gradient(
+            lambda: lenet.cross_entropy(classifier.scores(x)[0], labels)[0], array[-1:], has_kinks=activation == "relu"
+        )
+        assert relative_error(classifier.grads[name][-1:], numerical) < 1e-6, name
+
+
+def test_the_classifier_learns_the_digits(capsys):
+    assert lenet.main(["--dataset", "digits", "--epochs", "8", "--threads", "2"]) == 0
+    out = capsys.readouterr().out
+    accuracies = [float(share) for share in re.findall(r"accuracy (.*)%", out)]
+    assert len(accuracies) == 8 and accuracies[-1] > 90
+    assert "1,617 images, 2 threads" in out and "images a second" in out
+
+
+def test_a_classifier_needs_labels(images_file):
+    with pytest.raises(UserError, match="has no labels"):
+        lenet.main(["--dataset", images_file])
