@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from benchmarks import protocol
 
 OPTIMISERS = {"adagrad": torch.optim.Adagrad, "adam": torch.optim.Adam}
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 class Worker:
@@ -25,6 +26,7 @@ class Worker:
     def __init__(self, settings, dataset):
         self.settings = settings
         self.images = torch.from_numpy(np.asarray(dataset.train))
+        self.shape = dataset.data_shape
         self.minibatches = self._minibatches()
         torch.manual_seed(settings.seed)
 
@@ -33,7 +35,7 @@ class Worker:
         settings = self.settings
         with np.load(file) as arrays:
             arrays = dict(arrays)
-        self.encoder, self.decoder = network(arrays, "encoder"), network(arrays, "decoder")
+        self.encoder, self.decoder = (network(settings, self.shape, arrays, name) for name in ("encoder", "decoder"))
         parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
         self.optimiser = OPTIMISERS[settings.optimiser](
             parameters, lr=settings.learning_rate, eps=settings.epsilon, maximize=True, fused=True
@@ -82,7 +84,7 @@ class Worker:
         mu, logvar = self.encoder(x).chunk(2, dim=1)
         sigma = torch.exp(logvar / 2)
         z = mu[:, None] + sigma[:, None] * noise
-        logits = self.decoder(z)
+        logits = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
         cross_entropy = binary_cross_entropy_with_logits(logits, x[:, None].expand_as(logits), reduction="none")
         log_likelihood = -cross_entropy.sum(dim=-1)
         if self.settings.kl == "closed":
@@ -91,18 +93,74 @@ class Worker:
         return torch.logsumexp(logw, dim=1) - math.log(self.settings.samples)
 
 
-def network(arrays, name):
-    """tanh layers and an affine one, with the parameters ``name.0.W``, ``name.0.b``, ... of a dict of arrays."""
-    modules = []
-    for i in itertools.count():
-        if f"{name}.{i}.W" not in arrays:
-            return nn.Sequential(*modules[:-1])
-        W, b = (torch.from_numpy(arrays[f"{name}.{i}.{kind}"]) for kind in "Wb")
-        layer = nn.Linear(*W.shape)
-        with torch.no_grad():
-            layer.weight.copy_(W.T)
-            layer.bias.copy_(b)
-        modules += [layer, nn.Tanh()]
+def network(settings, shape, arrays, name):
+    """The encoder or the decoder; an activation follows every layer but the last.
+
+    Args:
+        settings: of the workload.
+        shape: of an image.
+        arrays: {name: array} with its parameters.
+        name: "encoder" or "decoder".
+    """
+    activation = ACTIVATIONS[settings.activation]
+    flat = [module for pair in layers(arrays, name) for module in (linear(*pair), activation())]
+    if settings.network == "mlp":
+        return nn.Sequential(*flat[:-1])
+    kind, step = (
+        (nn.Conv2d, 1) if name == "encoder" else (nn.ConvTranspose2d, -1)
+    )  # the decoder's stand from the data up
+    pairs = layers(arrays, f"{name}.conv")[::step]
+    maps = [module for pair in pairs for module in (convolution(settings, kind, *pair), activation())]
+    if name == "encoder":
+        return nn.Sequential(Images(*shape[:2]), *maps, Rows(), *flat[:-1])
+    top = [side // settings.stride ** len(pairs) for side in shape[:2]]
+    return nn.Sequential(*flat, Images(*top), *maps[:-1], Rows())
+
+
+def layers(arrays, name):
+    """[(W, b), ...] of the layers ``name.0``, ``name.1``, ..."""
+    names = itertools.takewhile(lambda layer: f"{layer}.W" in arrays, (f"{name}.{i}" for i in itertools.count()))
+    return [tuple(torch.from_numpy(arrays[f"{layer}.{kind}"]) for kind in "Wb") for layer in names]
+
+
+def linear(W, b):
+    """x W + b, for W (I, J) and b (J,)."""
+    return with_parameters(nn.Linear(*W.shape), W.T, b)
+
+
+def convolution(settings, kind, W, b):
+    """A convolution or its transpose, for W (k k C, C') and b (C') or (C); the stride divides an image's sides."""
+    k, s = settings.kernel, settings.stride
+    W = W.reshape(k, k, -1, W.shape[1]).permute(3, 2, 0, 1)
+    inputs, outputs = W.shape[:2] if kind is nn.ConvTranspose2d else W.shape[1::-1]
+    layer = kind(inputs, outputs, k, s, padding=(k - s) // 2)
+    return with_parameters(layer.to(memory_format=torch.channels_last), W, b)
+
+
+def with_parameters(layer, W, b):
+    """A layer that starts from these."""
+    with torch.no_grad():
+        layer.weight.copy_(W)
+        layer.bias.copy_(b)
+    return layer
+
+
+class Images(nn.Module):
+    """Rows (N, H W C) as images (N, C, H, W), channels last in memory: nothing is moved."""
+
+    def __init__(self, height, width):
+        super().__init__()
+        self.sides = height, width
+
+    def forward(self, rows):
+        return rows.unflatten(1, (*self.sides, -1)).permute(0, 3, 1, 2)
+
+
+class Rows(nn.Module):
+    """The reverse."""
+
+    def forward(self, images):
+        return images.permute(0, 2, 3, 1).flatten(1)
 
 
 if __name__ == "__main__":

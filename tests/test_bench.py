@@ -21,14 +21,15 @@ def few_repeats(monkeypatch):
     monkeypatch.setattr(workloads, "REPEATS", 1)
 
 
-def test_one_workload_is_one_json_object():
-    result = call("vae", "--json", *QUICK, main=bench.main)
+@pytest.mark.parametrize("name", ["vae", "conv"])
+def test_one_workload_is_one_json_object(name):
+    result = call(name, "--json", *QUICK, main=bench.main)
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures["range"][0] <= figures["examples_per_second"] <= figures["range"][1]
     assert figures["sgemm_gflops"] > 0 and figures["fraction_of_roofline"] > 0
     *parts, step = figures["profile"].items()
-    assert [name for name, _ in parts] == ["products", "activations", "likelihood", "noise", "update", "python"]
+    assert [name for name, _ in parts] == ["products", "layers", "likelihood", "noise", "update", "python"]
     assert sum(time for _, time in parts) == pytest.approx(step[1])
 
 

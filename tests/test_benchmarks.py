@@ -3,12 +3,15 @@
 import io
 import json
 import math
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from benchmarks import cliff, compare, protocol, record, worker_tinyvae
+from benchmarks import cliff, compare, lenet, protocol, record, worker_tinyvae
+from tests import oracles
+from tinyvae.checks.finite_differences import numerical_gradient, relative_error
 from tinyvae.data import datasets
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.errors import UserError
@@ -35,7 +38,8 @@ def images(images_file):
 
 def small(name):
     """A workload's settings on a smaller network."""
-    return replace(WORKLOADS[name], latent=(4,), hidden=tuple((16,) * len(h) for h in WORKLOADS[name].hidden))
+    hidden = tuple((16,) * len(h) for h in WORKLOADS[name].hidden)
+    return replace(WORKLOADS[name], latent=(4,), hidden=hidden, channels=(3, 2))
 
 
 def answers(worker, *requests):
@@ -54,42 +58,77 @@ def test_the_workloads_are_the_recipes():
     for K in (1, 5, 50):
         assert replace(WORKLOADS[f"iwae-k{K}"], samples=1) == RECIPES["iwae-1"]
         assert WORKLOADS[f"iwae-k{K}"].samples == K
-    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50"]
+    assert WORKLOADS["conv"] == RECIPES["conv"]
+    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv"]
 
 
 def test_the_workloads_are_what_the_readme_says():
-    vae, iwae = asdict(WORKLOADS["vae"]), asdict(WORKLOADS["iwae-k5"])
+    vae, iwae, conv = (asdict(WORKLOADS[name]) for name in ("vae", "iwae-k5", "conv"))
     names = ("hidden", "latent", "batch_size", "optimiser", "binarise", "objective", "kl", "epsilon")
     assert [vae[name] for name in names] == [((500,),), (20,), 100, "adagrad", "none", "elbo", "closed", 1e-8]
     assert [iwae[name] for name in names] == [((200, 200),), (50,), 20, "adam", "dynamic", "iwae", "sampled", 1e-4]
+    assert [conv[name] for name in names] == [((256,),), (32,), 100, "adam", "none", "elbo", "closed", 1e-8]
+    assert [conv[name] for name in ("channels", "kernel", "stride", "activation")] == [(32, 64), 4, 2, "relu"]
+    assert {name: (each.network, each.activation) for name, each in WORKLOADS.items() if name != "conv"} == (
+        dict.fromkeys(["vae", "iwae-k1", "iwae-k5", "iwae-k50"], ("mlp", "tanh"))
+    )
 
 
 @pytest.mark.parametrize("settings", WORKLOADS.values(), ids=WORKLOADS)
 def test_the_workloads_ask_for_nothing_that_the_other_workers_do_not_do(settings):
-    """They know one layer, the Bernoulli likelihood and the normal prior; the closed form goes with the ELBO."""
+    """They know one layer, the Bernoulli likelihood and the normal prior; the closed form goes with the ELBO.
+
+    Their windows fit into the images of 28 x 28 pixels, with the same margin on all sides.
+    """
     plain = {"likelihood": "bernoulli", "prior": "normal", "estimator": "standard", "dtype": "float32"}
     assert {name: getattr(settings, name) for name in plain} == plain
     assert len(settings.latent) == 1 and not settings.conditional
     assert (settings.objective, settings.kl) in (("iwae", "sampled"), ("elbo", "closed"))
+    assert settings.network in ("mlp", "conv") and settings.activation in ("tanh", "relu")
+    assert 28 % settings.stride ** len(settings.channels) == (settings.kernel - settings.stride) % 2 == 0
 
 
 # -- tinyvae's worker --------------------------------------------------------------------------------------------------
 
 
-def bounds_twin(settings, arrays):
-    """The bound of each example in plain NumPy and float64."""
+def bounds_twin(settings, arrays, sides=(6, 6)):
+    """The bound of each example in plain NumPy and float64, of images with such sides."""
     arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
+    f = {"tanh": np.tanh, "relu": lambda a: np.maximum(a, 0)}[settings.activation]
+    layers = range(len(settings.channels)) if settings.network == "conv" else ()
+
+    def matrix(network, i):
+        """T (H W C, P C') of a layer, the convolution of each pixel by itself, and its bias for each place or pixel."""
+        W, b = (arrays[f"{network}.conv.{i}.{kind}"] for kind in "Wb")
+        filters = W.reshape(settings.kernel, settings.kernel, -1, W.shape[1])
+        image = *(-(-side // settings.stride**i) for side in sides), filters.shape[2]
+        pixels = np.eye(math.prod(image))
+        T = oracles.convolution(pixels.reshape(-1, *image), filters, settings.stride).reshape(len(pixels), -1)
+        return T, np.tile(b, T.shape[network == "encoder"] // len(b))
 
     def mlp(network, h):
         last = len(settings.hidden[0])
         for i in range(last):
-            h = np.tanh(h @ arrays[f"{network}.{i}.W"] + arrays[f"{network}.{i}.b"])
+            h = f(h @ arrays[f"{network}.{i}.W"] + arrays[f"{network}.{i}.b"])
         return h @ arrays[f"{network}.{last}.W"] + arrays[f"{network}.{last}.b"]
 
+    def encoder(h):
+        for i in layers:
+            T, b = matrix("encoder", i)
+            h = f(h @ T + b)
+        return mlp("encoder", h)
+
+    def decoder(h):
+        h = mlp("decoder", h)
+        for i in reversed(layers):
+            T, b = matrix("decoder", i)
+            h = f(h) @ T.T + b
+        return h
+
     x, eps = arrays["x"], arrays["noise"]
-    mu, logvar = (half[:, None] for half in np.split(mlp("encoder", x), 2, axis=1))
+    mu, logvar = (half[:, None] for half in np.split(encoder(x), 2, axis=1))
     z = mu + np.exp(logvar / 2) * eps
-    p = 1 / (1 + np.exp(-mlp("decoder", z)))
+    p = 1 / (1 + np.exp(-decoder(z)))
     log_likelihood = (x[:, None] * np.log(p) + (1 - x[:, None]) * np.log(1 - p)).sum(axis=2)
     if settings.kl == "closed":
         return log_likelihood[:, 0] + 0.5 * (1 + logvar - mu**2 - np.exp(logvar)).sum(axis=2)[:, 0]
@@ -97,7 +136,7 @@ def bounds_twin(settings, arrays):
     return np.log(np.mean(np.exp(logw), axis=1))
 
 
-@pytest.mark.parametrize("name", ["vae", "iwae-k1", "iwae-k5"])
+@pytest.mark.parametrize("name", ["vae", "iwae-k1", "iwae-k5", "conv"])
 def test_the_bound_is_that_of_the_parameters_and_the_noise_in_the_file(name, images, tmp_path):
     settings = small(name)
     arrays = compare.problem(settings, images)
@@ -109,7 +148,7 @@ def test_the_bound_is_that_of_the_parameters_and_the_noise_in_the_file(name, ima
         np.testing.assert_array_equal(array, arrays[name])
 
 
-@pytest.mark.parametrize("name", ["vae", "iwae-k5"])
+@pytest.mark.parametrize("name", ["vae", "iwae-k5", "conv"])
 def test_the_gradient_norm_is_the_slope_of_the_mean_bound_along_the_gradient(name, images, tmp_path):
     settings = small(name)
     arrays = compare.problem(settings, images)
@@ -148,13 +187,22 @@ def test_a_window_ends_after_the_step_in_which_its_time_is_up_and_reports_its_me
     assert worker.training.samples_seen == 300
 
 
-def test_sgemm_counts_every_product_of_a_step(images):
-    """Forward and by the weights each layer has one, by the input each but that of the images; 2 I J flops a row."""
-    settings = small("iwae-k5")
-    (answer,) = answers(worker_tinyvae.Worker(settings, images, threads=2), {"do": "sgemm", "seconds": 0})
-    encoder = 2 * 36 * 16 + 3 * (16 * 16 + 16 * 8)
-    decoder = 3 * (4 * 16 + 16 * 16 + 16 * 36)
-    assert answer["gflops"] == pytest.approx(answer["examples_per_second"] * 2 * (encoder + 5 * decoder) / 1e9)
+ENCODER = 2 * 36 * 16 + 3 * (16 * 16 + 16 * 8)  # of two hidden layers
+DECODER = 3 * (4 * 16 + 16 * 16 + 16 * 36)
+# 3 x 3 places for patches of 4 x 4 pixels, 2 x 2 for those of 3 channels; above these 2 x 2 x 2 entries
+CONV_ENCODER = 2 * 9 * 16 * 3 + 3 * (4 * (16 * 3) * 2 + 8 * 16 + 16 * 8)
+CONV_DECODER = 3 * (4 * 16 + 16 * 8 + 4 * 2 * (16 * 3) + 9 * 3 * 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "products"), [("iwae-k5", ENCODER + 5 * DECODER), ("conv", CONV_ENCODER + CONV_DECODER)]
+)
+def test_sgemm_counts_every_product_of_a_step(name, products, images):
+    """Forward and by the weights each layer has one, by the input each but that of the images; 2 I J flops a row, and
+    a row for each patch.
+    """
+    (answer,) = answers(worker_tinyvae.Worker(small(name), images, threads=2), {"do": "sgemm", "seconds": 0})
+    assert answer["gflops"] == pytest.approx(answer["examples_per_second"] * 2 * products / 1e9)
 
 
 def test_the_products_of_a_layer_have_the_shapes_of_its_two_passes():
@@ -276,3 +324,44 @@ def test_a_worker_that_ends_is_an_error():
         protocol.Remote("tinyvae", "vae", "no_such_data.npy") as remote,
     ):
         remote.ask("warm")
+
+
+# -- the classifier ----------------------------------------------------------------------------------------------------
+
+
+def test_the_cross_entropy_has_the_derivative_p_minus_y():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.normal(0, 3, (5, 4)), rng.integers(0, 4, 5)
+    loss, dscores = lenet.cross_entropy(scores, labels)
+    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    assert loss == pytest.approx(np.mean([-math.log(row[label]) for row, label in zip(p, labels)]))
+    numerical = numerical_gradient(lambda: lenet.cross_entropy(scores, labels)[0], scores)
+    assert relative_error(dscores, numerical) < 1e-6
+    far, _ = lenet.cross_entropy(np.array([[1000, 0], [-1000, 0]], np.float32), np.array([1, 1]))
+    assert far == 500
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_classifier_s_gradient_is_that_of_its_loss(activation):
+    rng = np.random.default_rng(0)
+    x, labels = rng.random((3, 36)), np.array([0, 2, 1])
+    classifier = lenet.LeNet((6, 6), 3, activation, dtype=np.float64)
+    classifier.gradient(x, labels)
+    for name, array in classifier.params.items():
+        numerical = numerical_gradient(
+            lambda: lenet.cross_entropy(classifier.scores(x)[0], labels)[0], array[-1:], has_kinks=activation == "relu"
+        )
+        assert relative_error(classifier.grads[name][-1:], numerical) < 1e-6, name
+
+
+def test_the_classifier_learns_the_digits(capsys):
+    assert lenet.main(["--dataset", "digits", "--epochs", "8", "--threads", "2"]) == 0
+    out = capsys.readouterr().out
+    accuracies = [float(share) for share in re.findall(r"accuracy (.*)%", out)]
+    assert len(accuracies) == 8 and accuracies[-1] > 90
+    assert "1,617 images, 2 threads" in out and "images a second" in out
+
+
+def test_a_classifier_needs_labels(images_file):
+    with pytest.raises(UserError, match="has no labels"):
+        lenet.main(["--dataset", images_file])
