@@ -30,7 +30,7 @@ class Worker:
         logw, cache = model.log_weights(params, x, [noise], closed_form_kl=settings.kl == "closed")
         bound, dlogw = BOUNDS[settings.objective](logw)
         gradient = model.backward(params, cache, dlogw / len(x)).flat
-        return {"bound": bound.tolist(), "gradient_norm": float(np.linalg.norm(gradient))}
+        return {"bound": bound.tolist(), "gradient_norm": float(np.linalg.norm(gradient.astype(np.float64)))}
 
     def warm(self):
         """As protocol.py has it."""
