@@ -34,6 +34,7 @@ class Worker:
 
     def warm(self):
         """As protocol.py has it."""
+        self.window(0)  # compiles
         self.window(0.5)
         return {"threads": self.training.threads}
 

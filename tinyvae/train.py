@@ -46,7 +46,7 @@ def start(arguments):
     if not arguments.dataset:
         raise UserError("name a data set, as in: python -m tinyvae.train digits (or --resume DIR; --help says more)")
     settings = options.resolve(arguments)
-    console.announce_compilation(arguments.quiet)
+    console.announce_compilation(arguments.quiet, convolutions=settings.network == "conv")
     from tinyvae.data import datasets
     from tinyvae.training import description, loop
 

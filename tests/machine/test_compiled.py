@@ -333,9 +333,14 @@ def test_it_is_compiled_ahead_only_where_nothing_is_kept_and_a_core_is_free(tmp_
     assert not begun
     monkeypatch.setattr(compiled, "available_cores", lambda: 2)
     compiled.compile_ahead()
-    assert len(begun) == 1
-    (tmp_path / "a kernel").touch()
+    assert len(begun) == 1 and "main(False)" in begun[0][-1]
+    (tmp_path / "jobs.AFFINE").touch()
     compiled.compile_ahead()
+    assert len(begun) == 1
+    compiled.compile_ahead(convolutions=True)
+    assert len(begun) == 2 and "main(True)" in begun[1][-1]
+    (tmp_path / "convolution_jobs.CONVOLUTION").touch()
+    compiled.compile_ahead(convolutions=True)
     monkeypatch.setattr(compiled, "folder", lambda: None)
     compiled.compile_ahead()
-    assert len(begun) == 1
+    assert len(begun) == 2

@@ -135,12 +135,12 @@ def attempt(main):
         return end.code
 
 
-def announce_compilation(quiet=False):
+def announce_compilation(quiet=False, convolutions=False):
     """Say so when kernels are compiled (seconds, once: the code is kept), and let it begin in good time."""
     from tinyvae import machine
 
     machine.watch_compilation(None if quiet else CompilationBar())
-    machine.compile_ahead()
+    machine.compile_ahead(convolutions)
 
 
 def acknowledge_interrupt(quiet=False):

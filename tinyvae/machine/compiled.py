@@ -280,13 +280,16 @@ def watch_compilation(watcher):
     _listener.watcher, _listener.count = watcher, 0
 
 
-def compile_ahead():
+def compile_ahead(convolutions=False):
     """If no code is kept yet, and there is a core to spare, let another process compile and keep what is needed later
-    (precompile.py), while this one begins.
+    (precompile.py), while this one begins. Convolutions take as long as all else, and are compiled where they are
+    wanted.
     """
-    if folder() is None or any(folder().iterdir()) or available_cores() == 1:
+    wanted = "convolution_jobs." if convolutions else ""
+    if folder() is None or any(folder().glob(f"{wanted}*")) or available_cores() == 1:
         return
-    program = f"import sys; sys.path[:] = {sys.path}; from tinyvae.machine import precompile; precompile.main()"
+    main = f"precompile.main({convolutions})"
+    program = f"import sys; sys.path[:] = {sys.path}; from tinyvae.machine import precompile; {main}"
     try:
         helper = subprocess.Popen([sys.executable, "-c", program], stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
     except OSError:

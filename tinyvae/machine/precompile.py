@@ -6,11 +6,13 @@ smallest arrays, those of networks with one hidden layer, in float32; what other
 
 import numpy as np
 
-from tinyvae.machine import LINEAR, TANH, compiled
+from tinyvae.machine import LINEAR, RELU, TANH, compiled
 
 
-def main():
+def main(convolutions=False):
     """Call the kernels of a step, first those that take long and are needed late, at last those that few data need."""
+    if convolutions:
+        _convolutions()
     v, x, z = np.ones(1, np.float32), np.ones((1, 1), np.float32), np.ones((1, 1, 1), np.float32)
     two = np.ones((1, 2), np.float32)  # for two inputs one row is few, for one it is not
     first, zeros = two.reshape(2, 1), np.zeros_like(two)
@@ -24,3 +26,13 @@ def main():
     compiled.sigmoid(x, x)
     compiled.layers(zeros, (first, x), (v, v), (x, x), TANH, LINEAR)
     compiled.layers_gradient(x, zeros, (x, x), (first, x), (first, x), (v, v), (two, x), TANH, LINEAR)
+
+
+def _convolutions():
+    """Those of an image of one pixel, from the end of a step to its beginning."""
+    x, geometry = np.ones((1, 1), np.float32), (1, 1, 1, 1, 1)
+    compiled.convolution_weight_gradient(x, x, x.copy(), geometry)
+    compiled.convolution_input_gradient(x, x, x, x.copy(), geometry, RELU)
+    compiled.transposed_convolution_input_gradient(x, x, x, x.copy(), geometry, RELU)
+    compiled.channel_sums(x, x.copy(), 1)
+    compiled.transposed_convolution(x, x, x, x.copy(), geometry, RELU)
