@@ -265,10 +265,11 @@ def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
     """Raise a UserError for windows of which the most part would never see more than the margin of an image."""
     sides = data_shape[:2]
     for layer in range(1, len(settings.channels) + 1):
-        if settings.kernel > max(sides):
+        if settings.kernel >= 2 * max(sides):
+            channels = ",".join(map(str, settings.channels))
             raise UserError(
-                f"--kernel {settings.kernel} is more than the {sides[0]} x {sides[1]} pixels that layer {layer} of "
-                f"--channels {','.join(map(str, settings.channels))} looks at: make it smaller, or name fewer channels"
+                f"--kernel {settings.kernel} is twice as wide as the {sides[0]} x {sides[1]} pixels that layer {layer} "
+                f"of --channels {channels} looks at: make it smaller, or name fewer channels"
             )
         sides = tuple(-(-side // settings.stride) for side in sides)
 
