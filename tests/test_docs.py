@@ -84,8 +84,8 @@ def command_lines(text):
 FUNCTION = re.compile(r"\[`(\w+)\.([\w.]+)`\]\(\.\./tinyvae/derivation/(\w+)\.py\)")
 # what each prior and each network has, and no equation
 BOOKKEEPING = re.compile(
-    r"(priors|networks|conv_networks)\.\w+\.(shapes|initialise|output_bias|products|width)|networks\.Network\.\w+"
-    r"|conv_networks\.Conv\w+\.(image|top|mlp|geometries)|conv_networks\.\w+_\w+"
+    r"(priors|networks|conv_networks)\.\w+\.(shapes|initialise|output_bias|products|kept_numbers)|networks\.Network\.\w+"
+    r"|conv_networks\.Conv\w+\.(image|top|perceptron|geometries)|(conv_)?networks\.\w+_\w+"
 )
 
 

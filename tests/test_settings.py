@@ -329,6 +329,8 @@ def test_the_convolutional_network_alone_takes_its_recipe():
     assert resolved("--network", "conv", "--epochs", "3", "--kernel", "5").kernel == 5
     aevb = resolved("--network", "conv", "--recipe", "aevb", "--channels", "8,16,32")
     assert aevb == dataclasses.replace(RECIPES["aevb"], network="conv", channels=(8, 16, 32))
+    for words in (("--recipe", "conv"), ("--network", "conv"), ("--recipe", "conv", "--network", "conv")):
+        assert options.uses_default_length(options.build_parser(None).parse_args(["digits", *words]))
     deep = resolved("--network", "conv", "--latent", "20", "5")
     assert deep.hidden == (RECIPES["conv"].hidden[0],) * 2 and deep.kl == "sampled"
 

@@ -3,6 +3,7 @@
 examples:
   python -m tinyvae.train digits                    a small data set that needs no network
   python -m tinyvae.train mnist                     the default recipe: 20 epochs, about a minute
+  python -m tinyvae.train mnist --network conv      with convolutions: 10 epochs, some minutes
   python -m tinyvae.train mnist --latent 2          with pictures of the two-dimensional latent space
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000
   python -m tinyvae.train --resume runs/mnist       go on where it stopped
@@ -86,7 +87,7 @@ def resume(arguments):
     from tinyvae.training import description
 
     run = Run.open(arguments.resume, to_train=True)
-    console.announce_compilation(arguments.quiet)
+    console.announce_compilation(arguments.quiet, description.read_config(run)[0].network == "conv")
     state, history = description.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
     options.require_same(state.settings, arguments)
     epochs = options.given_epochs(arguments, len(state.dataset.train)) or state.settings.epochs

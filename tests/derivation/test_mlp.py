@@ -60,18 +60,3 @@ def test_the_gradient_of_data_is_not_computed_when_not_needed_and_arrays_are_reu
 
 def test_shapes():
     assert mlp_shapes((784, 500, 40)) == {"0.W": (784, 500), "0.b": (500,), "1.W": (500, 40), "1.b": (40,)}
-
-
-def test_a_second_use_of_the_weights_is_added():
-    rng = np.random.default_rng(0)
-    layers = [(rng.standard_normal((i, j)), rng.standard_normal(j)) for i, j in ((3, 4), (4, 2))]
-    out, cache = mlp(rng.standard_normal((5, 3)), layers)
-    first = [(rng.standard_normal(W.shape), rng.standard_normal(b.shape)) for W, b in layers]
-    total = [(dW.copy(), db.copy()) for dW, db in first]
-    dx, dlayers = mlp_backward(np.ones_like(out), cache, total, add=True)
-    alone_dx, alone = mlp_backward(np.ones_like(out), cache)
-    assert dlayers is total
-    np.testing.assert_array_equal(dx, alone_dx)
-    for sums, before, added in zip(total, first, alone):
-        for a, b, c in zip(sums, before, added):
-            np.testing.assert_array_equal(a, b + c)

@@ -90,6 +90,8 @@ def test_what_a_network_must_have():
         lambda: network.forward({}, np.zeros((1, 15)), np.zeros((1, 0))),
         lambda: network.backward(np.zeros((1, 4)), None, {}),
         lambda: network.output_bias({}),
+        network.products,
+        lambda: network.kept_numbers,
     ):
         with pytest.raises(NotImplementedError):
             call()
@@ -101,8 +103,8 @@ def test_a_network_multiplies_and_keeps_what_it_says(activation):
     encoder, decoder = (random_network("conv", end, C=0, R=7, activation=activation)[0] for end in (0, 1))
     assert encoder.products() == [(6, 9, 3), (2, 27, 2), (1, 4, 6), (1, 6, 5), (1, 5, 4)]
     assert decoder.products() == [(1, 4, 6), (1, 6, 5), (1, 5, 4), (2, 2, 27), (6, 3, 18)]
-    assert encoder.width == 6 * 3 + 2 * 2 + 6 + 5 + 4
-    assert decoder.width == 6 + 5 + 4 + 6 * 3 + 15 * 2
+    assert encoder.kept_numbers == 6 * 3 + 2 * 2 + 6 + 5 + 4
+    assert decoder.kept_numbers == 6 + 5 + 4 + 6 * 3 + 15 * 2
     assert MLP((5, 3), 2, (6, 5), (4,)).products() == [(1, 17, 6), (1, 6, 5), (1, 5, 4)]
 
 
@@ -115,7 +117,7 @@ def test_labels_enter_the_first_feature_maps_everywhere():
         np.testing.assert_allclose(network.forward(moved, x[r : r + 1], np.zeros((1, 2)))[0], out[r : r + 1])
 
 
-def test_the_decoders_layers_are_the_transposes_of_the_encoders():
+def test_the_decoder_s_layers_have_the_encoder_s_sizes_mirrored():
     """From the data up and down again: the same windows, feature maps of the same sizes."""
     encoder, decoder = ConvEncoder((28, 20, 3), 0, (7,), (6,)), ConvDecoder((3,), 0, (7,), (1, 28, 20, 3))
     assert encoder.geometries == decoder.geometries == [(28, 20, 3, 4, 2), (14, 10, 32, 4, 2)]

@@ -92,9 +92,9 @@ def test_all_layers_of_a_network(crew, N, widths, density, need_dx, activation, 
 @st.composite
 def convolutions(draw):
     """A geometry (H, W, C, k, stride), and a number of filters."""
-    stride = draw(st.integers(1, 3))
     sides = draw(st.sampled_from([(1, 1), (2, 5), (8, 8), (9, 4), (13, 28)]))
-    return (*sides, draw(st.sampled_from([1, 3, 5, 32])), draw(st.integers(stride, 5)), stride), draw(st.integers(1, 9))
+    channels, kernel, stride = (draw(numbers) for numbers in (st.sampled_from([1, 3, 5, 32]), *[st.integers(1, 5)] * 2))
+    return (*sides, channels, kernel, stride), draw(st.integers(1, 9))
 
 
 @given(crews, rows, convolutions(), st.booleans(), activations, dtypes, seeds)
@@ -127,10 +127,33 @@ def test_images_that_do_not_fit_are_refused(wrong):
     shapes[wrong] = shapes[wrong][0], shapes[wrong][1] + 1
     x, W, out = (np.zeros(shape, np.float32) for shape in shapes.values())
     geometry = 8, 8, 2, 3, 2
-    with pytest.raises(ValueError, match="the images and the filters do not fit"):
+    with pytest.raises(ValueError, match="do not fit"):
         compiled.convolution(x, W, np.zeros((1, 5), np.float32), out, geometry, 0)
-    with pytest.raises(ValueError, match="the images and the filters do not fit"):
+    with pytest.raises(ValueError, match="do not fit"):
         compiled.convolution_weight_gradient(out, x, W, geometry)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 5), (1, 4), (4, 5)])
+def test_biases_that_do_not_fit_are_refused(shape):
+    """One for each filter or channel, for all images or for each: here 5 filters, 2 channels, 3 images."""
+    x, W, out = (np.zeros(shape, np.float32) for shape in ((3, 8 * 8 * 2), (9 * 2, 5), (3, 16 * 5)))
+    b, c = np.zeros(shape, np.float32), np.zeros((*shape[:-1], shape[-1] - 3), np.float32)
+    with pytest.raises(ValueError, match="the biases and the filters do not fit"):
+        compiled.convolution(x, W, b, out, (8, 8, 2, 3, 2), 0)
+    with pytest.raises(ValueError, match="the biases and the channels do not fit"):
+        compiled.transposed_convolution(out, W, c, x, (8, 8, 2, 3, 2), 0)
+
+
+def test_what_would_be_written_into_a_copy_is_refused():
+    x, dW, da = (np.zeros(shape, np.float32) for shape in ((3, 8 * 8 * 2), (9 * 2, 5), (3, 16 * 5)))
+    with pytest.raises((AttributeError, TypeError)):
+        compiled.convolution_weight_gradient(da, x, np.asfortranarray(dW), (8, 8, 2, 3, 2))
+    for array in (x, da):
+        assert not array.any()
+    with pytest.raises(ValueError, match="h and dx do not fit"):
+        compiled.convolution_input_gradient(da, dW, x[:2], x, (8, 8, 2, 3, 2), 0)
+    with pytest.raises(ValueError, match="a and sums do not fit"):
+        compiled.channel_sums(x, x[:, :7].copy(), 8)
 
 
 # -- likelihoods and noise ---------------------------------------------------------------------------------------------
@@ -323,9 +346,9 @@ AHEAD = """
 from tinyvae.machine import precompile
 from tinyvae.machine.code_cache import folder
 
-precompile.main()
+precompile.main(True)
 kept = sorted(folder().iterdir())
-precompile.main()
+precompile.main(True)
 assert sorted(folder().iterdir()) == kept
 print(*[path.name for path in kept])
 """
@@ -335,7 +358,16 @@ print(*[path.name for path in kept])
 def test_what_is_compiled_ahead_is_kept(tmp_path):
     result = python("-c", AHEAD, cwd=tmp_path, env={"NUMBA_CACHE_DIR": str(tmp_path)})
     assert (result.returncode, result.stderr) == (0, "")
-    for name in ("layers_gradient", "SPARSE_AFFINE_GRADIENT", "AFFINE_INPUT_GRADIENT", "ADAM", "BERNOULLI", "sigmoid"):
+    for name in (
+        "CONVOLUTION_WEIGHT_GRADIENT",
+        "CHANNEL_SUMS",
+        "layers_gradient",
+        "SPARSE_AFFINE_GRADIENT",
+        "AFFINE_INPUT_GRADIENT",
+        "ADAM",
+        "BERNOULLI",
+        "sigmoid",
+    ):
         assert f".{name}-" in result.stdout
 
 

@@ -59,6 +59,15 @@ def test_a_convolutional_network_wants_height_and_width(digits, shape):
         Training(replace(SMALL, network="conv"), rows)
 
 
+@pytest.mark.parametrize("changes, message", [
+    ({"kernel": 9}, "--kernel 9 is more than the 8 x 8 pixels that layer 1 of --channels 32,64 looks at"),
+    ({"channels": (4, 4, 4), "kernel": 3}, "--kernel 3 is more than the 2 x 2 pixels that layer 3 of --channels 4,4,4"),
+])  # fmt: skip
+def test_windows_that_would_see_no_more_than_the_margin_are_refused(digits, changes, message):
+    with pytest.raises(UserError, match=message):
+        Training(replace(SMALL, network="conv", **changes), digits)
+
+
 def test_no_example_is_lost_when_the_minibatch_does_not_divide_the_data(digits):
     state = Training(replace(SMALL, batch_size=400), digits)
     sizes = []

@@ -31,7 +31,7 @@ def build_parser(doc):
 
 def add_model(group):
     """What the model is."""
-    add_choice(group, "network", "next to the data")
+    add_choice(group, "network", "next to the data; conv takes a recipe of its own, with other defaults than these")
     group.add_argument(
         "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(DEFAULT.latent)}"
     )
@@ -39,10 +39,11 @@ def add_model(group):
         "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the hidden layers {show(DEFAULT.hidden[0])}"
     )
     add_choice(group, "activation", "of the hidden layers")
-    conv = RECIPES["conv"]
-    group.add_argument("--channels", type=units, metavar="C,C", help=f"of --network conv {show(conv.channels)}")
-    group.add_argument("--kernel", type=console.positive, metavar="k", help=f"its windows' side {show(conv.kernel)}")
-    group.add_argument("--stride", type=console.positive, metavar="s", help=f"its windows' step {show(conv.stride)}")
+    channels = f"feature maps of --network conv, from the data up {show(DEFAULT.channels)}"
+    group.add_argument("--channels", type=units, metavar="C,C", help=channels)
+    kernel = f"side of the windows of --network conv, in pixels {show(DEFAULT.kernel)}"
+    group.add_argument("--kernel", type=console.positive, metavar="k", help=kernel)
+    group.add_argument("--stride", type=console.positive, metavar="s", help=f"step of these {show(DEFAULT.stride)}")
     add_choice(group, "likelihood", "of the data")
     add_choice(group, "prior", "of the uppermost layer")
     group.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
@@ -60,7 +61,8 @@ def add_objective(group):
 
 def add_fitting(group):
     """How, and for how long."""
-    group.add_argument("--recipe", choices=RECIPES, help="named settings; other options override it [default]")
+    recipe = "named settings; other options override it [conv with --network conv, else default]"
+    group.add_argument("--recipe", choices=RECIPES, help=recipe)
     length = group.add_mutually_exclusive_group()
     length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
     length.add_argument(
@@ -196,4 +198,4 @@ def as_given(value):
 def uses_default_length(arguments):
     """Whether nothing was said about the length of the run."""
     length = arguments.epochs or arguments.stages or arguments.samples_seen
-    return not length and arguments.recipe in (None, "default", arguments.network)
+    return not length and recipe_name(arguments) in ("default", "conv")

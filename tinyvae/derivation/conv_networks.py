@@ -2,12 +2,10 @@
 
 ``channels`` C_1, C_2, ... are the feature maps from the data up, each ``stride`` times smaller than those below it: the
 encoder goes up by convolutions, the decoder down by their transposes (conv.py). Between the uppermost feature maps and
-the vectors above them stands an MLP. An activation f follows every layer but the last.
+the vectors above them stands an MLP. An activation psi follows every layer but the last.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
@@ -23,7 +21,7 @@ from tinyvae.derivation.conv import (
     transposed_convolution_backward,
 )
 from tinyvae.derivation.mlp import MLPCache, mlp, mlp_backward
-from tinyvae.derivation.networks import MLP, Network, Product, Weights, beside, dense
+from tinyvae.derivation.networks import MLP, Network, Product, Weights, beside, dense, written_or_added
 from tinyvae.types import Array, Cache, Maybe, Shapes
 
 
@@ -54,7 +52,7 @@ class Convolutional(Network):
         return math.prod(self.geometries[-1].places) * self.channels[-1]
 
 
-class EncoderCache(NamedTuple):
+class ConvEncoderCache(NamedTuple):
     """What the encoder leaves to its backward pass: the labels with their weights, and the caches of its layers."""
 
     labels: Array
@@ -66,9 +64,9 @@ class EncoderCache(NamedTuple):
 class ConvEncoder(Convolutional):
     """Convolutions T_1, T_2, ... and an MLP; the labels enter the first feature maps:
 
-        h_1 = f(T_1 x + b_1 + labels U),   h_2 = f(T_2 h_1 + b_2),   ...,   out = MLP(h_L)
+        h_1 = psi(T_1 x + b_1 + labels U),   h_2 = psi(T_2 h_1 + b_2),   ...,   out = MLP(h_L)
 
-    U (C, C_1) has a row for each label: what it adds to the feature maps, everywhere in the image.
+    U has a row for each label, C_1 numbers: what it adds to the feature maps, everywhere in the image.
     """
 
     @property
@@ -83,22 +81,23 @@ class ConvEncoder(Convolutional):
         for i, (geometry, filters) in enumerate(zip(self.geometries, self.channels)):
             shapes |= {f"conv.{i}.W": (geometry.patch, filters), f"conv.{i}.b": (filters,)}
         shapes |= {"labels.W": (self.n_labels, self.channels[0])} if self.n_labels else {}
-        return shapes | self.mlp.shapes()
+        return shapes | self.perceptron.shapes()
 
     def products(self) -> list[Product]:
         """Those of the patches with the filters, and the MLP's."""
         layers = zip(self.geometries, self.channels)
-        return [Product(math.prod(geometry.places), geometry.patch, C) for geometry, C in layers] + self.mlp.products()
+        own = [Product(math.prod(geometry.places), geometry.patch, filters) for geometry, filters in layers]
+        return own + self.perceptron.products()
 
     @property
-    def width(self) -> int:
+    def kept_numbers(self) -> int:
         """The entries of all feature maps, and the MLP's units."""
         return sum(rows * outputs for rows, _, outputs in self.products())
 
     @property
-    def mlp(self) -> MLP:
-        """From the uppermost feature maps to the output."""
-        return MLP((self.top,), 0, self.hidden, self.outputs)
+    def perceptron(self) -> MLP:
+        """What stands between the uppermost feature maps and the output."""
+        return MLP((self.top,), 0, self.hidden, self.outputs, self.activation)
 
     def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
         """``convolution`` for each layer, then ``mlp``."""
@@ -110,7 +109,7 @@ class ConvEncoder(Convolutional):
             h, cache = convolution(h, weights[f"conv.{i}.W"], b, geometry, self.activation)
             caches.append(cache)
         out, mlp_cache = mlp(h, dense(without_convolutions(weights)), self.activation)
-        return out, EncoderCache(labels, U, caches, mlp_cache)
+        return out, ConvEncoderCache(labels, U, caches, mlp_cache)
 
     def backward(
         self, dout: Array, cache: Cache, grads: Weights, need_dx: bool = True, add: bool = False
@@ -124,16 +123,17 @@ class ConvEncoder(Convolutional):
                 wanted, before = (True, self.activation) if i > 0 else (need_dx, LINEAR)
                 da, db = convolution_backward(da, cache.convolutions[i], own[f"conv.{i}.W"], wanted, before)
                 own[f"conv.{i}.b"][:] = db.sum(axis=0)
+            dx, db_of_each_image = da, db  # of the first layer
             if self.n_labels:
-                own["labels.W"][:] = cache.labels.T @ db
-        return (da, db @ cache.U.T) if need_dx else (None, None)
+                own["labels.W"][:] = cache.labels.T @ db_of_each_image
+        return (dx, db_of_each_image @ cache.U.T) if need_dx else (None, None)
 
     def output_bias(self, weights: Weights) -> Array:
         """That of the MLP's last layer."""
         return dense(without_convolutions(weights))[-1][1]
 
 
-class DecoderCache(NamedTuple):
+class ConvDecoderCache(NamedTuple):
     """What the decoder leaves to its backward pass: the caches of its layers."""
 
     mlp: MLPCache
@@ -143,7 +143,9 @@ class DecoderCache(NamedTuple):
 class ConvDecoder(Convolutional):
     """An MLP, from z with the labels beside it to the uppermost feature maps, and transposed convolutions:
 
-        h_L = f(MLP([z, labels])),   ...,   h_1 = f(T_2ᵀ h_2 + b_1),   out = T_1ᵀ h_1 + b_0
+        h_L = psi(MLP([z, labels])),   ...,   h_1 = psi(T_2ᵀ h_2 + b_2),   out = T_1ᵀ h_1 + b_1
+
+    with filters of its own, of the sizes that the encoder's have.
 
     M numbers about each entry of the data are as many channels of the last layer; then they are put one after another,
     as the likelihoods want them.
@@ -157,7 +159,7 @@ class ConvDecoder(Convolutional):
 
     def shapes(self) -> Shapes:
         """The layers of the MLP, then the filters of each transposed convolution and its bias, down to the data."""
-        shapes = self.mlp.shapes()
+        shapes = self.perceptron.shapes()
         for i in reversed(range(len(self.geometries))):
             geometry = self.geometries[i]
             shapes |= {f"conv.{i}.W": (geometry.patch, self.channels[i]), f"conv.{i}.b": (geometry.channels,)}
@@ -166,17 +168,18 @@ class ConvDecoder(Convolutional):
     def products(self) -> list[Product]:
         """The MLP's, and those that make patches of the feature maps."""
         layers = reversed(list(zip(self.geometries, self.channels)))
-        return self.mlp.products() + [Product(math.prod(geometry.places), C, geometry.patch) for geometry, C in layers]
+        own = [Product(math.prod(geometry.places), filters, geometry.patch) for geometry, filters in layers]
+        return self.perceptron.products() + own
 
     @property
-    def width(self) -> int:
+    def kept_numbers(self) -> int:
         """The MLP's units, and the entries of all feature maps."""
-        return self.mlp.width + sum(math.prod(geometry[:3]) for geometry in self.geometries)
+        return self.perceptron.kept_numbers + sum(math.prod(geometry[:3]) for geometry in self.geometries)
 
     @property
-    def mlp(self) -> MLP:
-        """From the input, with the labels beside it, to the uppermost feature maps."""
-        return MLP(self.inputs, self.n_labels, self.hidden, (self.top,))
+    def perceptron(self) -> MLP:
+        """What stands between the input, with the labels beside it, and the uppermost feature maps."""
+        return MLP(self.inputs, self.n_labels, self.hidden, (self.top,), self.activation)
 
     def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
         """``mlp``, then ``transposed_convolution`` for each layer."""
@@ -187,7 +190,7 @@ class ConvDecoder(Convolutional):
             b, activation = weights[f"conv.{i}.b"][None], self.activation if i > 0 else LINEAR
             h, cache = transposed_convolution(h, weights[f"conv.{i}.W"], b, self.geometries[i], activation)
             caches.append(cache)
-        return self._numbers_first(h), DecoderCache(mlp_cache, caches)
+        return self._numbers_first(h), ConvDecoderCache(mlp_cache, caches)
 
     def backward(
         self, dout: Array, cache: Cache, grads: Weights, need_dx: bool = True, add: bool = False
@@ -220,16 +223,6 @@ class ConvDecoder(Convolutional):
 def without_convolutions(weights: Weights) -> Weights:
     """Those of the MLP."""
     return {name: array for name, array in weights.items() if not name.startswith(("conv.", "labels."))}
-
-
-@contextmanager
-def written_or_added(grads: Weights, add: bool) -> Iterator[Weights]:
-    """Arrays to write gradients into: the given ones, or with ``add`` others, which are added to them at the end."""
-    own = {name: np.empty_like(array) for name, array in grads.items()} if add else grads
-    yield own
-    if add:
-        for name, array in grads.items():
-            array += own[name]  # type: ignore[misc]
 
 
 CONV_PAIR = ConvEncoder, ConvDecoder

@@ -1,9 +1,9 @@
 """The multilayer perceptron: the network of the papers (AEVB, appendix C; IWAE, section 5).
 
 A network with the layers (W_0, b_0), ..., (W_M, b_M) maps each row of its input x through M hidden layers and one
-affine output layer, with an activation f between them (activations.py), the papers' tanh:
+affine output layer, with an activation psi between them (activations.py), the papers' tanh:
 
-    h_0 = x,    h_{i+1} = f(a_i)  with  a_i = h_i W_i + b_i   for i < M,    out = h_M W_M + b_M
+    h_0 = x,    h_{i+1} = psi(a_i)  with  a_i = h_i W_i + b_i   for i < M,    out = h_M W_M + b_M
 
 **Backward.** Given the derivative of some scalar f by the output, dout = df / dout, walk the layers in reverse. Through
 one affine map a = h W + b, written with indices a_nj = sum_i h_ni W_ij + b_j, the chain rule gives
@@ -12,9 +12,9 @@ one affine map a = h W + b, written with indices a_nj = sum_i h_ni W_ij + b_j, t
     db_j  = sum_n da_nj         so    db = the sum of the rows of da
     dh_ni = sum_j da_nj W_ij    so    dh = da Wᵀ
 
-and through h = f(a), whose derivative can be told from h, as tanh's is 1 - tanh(a)²:
+and through h = psi(a), whose derivative can be told from h, as tanh's is 1 - tanh(a)²:
 
-    da = dh f'(a) = dh (1 - h²)
+    da = dh psi'(a) = dh (1 - h²)
 
 So the forward pass keeps the h_i and nothing else. Where a network goes on behind its output layer, or something stood
 in front of its input, these may be values of an activation too.
@@ -56,12 +56,12 @@ def mlp_shapes(sizes: Sequence[int]) -> Shapes:
 
 
 def mlp(x: Array, layers: Layers, activation: int = TANH, last: int = LINEAR) -> tuple[Array, MLPCache]:
-    """h_{i+1} = f(h_i W_i + b_i), and an affine output layer (AEVB, appendix C).
+    """h_{i+1} = psi(h_i W_i + b_i), and an affine output layer (AEVB, appendix C).
 
     Args:
         x: (N, I) float32 or float64, the input h_0.
         layers: [(W_i, b_i), ...] of shapes (I_i, I_{i+1}) and (I_{i+1},), in the dtype of x.
-        activation: f, of activations.py.
+        activation: psi, of activations.py.
         last: the output layer's, where it is not the end of the network.
 
     Returns:
@@ -80,17 +80,15 @@ def mlp_backward(
     cache: MLPCache,
     out: Layers | None = None,
     need_dx: bool = True,
-    add: bool = False,
     before: int = LINEAR,
 ) -> tuple[Maybe, Layers]:
-    """dW = hᵀ da, db = sum_n da_n, dh = da Wᵀ, and da = dh f'(a) through each activation, from the last layer down.
+    """dW = hᵀ da, db = sum_n da_n, dh = da Wᵀ, and da = dh psi'(a) through each activation, from the last layer down.
 
     Args:
         dout: (N, J) derivative of a scalar by h_M W_M + b_M, in front of the last activation, if there is one.
         cache: from ``mlp``.
         out: [(dW_i, db_i), ...] arrays to write the gradients into; new ones by default.
         need_dx: False where the input is data: saves a product as large as the first layer's own.
-        add: whether the gradients are added to what stands in ``out``: the weights are used a second time.
         before: the activation that x is the value of; then dx is the derivative by what stood in front of that.
 
     Returns:
@@ -99,12 +97,7 @@ def mlp_backward(
     """
     x, outputs, layers, activation = cache
     dout = np.ascontiguousarray(dout)
-    dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None or add else out
+    dlayers = [(np.empty_like(W), np.empty_like(b)) for W, b in layers] if out is None else out
     dinputs = tuple([np.empty_like(h) for h in ((x if need_dx else x[:0]), *outputs[:-1])])
     machine.layers_gradient(dout, x, outputs, next(zip(*layers)), *zip(*dlayers), dinputs, activation, before)
-    if add and out is not None:
-        for (dW, db), (more_dW, more_db) in zip(out, dlayers):
-            dW += more_dW
-            db += more_db
-        dlayers = out
     return (dinputs[0] if need_dx else None), dlayers

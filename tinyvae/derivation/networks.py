@@ -4,7 +4,8 @@ A network is a class with
 
 * ``shapes()``, the names and shapes of its weights;
 * ``forward`` and ``backward``, the pair that the model's two passes call;
-* ``output_bias``, where a decoder starts from the mean of the data.
+* ``output_bias``, where a decoder starts from the mean of the data;
+* ``products`` and ``kept_numbers``, which tell how much it multiplies and how much memory it needs.
 
 Rows are flat vectors in the data's own order, channels last; a network that needs to know height, width or length finds
 them in its ``inputs`` or its ``outputs``. Labels are rows too, (R, C), with C = 0 where there are none; each network
@@ -15,7 +16,8 @@ stands next to the data. Above it there are vectors, and the MLP serves.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -104,12 +106,12 @@ class Network:
 
     def products(self) -> list[Product]:
         """The matrix products of the forward pass, in their order: nearly all of the work. The backward pass has two
-        for each, by the weights and by the input.
+        for each, by the weights and by the input, which is not wanted where that is data.
         """
         raise NotImplementedError
 
     @property
-    def width(self) -> int:
+    def kept_numbers(self) -> int:
         """How many numbers all layers put out for a row: what the forward pass keeps."""
         raise NotImplementedError
 
@@ -129,7 +131,8 @@ class MLP(Network):
         self, dout: Array, cache: Cache, grads: Weights, need_dx: bool = True, add: bool = False
     ) -> tuple[Maybe, Maybe]:
         """``mlp_backward``; the derivative by the labels stands beside that by the input."""
-        dx, _ = mlp_backward(dout, cache, dense(grads), need_dx, add)
+        with written_or_added(grads, add) as own:
+            dx, _ = mlp_backward(dout, cache, dense(own), need_dx)
         I = math.prod(self.inputs)
         return (dx[:, :I], dx[:, I:]) if need_dx else (None, None)
 
@@ -142,7 +145,7 @@ class MLP(Network):
         return [Product(1, *shape) for name, shape in self.shapes().items() if name.endswith("W")]
 
     @property
-    def width(self) -> int:
+    def kept_numbers(self) -> int:
         """The units of all layers."""
         return sum(product.outputs for product in self.products())
 
@@ -156,6 +159,16 @@ def dense(weights: Weights) -> Layers:
     """[(W_0, b_0), (W_1, b_1), ...], as they stand in ``mlp_shapes``."""
     arrays: Any = iter(weights.values())
     return list(zip(arrays, arrays))
+
+
+@contextmanager
+def written_or_added(grads: Weights, add: bool) -> Iterator[Weights]:
+    """Arrays to write gradients into: the given ones, or with ``add`` others, which are added to them at the end."""
+    own = {name: np.empty_like(array) for name, array in grads.items()} if add else grads
+    yield own
+    if add:
+        for name, array in grads.items():
+            array += own[name]  # type: ignore[misc]
 
 
 MLP_PAIR = MLP, MLP

@@ -154,12 +154,12 @@ def require_sense(vae: BaseEstimator) -> None:
 def require_images(vae: BaseEstimator) -> None:
     """ValueError where a network needs images and has none, or would leave pixels out."""
     dimensions = NETWORKS[vae.network][0].data_dimensions
-    if dimensions and (vae.data_shape is None or len(vae.data_shape) not in dimensions):
+    if dimensions and (vae.data_shape is None or len(vae.data_shape) not in dimensions or 1 in vae.data_shape[:2]):
         raise ValueError(
             f'network="{vae.network}" needs images, and data_shape={vae.data_shape!r} is not the shape of one: pass '
             "data_shape=(height, width) or (height, width, channels), as in data_shape=(28, 28)"
         )
-    if vae.network == "conv" and vae.stride > vae.kernel:
+    if "stride" in NETWORKS[vae.network][0].own_settings and vae.stride > vae.kernel:
         raise ValueError(
             f"stride={vae.stride} is more than kernel={vae.kernel}, and nobody would see the pixels between the "
             f"windows: use stride={vae.kernel} or less"
@@ -169,7 +169,13 @@ def require_images(vae: BaseEstimator) -> None:
 def require_same_model(settings: Settings, data_shape: tuple[int, ...], fitted: Fitted) -> None:
     """ValueError for parameters that make another model than the one that was fitted."""
     before = fitted.settings
-    changed = [name for setting, name in MODEL.items() if getattr(settings, setting) != getattr(before, setting)]
+    own = NETWORKS[settings.network][0].own_settings
+    changed = [
+        name
+        for setting, name in MODEL.items()
+        if getattr(settings, setting) != getattr(before, setting)
+        and (setting not in ("channels", "kernel", "stride") or setting in own)
+    ]
     changed += ["data_shape"] if data_shape != fitted.data_shape else []
     if changed:
         raise ValueError(

@@ -18,7 +18,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from tinyvae.machine import LINEAR, available_cores, blas, convolution_jobs, jobs, kernels, matrix_products, philox
 from tinyvae.machine.code_cache import folder
 from tinyvae.machine.matrix_products import BLOCKS, are_few, mostly_zero
-from tinyvae.machine.patches import images_at_a_time
+from tinyvae.machine.patches import PIECES, images_at_a_time
 from tinyvae.machine.threads import Crew, at_hand, current
 
 gaussian_sample = kernels.gaussian_sample
@@ -103,10 +103,12 @@ def _gradient_jobs(dtype, some_are_dense, some_are_sparse):
 
 
 def convolution(x, W, b, out, geometry, activation):
+    _require(b.shape in ((1, W.shape[1]), (len(x), W.shape[1])), "the biases and the filters")
     _by_images(convolution_jobs.CONVOLUTION, x, out, W, (x, W, b, out), geometry, activation)
 
 
 def transposed_convolution(x, W, b, out, geometry, activation):
+    _require(b.shape in ((1, geometry[2]), (len(x), geometry[2])), "the biases and the channels")
     _by_images(convolution_jobs.TRANSPOSED_CONVOLUTION, out, x, W, (x, W, b, out), geometry, activation)
 
 
@@ -122,20 +124,21 @@ def transposed_convolution_input_gradient(da, W, h, dx, geometry, activation):
 
 def convolution_weight_gradient(da, x, dW, geometry):
     _require_images(x, da, dW, geometry)
-    images = max(1, parts(len(x), convolution_jobs.PARTIAL_SUMS))
+    images = max(1, parts(len(x), PIECES))
     sums = np.empty((max(1, parts(len(x), images)), dW.size), dW.dtype)
     job, add = (job.at(x.dtype) for job in (convolution_jobs.CONVOLUTION_WEIGHT_GRADIENT, convolution_jobs.SUM_OF_ROWS))
-    jobs.share_pieces(at_hand(), job, len(sums), (da, x, sums), (*geometry, LINEAR, images))
+    jobs.share_pieces(at_hand(), job, len(sums), (da, x, sums), (images, LINEAR, *geometry))
     columns = parts(dW.size, BLOCKS)
-    jobs.share_pieces(at_hand(), add, parts(dW.size, columns), (dW.reshape(1, -1), sums), (columns,))
+    total = dW.view()
+    total.shape = 1, dW.size  # of what is not C-ordered that would be a copy, and is refused
+    jobs.share_pieces(at_hand(), add, parts(dW.size, columns), (total, sums), (columns,))
 
 
 def channel_sums(a, sums, width):
     _require(len(a) == len(sums) and a.shape[1] % (width * sums.shape[1]) == 0, "a and sums")
     images = max(1, parts(len(a), BLOCKS))
-    places = (0, width, 0, 0, 0, 0, images)
     job = convolution_jobs.CHANNEL_SUMS.at(a.dtype)
-    jobs.share_pieces(at_hand(), job, parts(len(a), images), (a, sums), places)
+    jobs.share_pieces(at_hand(), job, parts(len(a), images), (a, sums), (images, LINEAR, 1, width))
 
 
 def _by_images(job, wide, narrow, W, arrays, geometry, activation):
@@ -143,7 +146,7 @@ def _by_images(job, wide, narrow, W, arrays, geometry, activation):
     patches = _require_images(wide, narrow, W, geometry)
     images = images_at_a_time.py_func(len(wide), patches * len(W))
     pieces = parts(len(wide), images)
-    jobs.share_pieces(at_hand(), job.at(wide.dtype), pieces, arrays, (*geometry, activation, images))
+    jobs.share_pieces(at_hand(), job.at(wide.dtype), pieces, arrays, (images, activation, *geometry))
 
 
 def _require_images(wide, narrow, W, geometry):
@@ -287,9 +290,8 @@ def watch_compilation(watcher):
 
 
 def compile_ahead(convolutions=False):
-    """If no code is kept yet, and there is a core to spare, let another process compile and keep what is needed later
-    (precompile.py), while this one begins. Convolutions take as long as all else, and are compiled where they are
-    wanted.
+    """If no code is kept yet, or none of convolutions where they are asked for, and there is a core to spare, let
+    another process compile and keep what is needed later (precompile.py), while this one begins.
     """
     wanted = "convolution_jobs." if convolutions else ""
     if folder() is None or any(folder().glob(f"{wanted}*")) or available_cores() == 1:

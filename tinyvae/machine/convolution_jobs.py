@@ -1,6 +1,6 @@
 """The products of a convolution, whose work the threads share: a piece is some images (jobs.py says how).
 
-Each job has the geometry (patches.py), an activation and the number of images in a piece among its ``numbers``. The
+Each job has the number of images in a piece, an activation and the geometry (patches.py) for its ``numbers``. The
 wide images are (N, H W C), the narrow ones, with an entry for each patch and filter, (N, P C'); the filters are (k k C,
 C'). What makes narrow images of wide ones is a convolution's forward pass, and a transposed convolution's gradient.
 """
@@ -10,46 +10,52 @@ from numba import carray, njit
 
 from tinyvae.machine import kernels
 from tinyvae.machine.elementary import INNER
-from tinyvae.machine.matrix_products import whole_input_gradient, whole_product, whole_weight_gradient
+from tinyvae.machine.matrix_products import parts, whole_input_gradient, whole_product, whole_weight_gradient
 from tinyvae.machine.patches import (
     cut_out,
     framed,
     gather,
     images_at_a_time,
     margin,
-    patches_along,
     scatter,
     set_into,
 )
 from tinyvae.machine.work_sharing import TODO, Job, matrix, numbers
 
-PARTIAL_SUMS = 8  # of a weight gradient, each over a part of the images
+# The whole numbers of a job; the last five are the geometry.
+IMAGES, ACTIVATION, HEIGHT, WIDTH, CHANNELS, KERNEL, STRIDE = range(7)
 
 
 @njit(**INNER)
 def images_of(piece, images, n):
     """The images of a piece, from the first to the last."""
-    first = piece * n[6]
-    return first, min(first + n[6], images)
+    first = piece * n[IMAGES]
+    return first, min(first + n[IMAGES], images)
+
+
+@njit(**INNER)
+def geometry_of(n):
+    """(H, W, C, k, stride), from a job's whole numbers."""
+    return n[HEIGHT], n[WIDTH], n[CHANNELS], n[KERNEL], n[STRIDE]
 
 
 @njit(**INNER)
 def space(images, n, like):
     """Room for a framed image (H + ..., (W + ...) C), and for the patches (images, P, k, k C) of some."""
-    height, width, channels, size, stride = n[0], n[1], n[2], n[3], n[4]
+    height, width, channels, size, stride = geometry_of(n)
     frame = np.empty((framed(height, size, stride), framed(width, size, stride) * channels), like.dtype)
-    count = patches_along(height, stride) * patches_along(width, stride)
+    count = parts(height, stride) * parts(width, stride)
     return frame, np.empty((images, count, size, size * channels), like.dtype)
 
 
 @njit(**INNER)
 def patches_of(x, frame, patches, n):
     """The patches of all images of x (images, H W C)."""
-    height, width, channels, size, stride = n[0], n[1], n[2], n[3], n[4]
+    height, width, channels, size, stride = geometry_of(n)
     top, left = margin(height, size, stride), margin(width, size, stride) * channels
     for i in range(x.shape[0]):
         set_into(frame, x[i].reshape(height, width * channels), top, left)
-        gather(frame, patches[i], patches_along(width, stride), stride, stride * channels)
+        gather(frame, patches[i], parts(width, stride), stride, stride * channels)
 
 
 @njit(**INNER)
@@ -64,19 +70,19 @@ def narrow(x, W, out, first, last, n):
 @njit(**INNER)
 def widen(x, W, out, first, last, n):
     """out = the patches x Wᵀ, added up in the places that they are taken from; the transpose of ``narrow``."""
-    height, width, channels, size, stride = n[0], n[1], n[2], n[3], n[4]
+    height, width, channels, size, stride = geometry_of(n)
     top, left = margin(height, size, stride), margin(width, size, stride) * channels
     frame, patches = space(last - first, n, x)
     rows = patches.shape[0] * patches.shape[1]
     whole_input_gradient(x[first:last].reshape(rows, W.shape[1]), W, patches.reshape(rows, W.shape[0]))
     for i in range(last - first):
-        scatter(patches[i], frame, patches_along(width, stride), stride, stride * channels)
+        scatter(patches[i], frame, parts(width, stride), stride, stride * channels)
         cut_out(frame, out[first + i].reshape(height, width * channels), top, left)
 
 
 @njit(**INNER)
 def add_channel_bias(b, out, first, last, width, activation):
-    """out = f(out + b) for some images (N, H W C), and b (C,) for all or (N, C) for each of them."""
+    """out = f(out + b) for some images (N, H W C), and b (1, C) for all or (N, C) for each of them."""
     row = np.empty(width * b.shape[1], out.dtype)  # of an image: a loop over three channels alone would be slow
     for i in range(first, last):
         bias = b[i if b.shape[0] > 1 else 0]
@@ -93,7 +99,7 @@ def CONVOLUTION(desk, piece, like):
     x, out = matrix(desk, 0, like), matrix(desk, 3, like)
     first, last = images_of(piece, x.shape[0], n)
     narrow(x, matrix(desk, 1, like), out, first, last, n)
-    add_channel_bias(matrix(desk, 2, like), out, first, last, patches_along(n[1], n[4]), n[5])
+    add_channel_bias(matrix(desk, 2, like), out, first, last, parts(n[WIDTH], n[STRIDE]), n[ACTIVATION])
 
 
 @Job
@@ -103,7 +109,7 @@ def TRANSPOSED_CONVOLUTION(desk, piece, like):
     x, out = matrix(desk, 0, like), matrix(desk, 3, like)
     first, last = images_of(piece, x.shape[0], n)
     widen(x, matrix(desk, 1, like), out, first, last, n)
-    add_channel_bias(matrix(desk, 2, like), out, first, last, n[1], n[5])
+    add_channel_bias(matrix(desk, 2, like), out, first, last, n[WIDTH], n[ACTIVATION])
 
 
 @Job
@@ -113,7 +119,7 @@ def CONVOLUTION_INPUT_GRADIENT(desk, piece, like):
     da, dx = matrix(desk, 0, like), matrix(desk, 3, like)
     first, last = images_of(piece, da.shape[0], n)
     widen(da, matrix(desk, 1, like), dx, first, last, n)
-    kernels.activation_gradient(matrix(desk, 2, like), dx, n[5], first, last, 0, dx.shape[1])
+    kernels.activation_gradient(matrix(desk, 2, like), dx, n[ACTIVATION], first, last, 0, dx.shape[1])
 
 
 @Job
@@ -123,7 +129,7 @@ def TRANSPOSED_CONVOLUTION_INPUT_GRADIENT(desk, piece, like):
     da, dx = matrix(desk, 0, like), matrix(desk, 3, like)
     first, last = images_of(piece, da.shape[0], n)
     narrow(da, matrix(desk, 1, like), dx, first, last, n)
-    kernels.activation_gradient(matrix(desk, 2, like), dx, n[5], first, last, 0, dx.shape[1])
+    kernels.activation_gradient(matrix(desk, 2, like), dx, n[ACTIVATION], first, last, 0, dx.shape[1])
 
 
 @Job
@@ -135,12 +141,13 @@ def CONVOLUTION_WEIGHT_GRADIENT(desk, piece, like):
     if first == last:
         total[:] = 0
         return
-    some = images_at_a_time(x.shape[0], patches_along(n[0], n[4]) * patches_along(n[1], n[4]) * n[3] * n[3] * n[2])
+    height, width, channels, size, stride = geometry_of(n)
+    places, inputs = parts(height, stride) * parts(width, stride), size * size * channels
+    some, filters = images_at_a_time(x.shape[0], places * inputs), da.shape[1] // places
     frame, patches = space(some, n, x)
-    inputs, filters = patches.shape[2] * patches.shape[3], da.shape[1] // patches.shape[1]
     for start in range(first, last, some):
         end = min(start + some, last)
-        rows = (end - start) * patches.shape[1]
+        rows = (end - start) * places
         patches_of(x[start:end], frame, patches, n)
         some_patches = patches[: end - start].reshape(rows, inputs)
         some_da = da[start:end].reshape(rows, filters)
@@ -158,12 +165,12 @@ def SUM_OF_ROWS(desk, piece, like):
 
 @Job
 def CHANNEL_SUMS(desk, piece, like):
-    """Some images of ``plain.channel_sums``, for (a, sums), with the width of an image as the second number."""
+    """Some images of ``plain.channel_sums``, for (a, sums)."""
     desk, n = carray(desk, TODO), numbers(desk)
     a, sums = matrix(desk, 0, like), matrix(desk, 1, like)
     channels = sums.shape[1]
-    row = np.empty(n[1] * channels, a.dtype)
+    row = np.empty(n[WIDTH] * channels, a.dtype)
     first, last = images_of(piece, a.shape[0], n)
     for i in range(first, last):
         kernels.bias_gradient(a[i].reshape(a.shape[1] // row.size, row.size), row, 0, row.size)
-        kernels.bias_gradient(row.reshape(n[1], channels), sums[i], 0, channels)
+        kernels.bias_gradient(row.reshape(n[WIDTH], channels), sums[i], 0, channels)

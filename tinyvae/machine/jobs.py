@@ -221,7 +221,7 @@ def AFFINE_INPUT_GRADIENT(desk, piece, like):
 def layers(desk, addresses, is_sparse, x, Ws, bs, outputs, activation, last_activation):
     """From the input up, with an activation and at last another one. ``outputs[i]`` is the i-th layer's (N, J_i).
 
-    ``is_sparse`` is of x; other layers' outputs are not zero.
+    ``is_sparse`` is of x; what is between the layers is taken as it is.
     """
     h, last = x, len(Ws) - 1
     for i in range(len(Ws)):

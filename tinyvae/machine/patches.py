@@ -3,7 +3,7 @@
 An image (H, W C), channels last, is first set into a frame of zeros: there a patch is k runs of k C neighbours, and no
 pixel has to be asked whether it is inside. The patches of all images would be some times as large as these, and larger
 than a cache: so they are made for a few images, multiplied while they are at hand, and made again where they are needed
-again, which costs a fifteenth of the product.
+again, which with some tens of filters costs a fifteenth of the product.
 
 A geometry is (H, W, C, k, stride): an image's height, width and channels, the side of a patch, and the step from patch
 to patch. There is a patch for every stride pixels, ceil(H / stride) downwards; what they reach beyond the image is
@@ -16,13 +16,7 @@ from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import parts
 
 AT_HAND = 2**17  # numbers in the patches that are made at a time: half a megabyte of float32
-PIECES = 8  # a minibatch is cut into so many pieces, at least
-
-
-@njit(**INNER)
-def patches_along(length, stride):
-    """The number of patches along a side of an image."""
-    return parts(length, stride)
+PIECES = 8  # a minibatch is cut into about so many, or more
 
 
 @njit(**INNER)

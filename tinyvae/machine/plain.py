@@ -106,7 +106,10 @@ def transposed_convolution_input_gradient(da, W, h, dx, geometry, activation):
 
 
 def channel_sums(a, sums, width):
-    """sums = those over all places of an image, of each channel, for a (N, H W C), sums (N, C), and W."""
+    """sums = those over all places of an image, of each channel, for a (N, H width C) and sums (N, C).
+
+    The width only lets the kernel add whole rows.
+    """
     sums[:] = a.reshape(len(a), a.shape[1] // sums.shape[1], sums.shape[1]).sum(axis=1)
 
 

@@ -15,9 +15,9 @@ from tinyvae.types import Array, Labels
 
 BLOCK = 500  # samples of an example at a time; a multiple of each of GROUPS
 GROUPS = (1, 5, 50, 500)  # the K of the bounds that are reported beside log p(x)
-# In a block, what the decoder's layers put out for all samples of all examples: so much that the interpreter's share of
-# the time is small, and that it stays in a cache.
-NUMBERS = 5_000_000
+# In a block, samples of all examples, and what the decoder's layers put out for them: so many that the interpreter's
+# share of the time is small, and so few that they stay in a cache.
+ROWS, NUMBERS = 4000, 5_000_000
 OnBlock = Callable[[int], object]  # told how many samples were drawn
 
 
@@ -54,7 +54,7 @@ def log_likelihood(
     require_labels(labels, len(images), model.n_labels)
     if not len(images) or K < 1:
         raise ValueError(f"an example and a sample of it are needed, at least, not {len(images)} and {K}")
-    rows = max(1, NUMBERS // model.decoders[0].width // min(K, BLOCK))
+    rows = max(1, min(ROWS, NUMBERS // model.decoders[0].kept_numbers) // min(K, BLOCK))
 
     def task(first: int) -> dict[str, Array]:
         some = slice(first, first + rows)

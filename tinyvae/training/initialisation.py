@@ -31,7 +31,10 @@ def initialise(params: Parameters, scheme: str, seed: int) -> None:
 
 
 def glorot(uniform: Draw, normal: Draw) -> Array:
-    """Uniform between ± sqrt(6 / (I + J)), for W (I, J) (Glorot and Bengio 2010, Eq. 16)."""
+    """Uniform between ± sqrt(6 / (I + J)), for W (I, J) (Glorot and Bengio 2010, Eq. 16).
+
+    Of a convolution's filters I and J are the sides of their matrix, k k C and C'.
+    """
     numbers = uniform()
     return (2 * numbers - 1) * np.sqrt(6 / sum(numbers.shape[1:]))
 

@@ -237,11 +237,13 @@ def check(settings: Settings, dataset: Dataset) -> None:
         )
     dimensions = NETWORKS[settings.network][0].data_dimensions
     # a file (N, D) whose D is no square is a row of D pixels
-    if dimensions and (len(dataset.data_shape) not in dimensions or dataset.data_shape[0] == 1):
+    if dimensions and (len(dataset.data_shape) not in dimensions or 1 in dataset.data_shape[:2]):
         raise DataError(
             f"{dataset.name} has rows of {math.prod(dataset.data_shape)} numbers without height and width, and "
             f"--network {settings.network} needs images: store them as (N, H, W) or (N, H, W, 3), or leave it out"
         )
+    if "kernel" in NETWORKS[settings.network][0].own_settings:
+        require_room(settings, dataset.data_shape)
     if settings.conditional and dataset.n_labels == 0:
         raise DataError(
             f"{dataset.name} has no labels, and --conditional needs them: store them as y beside x in an .npz file, or "
@@ -257,6 +259,18 @@ def check(settings: Settings, dataset: Dataset) -> None:
                 f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "
                 f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
             )
+
+
+def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
+    """Raise a UserError for windows of which the most part would never see more than the margin of an image."""
+    sides = data_shape[:2]
+    for layer in range(1, len(settings.channels) + 1):
+        if settings.kernel > max(sides):
+            raise UserError(
+                f"--kernel {settings.kernel} is more than the {sides[0]} x {sides[1]} pixels that layer {layer} of "
+                f"--channels {','.join(map(str, settings.channels))} looks at: make it smaller, or name fewer channels"
+            )
+        sides = tuple(-(-side // settings.stride) for side in sides)
 
 
 class Watcher(Protocol):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyvae.derivation.model import Model
 from tinyvae.errors import TooLarge
-from tinyvae.settings import OPTIMISERS, Settings
+from tinyvae.settings import NETWORKS, OPTIMISERS, Settings
 
 GIB = 2**30
 
@@ -17,12 +17,13 @@ def require_memory(model: Model, settings: Settings, evaluation_rows: int) -> No
     needed, present = memory_needed(model, settings, evaluation_rows), machine_memory()
     if present is not None and needed > present:
         parameters = sum(map(math.prod, model.shapes().values()))
+        has_channels = "channels" in NETWORKS[settings.network][0].own_settings
+        sizes = f"--latent, --hidden{', --channels' * has_channels} or --components"
         raise TooLarge(
             f"a model of {parameters:,} parameters and minibatches of {settings.batch_size:,} examples, with "
             f"{settings.samples:,} samples of each, take about {needed / GIB:,.0f} GiB of memory to train, and this "
             f"machine has {present / GIB:,.0f} GiB\n"
-            f"Make --latent, --hidden{', --channels' * (settings.network == 'conv')} or --components smaller, or "
-            "--batch-size and --samples."
+            f"Make {sizes} smaller, or --batch-size and --samples."
         )
 
 
@@ -38,7 +39,7 @@ def memory_needed(model: Model, settings: Settings, evaluation_rows: int) -> int
     # the parameters, their gradient, what the optimiser keeps, and a copy while a checkpoint is written
     arrays = 3 + len(OPTIMISERS[settings.optimiser].arrays)
     # what the layers put out, and the derivatives by that
-    outputs = sum(network.width for network in (*model.encoders, *model.decoders)) + sum(model.latent)
+    outputs = sum(network.kept_numbers for network in (*model.encoders, *model.decoders)) + sum(model.latent)
     rows = max(settings.batch_size * settings.samples, evaluation_rows)
     return (arrays * parameters + 2 * rows * outputs) * np.dtype(settings.dtype).itemsize
 

@@ -101,14 +101,14 @@ def backward(
 
     Args:
         dout: (N, J).
-        cache: from ``mlp.mlp``.
+        cache: from ``mlp.mlp``, of tanh layers; or its first three parts.
         slope: (h, the layer's input, W) -> the derivative of h by its pre-activation.
         dW, db, dh: the derivatives of an affine map, from h, da and W.
         upstream: what becomes of dout.
 
     Returns: dx and [(dW_i, db_i), ...].
     """
-    x, outputs, layers = cache
+    x, outputs, layers = cache[:3]
     h, da, dlayers = [x, *outputs[:-1]], upstream(dout), []
     for i in reversed(range(len(layers))):
         W = layers[i][0]
