@@ -33,6 +33,7 @@ DERIVATION = (
     "conv_networks",
     "gaussian",
     "likelihoods",
+    "levels",
     "priors",
     "bounds",
     "model",
@@ -84,7 +85,7 @@ def command_lines(text):
 FUNCTION = re.compile(r"\[`(\w+)\.([\w.]+)`\]\(\.\./tinyvae/derivation/(\w+)\.py\)")
 # what each prior and each network has, and no equation
 BOOKKEEPING = re.compile(
-    r"(priors|networks|conv_networks)\.\w+\.(shapes|initialise|output_bias|products|kept_numbers)|networks\.Network\.\w+"
+    r"(priors|networks|conv_networks)\.\w+\.(shapes|initialise|output_bias|products|kept_numbers)|networks\.Network\.\w+|likelihoods\.(content|scaled|require_rows)"
     r"|conv_networks\.Conv\w+\.(image|top|perceptron|geometries)|(conv_)?networks\.\w+_\w+"
 )
 
@@ -161,7 +162,22 @@ def broken_formulas(text):
 # -- symbols.md --------------------------------------------------------------------------------------------------------
 
 # Arguments that are words, not letters.
-WORDS = {"self", "name", "kind", "layer", "squash", "need_dx", "add", "consume", "closed_form_kl", "z_above", "below"}
+WORDS = {
+    "self",
+    "name",
+    "kind",
+    "layer",
+    "squash",
+    "need_dx",
+    "add",
+    "consume",
+    "closed_form_kl",
+    "z_above",
+    "below",
+    "array",
+    "derivative",
+    "components",
+}
 
 
 def letters(text):

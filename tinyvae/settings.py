@@ -46,6 +46,8 @@ LIKELIHOODS = Registry(
         "bernoulli": "derivation.likelihoods:BERNOULLI",
         "gaussian": "derivation.likelihoods:GAUSSIAN",
         "gaussian-linear": "derivation.likelihoods:GAUSSIAN_LINEAR",
+        "logistic": "derivation.levels:LOGISTIC",
+        "logistic-mixture": "derivation.levels:LOGISTIC_MIXTURE",
     }
 )
 PRIORS = Registry(

@@ -180,6 +180,19 @@ def test_gaussian_likelihood(crew, N, D, squash, dtype, seed):
         close(*beside_twin("gaussian_log_prob", likelihood, x, outputs, squash, -1.0, logp), rtol=10, atol=100)
 
 
+@given(crews, rows, samples, st.integers(1, 70), st.sampled_from([1, 2, 5]), dtypes, seeds)
+def test_logistic_likelihood(crew, N, K, D, components, dtype, seed):
+    """Derivatives by the means are of the order of 1 / s, up to some hundred here."""
+    M = 2 if components == 1 else 3 * components
+    rng = np.random.default_rng(seed)
+    x, outputs = (rng.integers(0, 256, (N, D)) / 255).astype(dtype), rng.standard_normal((N * K, M * D)).astype(dtype)
+    outputs[:, -components * D :] -= 2
+    (logp,) = unwritten(dtype, (N, K))
+    with crew:
+        arguments = compiled.logistic_log_prob, x, outputs, components, logp
+        close(*beside_twin("logistic_log_prob", *arguments), rtol=100, atol=300)
+
+
 PLACE = 7, 1, 300, 5, 2, 3
 
 
@@ -274,6 +287,8 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: compiled.bernoulli_log_prob(x, x, logp[:2]),
         lambda: compiled.gaussian_log_prob(x, x, True, -1.0, logp),
         lambda: compiled.gaussian_log_prob(x, outputs, True, -1.0, logp[:2]),
+        lambda: compiled.logistic_log_prob(x, outputs, 5, logp),
+        lambda: compiled.logistic_log_prob(x, x, 1, logp),
         lambda: compiled.scale_rows(b, out),
         lambda: compiled.scale_rows(logp, out),
         lambda: compiled.sgd_update(b, b[:2], b, options, parts=parts),

@@ -56,6 +56,11 @@ def test_tanh_is_right_relative_to_its_value_even_near_zero():
     assert relative(apply(elementary.tanh, x), np.tanh(x.astype(np.float64))) < 4e-7
 
 
+def test_expm1_is_right_relative_to_its_value_even_near_zero():
+    x = around_zero(80)
+    assert relative(apply(elementary.expm1, x), np.expm1(x.astype(np.float64))) < 4e-7
+
+
 def test_log_is_right_to_a_few_units():
     x = np.concatenate([np.geomspace(1e-37, 1e38, 200_000), 1 + np.linspace(-0.4, 0.6, 100_001)]).astype(np.float32)
     result, reference = apply(elementary.log, x), np.log(x.astype(np.float64))

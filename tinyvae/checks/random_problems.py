@@ -215,6 +215,8 @@ def likelihood(rng: Generator, N: int, K: int, D: int, name: str) -> Problem:
     """Any likelihood by the decoder's outputs, on data that it describes."""
     kind = LIKELIHOODS[name]
     x = np.clip(rng.random((N, D)), *kind.support)
+    if kind.levels and kind.levels > 2:  # the ends too, which are open
+        x = np.clip(rng.integers(-50, kind.levels + 50, (N, D)), 0, kind.levels - 1) / (kind.levels - 1)
     return Problem(
         f"likelihoods, {name}",
         {"outputs": rng.standard_normal((N * K, kind.outputs_per_dimension * D))},

@@ -25,7 +25,7 @@ class LikelihoodCache(NamedTuple):
     derivative: Array
 
 
-def _content(array: Array, out: Array | None) -> Array:
+def content(array: Array, out: Array | None) -> Array:
     """The array's numbers where a kernel may overwrite them: in ``out``, which may be the array, else in a copy."""
     if out is None:
         return array.copy()
@@ -34,16 +34,16 @@ def _content(array: Array, out: Array | None) -> Array:
     return out
 
 
-def _scaled(dlogp: Array, derivative: Array, out: Array | None) -> Array:
+def scaled(dlogp: Array, derivative: Array, out: Array | None) -> Array:
     """The derivative of a density by its outputs (N K, J), each row times its number of dlogp (N, K)."""
     if dlogp.size != len(derivative):
         raise misfit(f"dlogp (N, K) with N K = {len(derivative)}", dlogp)
-    result = _content(derivative, out)
+    result = content(derivative, out)
     machine.scale_rows(dlogp.reshape(-1), result)
     return result
 
 
-def _require_rows(x: Array, outputs: Array, M: int) -> None:
+def require_rows(x: Array, outputs: Array, M: int) -> None:
     """ValueError unless there are M D outputs for each of the D entries of the data, in rows for each example."""
     fits = x.ndim == outputs.ndim == 2 and outputs.shape[1] == M * x.shape[1] and len(x) and not len(outputs) % len(x)
     if not fits:
@@ -75,8 +75,8 @@ def bernoulli(x: Array, logits: Array, out: Array | None = None) -> tuple[Array,
         logp: (N, K), in nats.
         cache: for ``bernoulli_backward``.
     """
-    _require_rows(x, logits, 1)
-    x, residual = np.ascontiguousarray(x), _content(logits, out)
+    require_rows(x, logits, 1)
+    x, residual = np.ascontiguousarray(x), content(logits, out)
     logp = np.empty((len(x), len(logits) // len(x)), logits.dtype)
     machine.bernoulli_log_prob(x, residual, logp)
     return logp, LikelihoodCache(residual)
@@ -93,7 +93,7 @@ def bernoulli_backward(dlogp: Array, cache: LikelihoodCache, out: Array | None =
 
     Returns: dlogits (N K, D).
     """
-    return _scaled(dlogp, cache.derivative, out)
+    return scaled(dlogp, cache.derivative, out)
 
 
 def bernoulli_mean(logits: Array) -> Array:
@@ -140,8 +140,8 @@ def gaussian(x: Array, outputs: Array, out: Array | None = None, squash: bool = 
         logp: (N, K), in nats: the logarithm of a density, positive where the variances are small.
         cache: for ``gaussian_backward``.
     """
-    _require_rows(x, outputs, 2)
-    x, derivative = np.ascontiguousarray(x), _content(outputs, out)
+    require_rows(x, outputs, 2)
+    x, derivative = np.ascontiguousarray(x), content(outputs, out)
     logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
     machine.gaussian_log_prob(x, derivative, squash, LOGVAR_FLOOR, logp)
     return logp, LikelihoodCache(derivative)
@@ -157,7 +157,7 @@ def gaussian_backward(dlogp: Array, cache: LikelihoodCache, out: Array | None = 
 
     Returns: doutputs (N K, 2 D).
     """
-    return _scaled(dlogp, cache.derivative, out)
+    return scaled(dlogp, cache.derivative, out)
 
 
 def gaussian_mean(outputs: Array, squash: bool = True) -> Array:
@@ -191,8 +191,9 @@ class Likelihood:
         bias: the data's mean (D,) -> output bias (M D,) of a decoder that starts from it.
         outputs_per_dimension: M.
         support: the interval that the data must lie in.
-        values: those that it gives probabilities to, where they are few; others in its support it takes as weights
-            between them, and ``log_prob`` is then minus a cross-entropy. None where it is a density.
+        levels: the number of values that it gives probabilities to, at equal distances over the support. The Bernoulli,
+            with 2 of them, takes others in its support as weights between these, and ``log_prob`` is then minus a
+            cross-entropy. None where it is a density.
         remark: outputs (R, M D) of a trained model -> a sentence that a reader of its figures should know, or "".
         advice: what else may help where a training diverges.
     """
@@ -203,12 +204,12 @@ class Likelihood:
     bias: Callable[[Array], Array]
     outputs_per_dimension: int
     support: tuple[float, float]
-    values: tuple[float, ...] | None = None
+    levels: int | None = None
     remark: Callable[[Array], str] = lambda outputs: ""
     advice: str = ""
 
 
-BERNOULLI = Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0), (0.0, 1.0))
+BERNOULLI = Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0), levels=2)
 GAUSSIAN = Likelihood(
     gaussian,
     gaussian_backward,

@@ -17,6 +17,9 @@ import sys
 # What may follow an affine map: nothing, tanh a, or max(a, 0).
 LINEAR, TANH, RELU = range(3)
 
+# Half a step between the 256 levels of a byte, on the scale from 0 to 1; log scales beyond this are taken for it.
+HALF_STEP, LOGSCALE_LIMIT = 1 / 510, 30.0
+
 NAMES = (
     # the layers of a network
     *("layers", "layers_gradient", "affine", "affine_gradient", "affine_input_gradient"),
@@ -27,7 +30,7 @@ NAMES = (
     *("gaussian_sample", "gaussian_sample_gradient", "gaussian_log_posterior", "gaussian_log_posterior_gradient"),
     *("standard_normal_log_density", "gaussian_log_density", "gaussian_log_density_gradient"),
     # likelihoods
-    *("bernoulli_log_prob", "gaussian_log_prob", "scale_rows", "sigmoid"),
+    *("bernoulli_log_prob", "gaussian_log_prob", "logistic_log_prob", "scale_rows", "sigmoid"),
     # random numbers (noise.py)
     *("random_words", "binary", "normal"),
     # optimisers

@@ -179,6 +179,12 @@ def gaussian_log_prob(x, outputs, squash, floor, logp):
     by_rows(jobs.GAUSSIAN, outputs, (x, outputs, logp, np.full(1, floor, x.dtype)), (int(squash),))
 
 
+def logistic_log_prob(x, outputs, components, logp):
+    numbers = 2 if components == 1 else 3 * components
+    _require(len(logp) == len(x) and outputs.shape == (logp.size, numbers * x.shape[1]), "x, outputs and logp")
+    by_rows(jobs.LOGISTIC, outputs, (x, outputs, logp), (components,))
+
+
 def scale_rows(weights, rows):
     _require(weights.shape == rows.shape[:1], "the weights and the rows")
     by_rows(jobs.SCALE_ROWS, rows, (weights, rows))

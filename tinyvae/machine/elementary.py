@@ -92,6 +92,12 @@ def exp_float32(x):
 
 
 @njit(**EXACT)
+def expm1_float32(x):
+    q, s = expm1_scaled(min(max(x, LOWEST), HIGHEST))
+    return s * q + (s - ONE)
+
+
+@njit(**EXACT)
 def tanh_float32(x):
     # tanh x = (e^2x - 1) / (e^2x + 1), with e^2x - 1 from q and s: accurate for small x too
     q, s = expm1_scaled(min(max(TWO * x, -f32(20)), f32(20)))
@@ -138,6 +144,11 @@ def exp(x):
     raise TypeError("for Numba kernels only")
 
 
+def expm1(x):
+    """e^x - 1, accurate for small x too; float32 arguments are clamped as for ``exp``."""
+    raise TypeError("for Numba kernels only")
+
+
 def tanh(x):
     """The hyperbolic tangent."""
     raise TypeError("for Numba kernels only")
@@ -166,6 +177,7 @@ def _two_versions(function, float32_version, float64_version):
 
 
 _two_versions(exp, exp_float32, njit(**EXACT)(lambda x: math.exp(x)))
+_two_versions(expm1, expm1_float32, njit(**EXACT)(lambda x: math.expm1(x)))
 _two_versions(tanh, tanh_float32, njit(**EXACT)(lambda x: math.tanh(x)))
 _two_versions(log, log_float32, njit(**EXACT)(lambda x: math.log(x)))
 _two_versions(softplus_sigmoid, softplus_sigmoid_float32, softplus_sigmoid_float64)

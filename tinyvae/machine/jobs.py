@@ -295,6 +295,15 @@ def GAUSSIAN(desk, piece, like):
 
 
 @Job
+def LOGISTIC(desk, piece, like):
+    """Some rows of ``kernels.logistic_log_prob``, for (x, outputs, logp) and the number of components."""
+    desk, n = carray(desk, TODO), numbers(desk)
+    outputs = matrix(desk, 1, like)
+    where = rows_of(piece, outputs)
+    kernels.logistic_log_prob(matrix(desk, 0, like), outputs, n[0], matrix(desk, 2, like), *where)
+
+
+@Job
 def SCALE_ROWS(desk, piece, like):
     """Some rows of ``kernels.scale_rows``, for (weights, rows)."""
     desk = carray(desk, TODO)

@@ -24,9 +24,9 @@ import math
 import numpy as np
 from numba import njit
 
-from tinyvae.machine import RELU, TANH
+from tinyvae.machine import HALF_STEP, LOGSCALE_LIMIT, RELU, TANH
 from tinyvae.machine.code_cache import kernel
-from tinyvae.machine.elementary import INNER, exp, softplus_sigmoid, tanh
+from tinyvae.machine.elementary import INNER, exp, expm1, log, softplus_sigmoid, tanh
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -227,6 +227,82 @@ def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
             outputs[r, d] = delta * precision * (m * (one - m) if squash else one)
             outputs[r, D + d] = half * (delta * delta * precision - one) if s > least else number(0)
         logp[n, r - n * K] = -(total + D * LOG_2PI) / 2
+
+
+@njit(**INNER)
+def logistic_log_prob(x, outputs, components, logp, first, last):
+    """logp = sum_d log sum_c pi_c P_c(x_d), and some rows of the outputs become its derivative by them, in place.
+
+    For x (N, D) on 256 levels, outputs (N K, M D), logp (N, K): the logits, means and log scales of the components, as
+    ``plain.logistic_log_prob`` has them.
+    """
+    number, K, C, D = outputs.dtype.type, logp.shape[1], components, x.shape[1]
+    zero, one, half_step, limit = number(0), number(1), number(HALF_STEP), number(LOGSCALE_LIMIT)
+    joint, weights = np.empty((C, D), outputs.dtype), np.zeros((C, D), outputs.dtype)
+    sums = np.empty((4, D), outputs.dtype)
+    top, top_weight, total, total_weight = sums[0], sums[1], sums[2], sums[3]
+    begin = 0 if C == 1 else C  # where the means stand, in arrays of D
+    for r in range(first, last):
+        row, data = outputs[r].reshape(outputs.shape[1] // D, D), x[r // K]
+        for c in range(C):
+            m, t, log_p = row[begin + c], row[begin + C + c], joint[c]
+            for d in range(D):
+                s = min(max(t[d], -limit), limit)
+                inverse = exp(-s)
+                u, l = (data[d] + half_step - m[d]) * inverse, (data[d] - half_step - m[d]) * inverse
+                delta = number(2) * half_step * inverse
+                softplus_u, below_u = softplus_sigmoid(-u)  # -log sigmoid(u), and 1 - sigmoid(u)
+                softplus_l, below_l = softplus_sigmoid(l)
+                # factors in the place of branches, which would leave the loop scalar
+                upper, lower = one if data[d] < one else zero, one if data[d] > zero else zero
+                log_p[d] = upper * lower * log(-expm1(-delta)) - upper * softplus_u - lower * softplus_l
+                by_u, by_l = upper * below_u, lower * below_l
+                inside = one if s == t[d] else zero
+                m[d] = (by_l - by_u) * inverse
+                t[d] = inside * (l * by_l - u * by_u - upper * lower * delta / expm1(delta))
+        if C > 1:
+            mix(row[:C], joint, weights, top, top_weight, total, total_weight)
+            for c in range(C):
+                logit, m, t = row[c], row[C + c], row[2 * C + c]
+                for d in range(D):
+                    m[d] *= joint[c, d]
+                    t[d] *= joint[c, d]
+                    logit[d] = joint[c, d] - weights[c, d]
+        else:
+            top[:] = joint[0]
+        result = zero
+        for d in range(D):
+            result += top[d]
+        logp[r // K, r - r // K * K] = result
+
+
+@njit(**INNER)
+def mix(logits, joint, weights, top, top_weight, total, total_weight):
+    """top = log sum_c pi_c P_c; joint (C, D), log P_c before, becomes the responsibilities; weights = softmax(logits).
+
+    The sums are those of exp(a - max a), so that none of them overflows.
+    """
+    C, D = joint.shape
+    top[:] = logits[0] + joint[0]
+    top_weight[:] = logits[0]
+    for c in range(1, C):
+        for d in range(D):
+            top[d] = max(top[d], logits[c, d] + joint[c, d])
+            top_weight[d] = max(top_weight[d], logits[c, d])
+    total[:] = 0
+    total_weight[:] = 0
+    for c in range(C):
+        for d in range(D):
+            joint[c, d] = exp(logits[c, d] + joint[c, d] - top[d])
+            weights[c, d] = exp(logits[c, d] - top_weight[d])
+            total[d] += joint[c, d]
+            total_weight[d] += weights[c, d]
+    for c in range(C):
+        for d in range(D):
+            joint[c, d] /= total[d]
+            weights[c, d] /= total_weight[d]
+    for d in range(D):
+        top[d] += log(total[d]) - top_weight[d] - log(total_weight[d])
 
 
 @njit(**INNER)

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from tinyvae.interrupts import Block
-from tinyvae.machine import LINEAR, RELU, TANH, blas
+from tinyvae.machine import HALF_STEP, LINEAR, LOGSCALE_LIMIT, RELU, TANH, blas
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -220,6 +220,37 @@ def gaussian_log_prob(x, outputs, squash, floor, logp):
     logp[:] = -(residual**2 / variance + logvar + LOG_2PI).sum(axis=1).reshape(logp.shape) / 2
     outputs[:, : x.shape[1]] = residual / variance * slope
     outputs[:, x.shape[1] :] = np.where(t > floor, (residual**2 / variance - 1) / 2, 0)
+
+
+def logistic_log_prob(x, outputs, components, logp):
+    """logp = sum_d log sum_c pi_c P_c(x_d), and the outputs (N K, M D) become its derivative by them, in place.
+
+    For x (N, D) on 256 levels: P_c(v) = sigmoid((v + 1/510 - m_c) / s_c) - sigmoid((v - 1/510 - m_c) / s_c), without an
+    upper edge at 1 and without a lower one at 0. The outputs are the logits of the C weights pi (of one component there
+    are none), the means m and the log scales log s, D columns each.
+    """
+    x = np.repeat(x, logp.shape[1], axis=0)[:, None]
+    C, D = components, x.shape[2]
+    parts = outputs.reshape(len(outputs), outputs.shape[1] // D, D)
+    logits = np.zeros_like(parts[:, :1]) if C == 1 else parts[:, :C].copy()
+    m, t = parts[:, -2 * C : -C].copy(), parts[:, -C:].copy()
+    s = np.exp(np.clip(t, -LOGSCALE_LIMIT, LOGSCALE_LIMIT))
+    u, l, delta = (x + HALF_STEP - m) / s, (x - HALF_STEP - m) / s, 2 * HALF_STEP / s
+    has_upper, has_lower = x < 1, x > 0
+    both = has_upper & has_lower
+    with np.errstate(over="ignore"):
+        log_p = np.where(both, np.log(-np.expm1(-delta)), 0)
+        log_p += np.where(has_upper, special.log_expit(u), 0) + np.where(has_lower, special.log_expit(-l), 0)
+        by_u, by_l = np.where(has_upper, special.expit(-u), 0), np.where(has_lower, special.expit(l), 0)
+        by_t = l * by_l - u * by_u - np.where(both, delta / np.expm1(delta), 0)
+    log_weights = special.log_softmax(logits, axis=1)
+    total = special.logsumexp(log_weights + log_p, axis=1)
+    logp[:] = total.sum(axis=1).reshape(logp.shape)
+    responsibilities = np.exp(log_weights + log_p - total[:, None])
+    if C > 1:
+        parts[:, :C] = responsibilities - np.exp(log_weights)
+    parts[:, -2 * C : -C] = responsibilities * (by_l - by_u) / s
+    parts[:, -C:] = responsibilities * np.where(abs(t) <= LOGSCALE_LIMIT, by_t, 0)
 
 
 def scale_rows(weights, rows):

@@ -5,6 +5,7 @@ import numpy as np
 from tinyvae.data.rows import Images, blocks
 from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS, Settings
 from tinyvae.training.fitted import Fitted
+from tinyvae.types import Array
 
 BINARISATION = {"none": "data as they are", "static": "static binarisation", "dynamic": "dynamic binarisation"}
 
@@ -72,7 +73,13 @@ def quantity(fitted: Fitted, images: Images) -> str:
         to, such as grey levels under a Bernoulli, "the limit of L_K", which is no log probability.
     """
     given = " | y" if fitted.model.n_labels else ""
-    values = LIKELIHOODS[fitted.settings.likelihood].values
-    if values is None or all(np.isin(fitted.rows(block), values).all() for block in blocks(images)):
+    levels = LIKELIHOODS[fitted.settings.likelihood].levels
+    if levels is None or all(on_levels(fitted.rows(block), levels) for block in blocks(images)):
         return f"log p(x{given})"
     return f"the limit of L_K{' given y' if given else ''} (no log p(x{given}): x lies between the likelihood's values)"
+
+
+def on_levels(x: Array, levels: int) -> bool:
+    """Whether all values of x are among 0, 1 / (levels - 1), ..., 1, up to their rounding."""
+    steps = x * (levels - 1)
+    return bool((np.abs(steps - np.rint(steps)) < 1e-3).all())

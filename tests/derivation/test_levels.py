@@ -1,0 +1,127 @@
+"""Likelihoods of 256 levels: probabilities that sum to 1, SciPy's values, extremes that stay finite, gradients."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from tinyvae.checks import finite_differences, random_problems
+from tinyvae.derivation import levels
+from tinyvae.settings import LIKELIHOODS
+
+counts = st.integers(1, 4)
+seeds = st.integers(0, 2**32 - 1)
+components = st.sampled_from([1, 2, 5])
+ALL = np.arange(256) / 255
+
+
+def random_outputs(rng, rows, C, D, log_scale=-2.0):
+    """Logits of order one, means in and around the range, log scales around one."""
+    a, m = rng.standard_normal((rows, C, D)), 0.5 + 0.5 * rng.standard_normal((rows, C, D))
+    t = log_scale + rng.standard_normal((rows, C, D))
+    return np.concatenate([a, m, t] if C > 1 else [m, t], axis=1).reshape(rows, -1)
+
+
+def log_probabilities(outputs, C):
+    """Of all 256 levels under the outputs (M,) for one entry."""
+    return levels.logistic(ALL[:, None], np.tile(outputs, (256, 1)), components=C)[0][:, 0]
+
+
+@given(components, st.floats(-20, 20), st.floats(-3, 4), seeds)
+def test_the_probabilities_of_all_levels_sum_to_one(C, log_scale, mean, seed):
+    """Also where the scale is a billionth of a level, or the mean lies far outside of the range."""
+    outputs = random_outputs(np.random.default_rng(seed), 1, C, 1, log_scale)[0]
+    outputs[-2 * C : -C] += mean
+    assert abs(np.exp(log_probabilities(outputs, C)).sum() - 1) < 1e-12
+
+
+@given(counts, counts, counts, components, seeds)
+def test_it_is_a_difference_of_scipy_s_distribution_functions(N, K, D, C, seed):
+    rng = np.random.default_rng(seed)
+    x, outputs = rng.integers(0, 256, (N, D)) / 255, random_outputs(rng, N * K, C, D)
+    logp, _ = levels.logistic(x, outputs, components=C)
+    parts = outputs.reshape(N, K, -1, D)
+    weights = special.softmax(parts[:, :, :C], axis=2) if C > 1 else np.ones((N, K, 1, D))
+    m, s = parts[:, :, -2 * C : -C], np.exp(parts[:, :, -C:])
+    upper, lower = (
+        np.where(x < 1, x + 1 / 510, np.inf)[:, None, None],
+        np.where(x > 0, x - 1 / 510, -np.inf)[:, None, None],
+    )
+    # on the side of the mean where the two are small, and their difference keeps its digits
+    left = stats.logistic.cdf(upper, m, s) - stats.logistic.cdf(lower, m, s)
+    right = stats.logistic.sf(lower, m, s) - stats.logistic.sf(upper, m, s)
+    p = np.where(x[:, None, None] < m, left, right)
+    np.testing.assert_allclose(logp, np.log((weights * p).sum(axis=2)).sum(axis=2), rtol=1e-9, atol=1e-9)
+
+
+def test_it_is_right_where_the_difference_of_two_sigmoids_is_lost():
+    """At 40 scales from the mean both sigmoids are 1 to all digits; P = e^-40 (1 - e^-delta), up to a term in e^-80."""
+    s = 1 / 255 / 8
+    x = np.array([[0.5 * 255 // 1 / 255]])
+    mean = x[0, 0] - 1 / 510 - 40 * s
+    assert special.expit((x + 1 / 510 - mean) / s) == special.expit((x - 1 / 510 - mean) / s) == 1
+    for m in (mean, 2 * x[0, 0] - mean):  # as far above
+        logp, _ = levels.logistic(x, np.array([[m, math.log(s)]]))
+        assert logp.item() == pytest.approx(-40 + math.log1p(-math.exp(-8)), rel=1e-12)
+
+
+@pytest.mark.parametrize("C", [1, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nothing_extreme_is_not_a_number(dtype, C):
+    x = np.array([[0, 0, 1, 1, 0.5 * 255 // 1 / 255]], dtype)
+    for t in (-1e6, -87, -20, 20, 1e6):
+        for m in (-1e4, 0, x[0, 4], 1, 1e4):
+            outputs = np.concatenate(
+                [np.zeros((1, 5 * C * (C > 1))), np.full((1, 5 * C), m), np.full((1, 5 * C), t)], 1
+            )
+            logp, (derivative,) = levels.logistic(x, outputs.astype(dtype), components=C)
+            assert np.isfinite(logp).all() and np.isfinite(derivative).all() and logp.item() <= 1e-5, (t, m)
+
+
+@pytest.mark.parametrize("name", ["logistic", "logistic-mixture"])
+def test_the_mean_is_that_of_the_probabilities(name):
+    likelihood, C = LIKELIHOODS[name], 1 if name == "logistic" else levels.COMPONENTS
+    outputs = random_outputs(np.random.default_rng(0), 3, C, 2)
+    mean = likelihood.mean(outputs)
+    for r in range(3):
+        for d in range(2):
+            p = np.exp(log_probabilities(outputs[r].reshape(-1, 2)[:, d], C))
+            assert mean[r, d] == pytest.approx(p @ ALL, abs=1e-10)
+
+
+@pytest.mark.parametrize("name", ["logistic", "logistic-mixture"])
+def test_the_bias_starts_from_the_mean_of_the_data(name):
+    likelihood, mean = LIKELIHOODS[name], np.array([0.3, 0.5, 0.6])
+    bias = likelihood.bias(mean)
+    assert bias.shape == (3 * likelihood.outputs_per_dimension,)
+    np.testing.assert_allclose(likelihood.mean(bias[None])[0], mean, atol=0.1)
+
+
+def test_components_that_are_alike_are_one():
+    rng = np.random.default_rng(1)
+    x, one = rng.integers(0, 256, (4, 3)) / 255, random_outputs(rng, 8, 1, 3).reshape(8, 2, 1, 3)
+    many = np.concatenate([rng.standard_normal((8, 1, 5, 3)), np.repeat(one, 5, axis=2)], axis=1)
+    logp, _ = levels.logistic(x, one.reshape(8, -1))
+    np.testing.assert_allclose(levels.logistic(x, many.reshape(8, -1), components=5)[0], logp, rtol=1e-12)
+
+
+@given(counts, counts, counts, components, seeds)
+def test_gradients(N, K, D, C, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.choice([0, 1 / 255, 100 / 255, 254 / 255, 1], (N, D))
+    problem = finite_differences.Problem(
+        "levels.logistic",
+        {"outputs": random_outputs(rng, N * K, C, D, rng.choice([-6, -3, 0]))},
+        lambda outputs: levels.logistic(x, outputs, components=C),
+        lambda dlogp, cache: {"outputs": levels.logistic_backward(dlogp, cache)},
+    )
+    assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE
+
+
+def test_the_problems_of_the_checker_hold_all_levels():
+    problem = random_problems.likelihood(np.random.default_rng(0), 40, 1, 40, "logistic")
+    logp, _ = problem.forward(**problem.inputs)
+    assert (logp < 0).all()

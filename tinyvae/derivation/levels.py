@@ -1,0 +1,136 @@
+"""Likelihoods of values on 256 levels, such as the bytes of a picture: the discretised logistic, and mixtures of it.
+
+A level v = 0, 1/255, ..., 1 stands for all values that are rounded to it. So its probability is what a density on the
+line has between the edges around it (Kingma et al. 2016; Salimans et al. 2017), and for the logistic density with mean
+m and scale s, whose distribution function is the sigmoid, that is a difference of two sigmoids,
+
+    P(v) = sigmoid(u) - sigmoid(l)    with    u = (v + h - m) / s,   l = (v - h - m) / s,   h = 1 / 510
+
+The two ends are open, so that the probabilities of all levels sum to 1: at v = 1 there is no upper edge, at v = 0 no
+lower one.
+
+**Stable.** Where both sigmoids round to 1, or both to 0, the difference as it stands is zero, and its logarithm lost:
+that is where most of the levels are. But sigmoid(u) = 1 / (1 + e^-u) and 1 - sigmoid(l) = sigmoid(-l), so
+
+    sigmoid(u) - sigmoid(l) = (e^-l - e^-u) / ((1 + e^-u) (1 + e^-l)) = sigmoid(u) sigmoid(-l) (1 - e^-(u - l))
+
+which is a product: with softplus(a) = log(1 + e^a), which never overflows, and the distance of the edges
+delta = u - l = 1 / (255 s),
+
+    log P(v) = -softplus(-u) - softplus(l) + log(1 - e^-delta)
+
+Without an upper edge (v = 1) the first and the last term fall away, without a lower one (v = 0) the last two: no case
+needs a threshold, no probability is clipped, and log P is never above 0, so no scale needs a floor.
+
+**Backward.** With softplus' = sigmoid, and d log(1 - e^-delta) / d delta = 1 / (e^delta - 1),
+
+    by u: sigmoid(-u)        by l: -sigmoid(l)        by delta: 1 / (e^delta - 1)
+
+and with the log scale t = log s, from du/dm = dl/dm = -1/s, du/dt = -u, dl/dt = -l, d delta / dt = -delta,
+
+    by m: (sigmoid(l) - sigmoid(-u)) / s        by t: l sigmoid(l) - u sigmoid(-u) - delta / (e^delta - 1)
+
+each term where its edge is, the last one where both are.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from tinyvae import machine
+from tinyvae.derivation.likelihoods import Likelihood, LikelihoodCache, content, require_rows, scaled
+from tinyvae.types import Array
+
+COMPONENTS = 5  # of the mixture
+LEVELS = 256
+START = -2.0  # of the log scales: a standard deviation of a quarter of the range
+
+
+def logistic(x: Array, outputs: Array, out: Array | None = None, components: int = 1) -> tuple[Array, LikelihoodCache]:
+    """log p(x | z) = sum_d log sum_c pi_c P_c(x_d), for C discretised logistics with the weights pi = softmax(a).
+
+    The outputs are, side by side, the logits a of all components, their means m and their log scales t; of one
+    component there are no logits. With the responsibilities r_c = pi_c P_c / sum_c' pi_c' P_c', as for any mixture,
+
+        by a_c: r_c - pi_c        by m_c and t_c: r_c times the derivative of log P_c
+
+    Args:
+        x: (N, D) on the levels 0, 1/255, ..., 1.
+        outputs: (N K, M D), M = 3 C, or 2 for one component.
+        out: (N K, M D) array to keep the derivative in, which may be that of the outputs; a new one by default.
+        components: C.
+
+    Returns:
+        logp: (N, K), in nats: the logarithm of a probability.
+        cache: for ``logistic_backward``.
+    """
+    require_rows(x, outputs, numbers(components))
+    x, derivative = np.ascontiguousarray(x), content(outputs, out)
+    logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
+    machine.logistic_log_prob(x, derivative, components, logp)
+    return logp, LikelihoodCache(derivative)
+
+
+def logistic_backward(dlogp: Array, cache: LikelihoodCache, out: Array | None = None) -> Array:
+    """The derivative by the outputs, as ``logistic`` left it, times that by the density of its row.
+
+    Args:
+        dlogp: (N, K).
+        cache: from ``logistic``.
+        out: (N K, M D) array for the result, as for ``bernoulli_backward``.
+
+    Returns: doutputs (N K, M D).
+    """
+    return scaled(dlogp, cache.derivative, out)
+
+
+def numbers(components: int) -> int:
+    """M, how many numbers the decoder says about each entry of the data."""
+    return 2 if components == 1 else 3 * components
+
+
+def logistic_mean(outputs: Array, components: int = 1) -> Array:
+    """E[x | z] = sum_v v P(v) = (1/255) sum_{j = 1 ... 255} P(x >= j / 255): (R, D) from (R, M D).
+
+    P(x >= j / 255) is the sigmoid of the distance from the edge below that level, in scales.
+    """
+    weights, m, t = _parts(outputs, components)
+    mean = np.zeros_like(m[:, 0])
+    above, scale = np.empty_like(m).reshape(len(m), -1), np.exp(-t)
+    for j in range(1, LEVELS):
+        edge = (j - 0.5) / (LEVELS - 1)
+        machine.sigmoid(((m - edge) * scale).reshape(above.shape), above)
+        mean += (weights * above.reshape(m.shape)).sum(axis=1)
+    return mean / (LEVELS - 1)
+
+
+def _parts(outputs: Array, components: int) -> tuple[Array, Array, Array]:
+    """The weights, means and log scales of outputs (R, M D): (R, C, D) each."""
+    M = numbers(components)
+    parts = outputs.reshape(len(outputs), M, outputs.shape[1] // M)
+    if components == 1:
+        return np.ones_like(parts[:, :1]), parts[:, :1], parts[:, 1:]
+    a, m, t = (parts[:, i * components : (i + 1) * components] for i in range(3))
+    e = np.exp(a - a.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True), m, t
+
+
+def logistic_bias(mean: Array, components: int = 1) -> Array:
+    """The biases (M D,) of the data's mean (D,): equal weights, means around it, scales of a part of the range."""
+    if components == 1:
+        return np.concatenate([mean, np.full_like(mean, START)])
+    spread = np.linspace(-0.25, 0.25, components)[:, None]
+    rows = np.zeros((components, mean.size)), mean + spread, np.full((components, mean.size), START)
+    return np.concatenate(rows).ravel()
+
+
+LOGISTIC = Likelihood(logistic, logistic_backward, logistic_mean, logistic_bias, numbers(1), (0.0, 1.0), levels=LEVELS)
+LOGISTIC_MIXTURE = Likelihood(
+    partial(logistic, components=COMPONENTS),
+    logistic_backward,
+    partial(logistic_mean, components=COMPONENTS),
+    partial(logistic_bias, components=COMPONENTS),
+    numbers(COMPONENTS),
+    (0.0, 1.0),
+    levels=LEVELS,
+)
