@@ -6,6 +6,7 @@ examples:
   python -m tinyvae.train mnist --latent 2          with pictures of the two-dimensional latent space
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000
   python -m tinyvae.train --resume runs/mnist       go on where it stopped
+  python -m tinyvae.train my_pictures/ --size 32 --network conv
   python -m tinyvae.train my_images.npy --hidden 200,200 --epochs 50 --out runs/mine
 """
 
@@ -50,7 +51,8 @@ def start(arguments):
     from tinyvae.data import datasets
     from tinyvae.training import description, loop
 
-    dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
+    reading = arguments.size, arguments.grey, arguments.skip_broken
+    dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit, *reading)
     for note in () if arguments.quiet else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
     epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
