@@ -99,6 +99,19 @@ def test_what_is_hidden_or_has_another_ending_is_left_out(folder):
     assert "files with other endings than a picture's were left out: 2 (notes.txt, sub/Thumbs.db)" in loaded.notes
 
 
+def test_names_may_hold_anything_and_links_may_go_in_circles(folder):
+    files = colours("a b, ü.png", "b.png")
+    source = folder(files)
+    odd = os.fsdecode(os.fsencode(source) + b"/\xff.png")  # no UTF-8
+    Image.fromarray(files["b.png"]).save(odd)
+    (source / "circle").symlink_to(source)
+    (source / "c.png").symlink_to(source / "b.png")
+    np.testing.assert_array_equal(in_order(datasets.load(source)), [files["a b, ü.png"], *[files["b.png"]] * 3])
+    with open(odd, "wb") as file:
+        file.write(b"broken")
+    assert_misuse(call(source, *SMALL), ".png: it is no picture, or damaged at its beginning")
+
+
 def test_grey_where_all_are_grey_or_where_it_is_asked_for(folder):
     greys = colours("a.png", "b.png", shape=(6, 5)) | {"c.gif": Image.fromarray(np.full((6, 5), 7, np.uint8))}
     loaded = datasets.load(folder(greys))
