@@ -29,6 +29,7 @@ setup(
         "scipy>=1.10",
         'numba>=0.59; sys_platform != "emscripten"',  # without it the plain twins of the kernels serve
         "matplotlib>=3.7",
+        "pillow>=10.1",
         "scikit-learn>=1.6",
         "tqdm>=4.65",
         "threadpoolctl>=3.2",

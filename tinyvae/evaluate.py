@@ -77,12 +77,14 @@ def keep(run, results, overwrite):
 
 def report(results):
     """The results in words."""
+    bits = results["bits_per_dimension"]
     error = "" if results["standard_error"] is None else f", standard error {results['standard_error']:.2f}"
     lines = [
         f"{results['dataset']}, {results['n_images']} test images, after epoch {results['epochs']}",
         console.paragraph("protocol", results["protocol"]),
         console.paragraph("estimate", results["quantity"]),
         f"            {results['log_likelihood']:.2f} nats per example{error}, by {results['samples']} samples each",
+        *([f"            {bits:.3f} bits per dimension"] if bits is not None else []),
         *(f"  L_{k:<6}  {bound:.2f}{'  (the ELBO)' if k == '1' else ''}" for k, bound in results["bounds"].items()),
     ]
     for l, (active, units, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):

@@ -71,7 +71,15 @@ INITIALISATIONS = Registry(
         "aevb-narrow": "training.initialisation:aevb_narrow",
     }
 )
-DATASETS = Registry(mnist="data.datasets:mnist", frey="data.datasets:frey", digits="data.datasets:digits")
+DATASETS = Registry(
+    {
+        "mnist": "data.datasets:mnist",
+        "frey": "data.datasets:frey",
+        "digits": "data.datasets:digits",
+        "photos": "data.colour:photos",
+        "coloured-digits": "data.colour:coloured_digits",
+    }
+)
 
 # The values that a setting may take.
 CHOICES: dict[str, Collection[str]] = {

@@ -7,6 +7,7 @@ examples:
   python -m tinyvae.train mnist --latent 2          with pictures of the two-dimensional latent space
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000
   python -m tinyvae.train --resume runs/mnist       go on where it stopped
+  python -m tinyvae.train my_pictures/ --size 32 --network conv
   python -m tinyvae.train my_images.npy --hidden 200,200 --epochs 50 --out runs/mine
 """
 
@@ -51,7 +52,8 @@ def start(arguments):
     from tinyvae.data import datasets
     from tinyvae.training import description, loop
 
-    dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit)
+    reading = arguments.size, arguments.grey, arguments.skip_broken
+    dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit, *reading)
     for note in () if arguments.quiet else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
     epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
@@ -130,10 +132,12 @@ def finish(run, state, history):
 
 def report(summary, path, figures):
     """The short table at the end."""
+    bits = summary["test_bits_per_dimension"]
+    words = "" if bits is None else f", {bits:.3f} bits per dimension"
     lines = [
         f"{summary['dataset']}: {summary['epochs']} epochs, {summary['samples_seen']:,} examples seen, "
         f"{summary['seconds']:.0f} s",
-        f"  test bound   {summary['test_bound']:10.2f} nats per example",
+        f"  test bound   {summary['test_bound']:10.2f} nats per example{words}",
         f"  train bound  {summary['train_bound']:10.2f}",
         console.paragraph("protocol   ", summary["protocol"]),
         *([f"  note         {summary['remark']}"] if summary["remark"] else []),

@@ -335,7 +335,9 @@ def test_more_values_than_classes_can_have_are_refused(file):
 )
 def test_the_nearest_name_is_suggested(name, nearest):
     message = refusal(name)
-    assert message.startswith(f"'{name}' is neither a data set's name nor a file. Did you mean {nearest}?\n")
+    assert message.startswith(
+        f"'{name}' is neither a data set's name nor a file or a folder. Did you mean {nearest}?\n"
+    )
     assert message.endswith(datasets.ACCEPTED)
 
 
@@ -343,7 +345,7 @@ def test_other_sources_are_refused(tmp_path):
     for source in ("cifar10", "missing.npy", "", "a" * 5000, "a\0b.npy", tmp_path / "missing.npz"):
         assert refusal(source).endswith(datasets.ACCEPTED)
     (tmp_path / "folder.npy").mkdir()
-    assert "not a file" in refusal(tmp_path / "folder.npy")
+    assert "it holds no picture, and no file" in refusal(tmp_path / "folder.npy")
     (tmp_path / "image.png").touch()
     assert "files with the suffix '.png' cannot be read" in refusal(tmp_path / "image.png")
     (tmp_path / "none").touch()
@@ -354,7 +356,7 @@ def test_a_path_may_begin_at_the_home_folder_and_hold_anything(tmp_path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path))
     np.save(tmp_path / "my pictures, ü 2.npy", GREY)
     assert datasets.load("~/my pictures, ü 2.npy").name == "my pictures, ü 2"
-    assert "neither a data set's name nor a file" in refusal("~nobody-here/a.npy")
+    assert "neither a data set's name nor a file or a folder" in refusal("~nobody-here/a.npy")
 
 
 def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
@@ -362,7 +364,7 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.npz")
     (tmp_path / "b.npy").symlink_to("/dev/zero")
     for name in ("a.npy", "a.npz", "b.npy"):
-        assert "it is a folder, a pipe or a device, not a file" in refusal(tmp_path / name)
+        assert "it is a pipe or a device, not a file" in refusal(tmp_path / name)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")

@@ -47,9 +47,10 @@ def digits_once():
     """The data are read once: what they say of the rest is another test's."""
     load, loaded = datasets.load, {}
 
-    def remembered(*key):
+    def remembered(*arguments, **reading):
+        key = *arguments, *reading.items()
         if key not in loaded:
-            loaded[key] = load(*key)
+            loaded[key] = load(*arguments, **reading)
         return loaded[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,6 +1,7 @@
 """The line that a figure is quoted with: two trainings that may differ differ in it; and what a figure is of."""
 
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from tests.commands import call
 from tinyvae import evaluate, load
 from tinyvae.disk.run import Run
 from tinyvae.settings import AEVB, CONV, NETWORKS, RECIPES, Settings
-from tinyvae.training.protocol import protocol, quantity
+from tinyvae.training.protocol import bits_per_dimension, protocol, quantity
 
 BASE = Settings(objective="iwae", kl="sampled", samples=5, prior="mixture", conditional=True)
 OTHER = {
@@ -80,3 +81,43 @@ def test_black_and_white_data_that_are_not_drawn_have_a_probability(tmp_path):
     fitted = load(tmp_path / "run")
     assert quantity(fitted, images) == "log p(x)"
     assert quantity(fitted, images * 0.5).startswith("the limit of L_K")
+
+
+def test_bits_per_dimension_where_a_code_could_have_them(tmp_path):
+    """Of bytes under a logistic, of black and white under a Bernoulli; not of a density, nor of grey levels as bits."""
+    rng = np.random.default_rng(0)
+    for name, images in {
+        "grey": rng.integers(0, 256, (60, 16), np.uint8),
+        "binary": rng.random((60, 16)) < 0.5,
+    }.items():
+        np.save(tmp_path / f"{name}.npy", images)
+    wanted = {("grey", "logistic"): True, ("binary", "bernoulli"): True}
+    wanted |= {("grey", "bernoulli"): False, ("grey", "gaussian"): False, ("binary", "logistic-mixture"): True}
+    for (name, likelihood), has_bits in wanted.items():
+        run = tmp_path / f"{name}-{likelihood}"
+        result = call(tmp_path / f"{name}.npy", *QUICK[:-1], "--likelihood", likelihood, "--out", run)
+        assert result.returncode == 0, result.stderr
+        summary = Run.open(run).read_json("summary.json")
+        bits = summary["test_bits_per_dimension"]
+        assert (bits is not None) == has_bits == ("bits per dimension" in result.stdout), (name, likelihood)
+        if has_bits:
+            assert bits == pytest.approx(-summary["test_bound"] / 16 / np.log(2))
+            result = call(run, "--samples", 20, "--quiet", main=evaluate.main)
+            found = Run.open(run).read_json("evaluation.json")
+            assert found["bits_per_dimension"] == pytest.approx(-found["log_likelihood"] / 16 / np.log(2))
+            assert f"{found['bits_per_dimension']:.3f} bits per dimension" in result.stdout
+
+
+def test_a_uniform_model_needs_eight_bits():
+    fitted = SimpleNamespace(model=SimpleNamespace(data_dim=5), settings=Settings(likelihood="logistic"))
+    assert bits_per_dimension(fitted, np.zeros((1, 5), np.uint8), -5 * np.log(256)) == pytest.approx(8, rel=1e-15)
+
+
+def test_values_between_the_levels_are_refused(tmp_path):
+    np.save(tmp_path / "between.npy", np.random.default_rng(0).random((60, 16)))
+    result = call(tmp_path / "between.npy", *QUICK, "--likelihood", "logistic", "--out", tmp_path / "run")
+    assert result.returncode == 2 and "has values between the 256 levels 0, 1/255, ..., 1" in result.stderr
+    levels = np.random.default_rng(0).integers(0, 256, (60, 16)) / 255
+    np.save(tmp_path / "levels.npy", levels.astype(np.float32))
+    result = call(tmp_path / "levels.npy", *QUICK, "--likelihood", "logistic", "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr

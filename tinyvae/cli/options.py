@@ -22,7 +22,8 @@ def build_parser(doc):
     parser.add_argument(
         "dataset",
         nargs="?",
-        help=f"{', '.join(DATASETS)}, or a file: .npy with (N, D), (N, H, W) or (N, H, W, 3), .npz with x and y",
+        help=f"{', '.join(DATASETS)}; or a file: .npy with (N, D), (N, H, W) or (N, H, W, 3), .npz with x and y; or a "
+        "folder: of pictures, subfolders being labels, of IDX files, or of CIFAR's binary version",
     )
     for title, add_options in GROUPS.items():
         add_options(parser.add_argument_group(title))
@@ -102,7 +103,25 @@ def add_files(group):
     group.add_argument("--threads", type=console.threads, metavar="T", help="[the cores this process may use]")
 
 
-GROUPS = {"model": add_model, "objective": add_objective, "fitting": add_fitting, "files": add_files}
+def add_pictures(group):
+    """How a folder of pictures is read."""
+    group.add_argument(
+        "--size",
+        type=console.positive,
+        metavar="S",
+        help="crop each picture to the square in its middle, and resize that to S x S pixels [all must have one size]",
+    )
+    group.add_argument("--grey", action="store_true", help="make grey levels of the colours")
+    group.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
+
+
+GROUPS = {
+    "model": add_model,
+    "objective": add_objective,
+    "fitting": add_fitting,
+    "a folder of pictures": add_pictures,
+    "files": add_files,
+}
 
 
 def stages(text):
@@ -183,9 +202,10 @@ def require_same(settings, arguments):
                 f"{given} would make it another run: the one in {arguments.resume} {was}\n"
                 "Leave it out, or train anew without --resume."
             )
-    for option in ("recipe", "out", "overwrite", "limit"):
-        if getattr(arguments, option):
-            raise UserError(f"--{option} does not go with --resume, which goes on in the run's own folder, as it began")
+    for name in ("recipe", "out", "overwrite", "limit", "size", "grey", "skip_broken"):
+        if getattr(arguments, name):
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} does not go with --resume, which goes on in the run's own folder, as it began")
 
 
 def as_given(value):

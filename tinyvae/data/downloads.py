@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -226,11 +226,11 @@ def _find(file: PublishedFile, folders: Iterable[Path]) -> Path | None:
 def _provide(name: str, file: PublishedFile, folders: Sequence[Path]) -> Path:
     """The path of a file in the first of the folders that has it, else downloaded into the last."""
     target = folders[-1] / file.path
-    _remove_leftovers(target)
+    remove_leftovers(target)
     return _find(file, folders) or _download(name, file, target, folders)
 
 
-def _remove_leftovers(target: Path) -> None:
+def remove_leftovers(target: Path) -> None:
     """Remove what downloads that were killed have left beside ``target``."""
     for path in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 32}.part"):
         with suppress(OSError):  # another process was faster, or nothing can be removed here
@@ -271,13 +271,8 @@ def _download(name: str, file: PublishedFile, target: Path, folders: Sequence[Pa
 
 
 def _store(content: bytes | bytearray, file: PublishedFile, target: Path) -> None:
-    """Write a downloaded file; MirrorFault if it has not the published content.
-
-    The file gets its name when it is whole and checked, by renaming it from a temporary name of its own: neither an
-    interruption nor another process on the same errand can leave anything else under that name.
-    """
-    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-    try:
+    """Write a downloaded file; MirrorFault if it has not the published content."""
+    with named_when_whole(target) as temporary:
         with temporary.open("xb") as stream:
             stream.write(content)
             stream.flush()
@@ -286,6 +281,18 @@ def _store(content: bytes | bytearray, file: PublishedFile, target: Path) -> Non
             file.read(temporary)
         except DataError as error:
             raise MirrorFault(error) from None
+
+
+@contextmanager
+def named_when_whole(target: Path) -> Iterator[Path]:
+    """Inside: a path to write a file to, which gets the name ``target`` at the end, when it is whole and checked.
+
+    It is renamed from a temporary name of its own: neither an interruption nor another process on the same errand can
+    leave anything else under that name.
+    """
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -47,10 +47,10 @@ def explained(path, advice):
 
 
 @contextmanager
-def _damage_refused():
+def damage_refused():
     """Inside: any exception of a parsing library leaves as a DataError.
 
-    On random bytes gzip, zipfile, zlib and NumPy's header parser (which calls Python's) raise ValueError,
+    On random bytes gzip, zipfile, zlib, Pillow and NumPy's header parser (which calls Python's) raise ValueError,
     TypeError, KeyError, EOFError, OSError, SyntaxError, RecursionError, MemoryError, OverflowError, UnicodeDecodeError,
     NotImplementedError, struct.error, zlib.error, TokenError ... and warn about the Python they find in a header. No
     list of these is ever complete and each means the same: the file is damaged. So this one place catches them all;
@@ -67,7 +67,7 @@ def _damage_refused():
         raise DataError(f"it is damaged ({detail})") from None
 
 
-def _open(path):
+def open_file(path):
     """A file, open for reading bytes; DataError (the reason alone) for what would be waited for, or has no end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise DataError("it is a folder, a pipe or a device, not a file")
@@ -96,7 +96,7 @@ def read_idx(path, shape):
     Raises: DataError (the reason alone) if the header or the length is another, or the compression is damaged.
     """
     expected = struct.pack(f">HBB{len(shape)}I", 0, IDX_UINT8, len(shape), *shape)
-    with _open(path) as file, _damage_refused():
+    with open_file(path) as file, damage_refused():
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         stream = gzip.GzipFile(fileobj=file) if compressed else file
@@ -111,6 +111,30 @@ def read_idx(path, shape):
         raise DataError(f"it goes on after the {prod(shape):,} bytes that it should hold")
     array = np.frombuffer(content, np.uint8).reshape(shape).copy()  # writable: Numba compiles read-only arrays apart
     return array, sha256(header, array)
+
+
+def idx_shape(path, n_dimensions):
+    """The shape that the header of an IDX file of bytes promises, for ``read_idx``; no more than the file can hold.
+
+    Args:
+        path: Path of the file, plain or compressed with gzip.
+        n_dimensions: the expected number of lengths.
+
+    Returns: tuple of so many lengths.
+
+    Raises: DataError (the reason alone) if it is no such header, or promises more than it can be.
+    """
+    with open_file(path) as file, damage_refused():
+        compressed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        header = (gzip.GzipFile(fileobj=file) if compressed else file).read(4 + 4 * n_dimensions)
+        size = os.fstat(file.fileno()).st_size
+    if len(header) < 4 + 4 * n_dimensions or header[:4] != struct.pack(">HBB", 0, IDX_UINT8, n_dimensions):
+        raise DataError(_wrong_header(header, (0,) * n_dimensions))
+    shape = struct.unpack_from(f">{n_dimensions}I", header, 4)
+    if prod(shape) > min(LARGEST_MEMBER, size * (DEFLATE_RATIO if compressed else 1)):
+        raise DataError(f"its header promises the shape {shape}, more than its {size:,} bytes can hold")
+    return shape
 
 
 def _wrong_header(header, shape):
@@ -140,11 +164,11 @@ def read_frey(path, shape):
     Raises: DataError (the reason alone) if the file is too short, too long, or its compression is damaged.
     """
     most = prod(shape) + MAT_HEADERS
-    with _open(path) as file:
+    with open_file(path) as file:
         content = file.read(most + 1)
     if content[128:132] in MAT_COMPRESSED:  # after the file's own header, the first block's type and length
         inflate = zlib.decompressobj()
-        with _damage_refused():
+        with damage_refused():
             content = inflate.decompress(content[136:], most + 1)
         if not inflate.eof and len(content) <= most:
             raise DataError("it ends early, within its compressed block")
@@ -165,12 +189,12 @@ def read_npy(path):
 
     Raises: DataError (the reason alone) if the file is damaged, cut short, too long, or holds Python objects.
     """
-    with _open(path) as file:
+    with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         shape, fortran_order, dtype = _read_header(file, size)
         if fortran_order or not dtype.isnative or not prod(shape):
             return _read_values(file, shape, fortran_order, dtype)
-        with _damage_refused():
+        with damage_refused():
             return np.memmap(file, dtype, "r", file.tell(), shape)
 
 
@@ -185,8 +209,8 @@ def read_npz(path):
     Raises: DataError (the reason alone) as ``read_npy``; also if there is no ``x`` among several arrays, or an array is
         larger than LARGEST_MEMBER.
     """
-    with _open(path) as file:
-        with _damage_refused():
+    with open_file(path) as file:
+        with damage_refused():
             archive = zipfile.ZipFile(file)
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if len(members) < len(archive.infolist()):
@@ -218,7 +242,7 @@ def _read_member(archive, info, size):
             f"{info.filename} is to unpack from {info.compress_size:,} bytes to {info.file_size:,}, "
             "which is not credible, or too large for an .npz (an .npy may be of any size)"
         )
-    with _damage_refused():
+    with damage_refused():
         member = archive.open(info)
     with member:
         try:
@@ -231,7 +255,7 @@ def _read_header(stream, size):
     """(shape, whether it is in Fortran order, dtype) of the array in .npy format that a seekable stream of ``size``
     bytes must hold exactly; its values are next in the stream.
     """
-    with _damage_refused():
+    with damage_refused():
         head = io.BytesIO(stream.read(HEADER_LARGEST))  # the length that a header gives of itself can be 4 GiB
         version = np.lib.format.read_magic(head)
         if version not in HEADER_READERS:
@@ -252,7 +276,7 @@ def _read_values(stream, shape, fortran_order, dtype):
     """The array that ``_read_header`` announced, in memory."""
     promised = prod(shape) * dtype.itemsize
     content = bytearray(promised)
-    with _damage_refused():
+    with damage_refused():
         if stream.readinto(content) != promised:  # at its end, a member of an .npz is compared with its checksum
             raise DataError(f"it does not hold the {promised:,} bytes that its header promises")
         # NumPy refuses too many dimensions, and beside a 0 lengths that no memory could have

@@ -52,8 +52,8 @@ class VAE(Trained):
             (AEVB, Eq. 10) where there is one.
         n_samples: K, samples of z for each example in the bound.
         prior: of z: "normal", "mixture", "vamp" or, of a conditional model, "label".
-        network: of the encoder and of the decoder, "mlp" or, for images, "conv". The other parameters keep their values;
-            the command's recipe for "conv" is activation="relu", hidden=(256,), n_components=32, learning_rate=0.002.
+        network: of the encoder and of the decoder, "mlp" or, for images, "conv"; for this the command's recipe is
+            activation="relu", hidden=(256,), n_components=32 and learning_rate=0.002, which no other default becomes.
         activation: of the hidden layers, "tanh" or "relu".
         channels: feature maps of the layers of "conv", from the data on; ``hidden`` stands between the last and z.
         kernel: the height and the width of its windows, in pixels.

@@ -20,7 +20,7 @@ from tinyvae.errors import DataError, RunError, UserError
 from tinyvae.settings import CHOICES, DATASETS, Settings, is_size, require_sense
 from tinyvae.training.fitted import Fitted, build_model
 from tinyvae.training.loop import Training, require_arrays, require_progress
-from tinyvae.training.protocol import protocol
+from tinyvae.training.protocol import bits_per_dimension, protocol
 from tinyvae.types import AnyPath
 
 VERSION = re.compile(r"\d{1,9}(\.\d{1,9})*\S{0,20}")
@@ -59,7 +59,7 @@ def _load(
         )
     source = source or about["source"]
     threads = threads or min(threads_before, machine.available_cores())
-    dataset = datasets.load(source, data_dir, about["limit"])
+    dataset = datasets.load(source, data_dir, about["limit"], **(about["pictures"] or {}))
     if dataset.digest != about["digest"]:
         raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
     if not (must_have_begun or run.has_checkpoint()):
@@ -195,6 +195,7 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
         require_sense(settings)
         # runs of version 0.1.0 knew a shape by another name, and not how many labels there are
         about = {"data_shape": about.get("image_shape"), "n_labels": None, "classes": config.get("classes")} | about
+        about = {"pictures": None} | about  # nor any folder of pictures
         is_right = {
             "latent": bool(settings.latent),
             "epochs": settings.epochs < 2**53,
@@ -206,6 +207,7 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
             and all(map(is_size, about["data_shape"])),
             "n_labels": about["n_labels"] is None or _is_count(about["n_labels"]),
             "test_examples": _is_count(about.get("test_examples", 0)),
+            "pictures": about["pictures"] is None or _is_reading(about["pictures"]),
             "threads": is_size(threads),
             "classes": about["classes"] is None or _are_classes(about["classes"], about["n_labels"]),
         }
@@ -229,6 +231,14 @@ def _is_path(value: object) -> bool:
         return isinstance(value, str) and b"\0" not in os.fsencode(value)
     except UnicodeEncodeError:
         return False
+
+
+def _is_reading(value: object) -> bool:
+    """Whether it says how a folder of pictures is read, as ``Dataset.pictures`` does."""
+    if not isinstance(value, dict) or value.keys() != {"size", "grey", "skip_broken"}:
+        return False
+    flags = type(value["grey"]) is type(value["skip_broken"]) is bool
+    return flags and (value["size"] is None or is_size(value["size"]))
 
 
 def _are_classes(values: Any, n_labels: object) -> bool:
@@ -281,6 +291,7 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
         "train_examples": len(dataset.train),
         "test_examples": len(dataset.test),
         "classes": dataset.classes,
+        "pictures": dataset.pictures,
     }
     return describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
 
@@ -330,5 +341,6 @@ def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
         "epochs": training.epoch,
         "protocol": protocol(settings),
         "test_examples": len(training.dataset.test),
+        "test_bits_per_dimension": bits_per_dimension(training.fitted, training.dataset.test, last["test_bound"]),
         **{name: last[name] for name in ("samples_seen", "train_bound", "test_bound", "seconds")},
     }

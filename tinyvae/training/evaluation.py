@@ -12,7 +12,7 @@ from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.importance_sampling import GROUPS, OnBlock, log_likelihood
-from tinyvae.training.protocol import quantity
+from tinyvae.training.protocol import bits_per_dimension, quantity
 from tinyvae.types import Array, Labels
 
 ACTIVE = 0.01  # a unit is active if its posterior mean varies by more than this over the data (IWAE, section 5.2)
@@ -109,6 +109,7 @@ def evaluate(
     return {
         "quantity": quantity(fitted, images),
         "log_likelihood": values.mean(),
+        "bits_per_dimension": bits_per_dimension(fitted, images, values.mean()),
         "standard_error": values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None,
         "samples": K,
         "n_images": len(values),

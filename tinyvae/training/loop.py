@@ -25,6 +25,7 @@ from tinyvae.training.binarisation import binarise
 from tinyvae.training.fitted import Fitted, build_model, take
 from tinyvae.training.initialisation import initialise
 from tinyvae.training.memory import require_memory
+from tinyvae.training.protocol import on_levels
 from tinyvae.types import Array, Labels
 
 EVALUATION_ROWS = 500  # samples at a time: bounds the memory
@@ -259,6 +260,7 @@ def check(settings: Settings, dataset: Dataset) -> None:
                 f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "
                 f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
             )
+    require_levels(settings, dataset)
 
 
 def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
@@ -272,6 +274,16 @@ def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
                 f"of --channels {channels} looks at: make it smaller, or name fewer channels"
             )
         sides = tuple(-(-side // settings.stride) for side in sides)
+
+
+def require_levels(settings: Settings, dataset: Dataset) -> None:
+    """Raise a DataError for values between the levels of a likelihood that knows these alone."""
+    levels = LIKELIHOODS[settings.likelihood].levels
+    if levels == 256 and not all(on_levels(images, levels) for images in (dataset.train, dataset.test)):
+        raise DataError(
+            f"{dataset.name} has values between the 256 levels 0, 1/255, ..., 1, and the {settings.likelihood} "
+            "likelihood gives probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
+        )
 
 
 class Watcher(Protocol):

@@ -1,13 +1,13 @@
 """Whether a training fits into this machine, said before the work and not by the system in the midst of it."""
 
 import math
-import os
 
 import numpy as np
 
 from tinyvae.derivation.model import Model
 from tinyvae.errors import TooLarge
 from tinyvae.settings import NETWORKS, OPTIMISERS, Settings
+from tinyvae.system import machine_memory
 
 GIB = 2**30
 
@@ -42,11 +42,3 @@ def memory_needed(model: Model, settings: Settings, evaluation_rows: int) -> int
     outputs = sum(network.kept_numbers for network in (*model.encoders, *model.decoders)) + sum(model.latent)
     rows = max(settings.batch_size * settings.samples, evaluation_rows)
     return (arrays * parameters + 2 * rows * outputs) * np.dtype(settings.dtype).itemsize
-
-
-def machine_memory() -> int | None:
-    """The machine's memory in bytes, or None where that cannot be told."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None

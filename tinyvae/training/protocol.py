@@ -1,11 +1,13 @@
 """What a figure must be quoted with: how it was made, in one line, and what it is a figure of."""
 
+import math
+
 import numpy as np
 
+from tinyvae.data.datasets import to_float
 from tinyvae.data.rows import Images, blocks
 from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS, Settings
 from tinyvae.training.fitted import Fitted
-from tinyvae.types import Array
 
 BINARISATION = {"none": "data as they are", "static": "static binarisation", "dynamic": "dynamic binarisation"}
 
@@ -74,12 +76,26 @@ def quantity(fitted: Fitted, images: Images) -> str:
     """
     given = " | y" if fitted.model.n_labels else ""
     levels = LIKELIHOODS[fitted.settings.likelihood].levels
-    if levels is None or all(on_levels(fitted.rows(block), levels) for block in blocks(images)):
+    if levels is None or on_levels(images, levels):
         return f"log p(x{given})"
     return f"the limit of L_K{' given y' if given else ''} (no log p(x{given}): x lies between the likelihood's values)"
 
 
-def on_levels(x: Array, levels: int) -> bool:
-    """Whether all values of x are among 0, 1 / (levels - 1), ..., 1, up to their rounding."""
-    steps = x * (levels - 1)
-    return bool((np.abs(steps - np.rint(steps)) < 1e-3).all())
+def on_levels(images: Images, levels: int) -> bool:
+    """Whether all intensities of images are among 0, 1 / (levels - 1), ..., 1, up to their rounding."""
+    if images.dtype == np.bool_ or (images.dtype == np.uint8 and levels == 256):
+        return True  # which need not be read to know it
+    steps = (to_float(block, np.float64) * (levels - 1) for block in blocks(images))
+    return all((np.abs(block - np.rint(block)) < 1e-3).all() for block in steps)
+
+
+def bits_per_dimension(fitted: Fitted, images: Images, nats: float) -> float | None:
+    """What a bound of so many nats per example promises: the bits that a code needs for each number of the data.
+
+    -nats / (D log 2). A compressor that is given the decoder, and codes by it, comes so far at best. Only probabilities
+    have codes: None where the likelihood is a density, or the data lie between its levels.
+    """
+    levels = LIKELIHOODS[fitted.settings.likelihood].levels
+    if levels is None or not len(images) or not on_levels(images, levels):
+        return None
+    return -nats / (fitted.model.data_dim * math.log(2))

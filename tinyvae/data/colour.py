@@ -1,0 +1,95 @@
+"""Two small data sets in colour that need no network: patches of scikit-learn's photographs, and its digits in hues."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae.data import datasets, picture_files
+from tinyvae.data.datasets import Pieces
+from tinyvae.types import AnyPath, Array
+
+PHOTOGRAPHS = ("china.jpg", "flower.jpg")  # 640 x 427 pixels each
+PATCH, STEP = 16, 8  # pixels of a patch's side, and from one to the next
+STRIPS = 128, 160  # columns 0 to 127 of each 160 are for training, 128 to 159 for the test
+DARK, LIGHT = 0.1, 0.9  # grey levels behind the digits
+
+
+class Factors(NamedTuple):
+    """What the pictures of coloured digits were made of.
+
+    Attributes:
+        hue: (N,) float64 in [0, 1), of the strokes, which are of full saturation: 0 red, 1/3 green, 2/3 blue.
+        background: (N,) float64, DARK or LIGHT.
+        label: (N,) int64, the digit.
+    """
+
+    hue: Array
+    background: Array
+    label: np.ndarray
+
+
+def photos(data_dir: AnyPath | None) -> Pieces:
+    """Patches of 16 x 16 pixels, uint8 (6240, 16, 16, 3) and (1248, 16, 16, 3), without labels.
+
+    They stand on a grid of 8 pixels in vertical strips, four for training and four for the test in each photograph: no
+    pixel is in both sets. Within a set they are shuffled, so that ``limit`` leaves some of each photograph.
+    """
+    train, test = [], []
+    for photograph in _photographs():
+        # (rows of patches, columns of patches, 3, 16, 16)
+        patches = np.lib.stride_tricks.sliding_window_view(photograph, (PATCH, PATCH), (0, 1))[::STEP, ::STEP]
+        left = np.arange(patches.shape[1]) * STEP % STRIPS[1]
+        right = left + PATCH
+        train.append(_as_examples(patches[:, right <= STRIPS[0]]))
+        test.append(_as_examples(patches[:, (left >= STRIPS[0]) & (right <= STRIPS[1])]))
+    return _shuffled(np.concatenate(train)), None, _shuffled(np.concatenate(test)), None
+
+
+def _photographs() -> Iterator[np.ndarray]:
+    """(427, 640, 3) uint8 each, without importing scikit-learn where its files are in their place."""
+    for name in PHOTOGRAPHS:
+        path = datasets.bundled("images", name)
+        if path is not None:
+            yield picture_files.read(path)[0]
+        else:
+            from sklearn.datasets import load_sample_image
+
+            yield load_sample_image(name)
+
+
+def _as_examples(patches: np.ndarray) -> np.ndarray:
+    return patches.transpose(0, 1, 3, 4, 2).reshape(-1, PATCH, PATCH, 3)
+
+
+def _shuffled(images: np.ndarray) -> np.ndarray:
+    return images[np.random.RandomState(0).permutation(len(images))]
+
+
+def coloured_digits(data_dir: AnyPath | None) -> Pieces:
+    """scikit-learn's digits, uint8 (1617, 8, 8, 3) and (180, 8, 8, 3), split as ``digits`` are, with their labels.
+
+    A pixel of the intensity a, from 0 to 1, is (1 - a) background + a stroke, in each of the colours.
+    """
+    x_train, _, x_test, _ = datasets.digits(data_dir)
+    train, test = coloured_digits_factors()
+    return _painted(x_train, train), train.label, _painted(x_test, test), test.label
+
+
+def coloured_digits_factors() -> tuple[Factors, Factors]:
+    """What each picture of ``coloured_digits`` was made of, to judge a latent space by: (training set, test set)."""
+    _, y_train, _, y_test = datasets.digits(None)
+    assert y_train is not None and y_test is not None
+    n = len(y_train)
+    hue, coin = np.random.RandomState(0).rand(2, n + len(y_test))
+    background = np.where(coin < 0.5, DARK, LIGHT)
+    return Factors(hue[:n], background[:n], y_train), Factors(hue[n:], background[n:], y_test)
+
+
+def _painted(digits: datasets.Images, factors: Factors) -> np.ndarray:
+    """Digits (N, H, W), from 0 to 1, in the colours of their factors: (N, H, W, 3) uint8."""
+    # the hexagon of hues: red, green and blue are 1 within a sixth of the circle of their own hue, 0 beyond a third
+    distance = np.abs((6 * factors.hue[:, None] - [0, 2, 4] + 3) % 6 - 3)
+    stroke = np.clip(2 - distance, 0, 1)[:, None, None, :]
+    a, background = np.asarray(digits, np.float64)[..., None], factors.background[:, None, None, None]
+    return np.rint(255 * ((1 - a) * background + a * stroke)).astype(np.uint8)
