@@ -105,3 +105,16 @@ def normal_numbers(N, M, place):
     pairs = words(N, M + M % 2, place).reshape(-1, 2).tolist()
     numbers = [standard_normal_pair(*pair) for pair in pairs]
     return np.array(numbers, float).reshape(N, M + M % 2)[:, :M]
+
+
+def log_levels(x, outputs, C):
+    """Of C logistics the log probability between the edges around x (R, D): (R,) from outputs (R, M D)."""
+    D = x.shape[1]
+    parts, x = outputs.reshape(len(outputs), -1, D), x[:, None]
+    weights = special.softmax(parts[:, :C], axis=1) if C > 1 else 1
+    m, s = parts[:, -2 * C : -C], np.exp(parts[:, -C:])
+    upper, lower = np.where(x < 1, x + 1 / 510, np.inf), np.where(x > 0, x - 1 / 510, -np.inf)
+    # on the side of the mean where the two are small, and their difference keeps its digits
+    left = stats.logistic.cdf(upper, m, s) - stats.logistic.cdf(lower, m, s)
+    right = stats.logistic.sf(lower, m, s) - stats.logistic.sf(upper, m, s)
+    return np.log((weights * np.where(x < m, left, right)).sum(axis=1)).sum(axis=1)

@@ -170,7 +170,7 @@ def test_a_file_that_says_it_holds_2_gib_costs_the_process_none(tmp_path):
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(name, tmp_path):
     os.mkfifo(tmp_path / name)
     result = command(name, *QUICK, "--out", "run", cwd=tmp_path)
-    assert_misuse(result, f"{name}: it is a folder, a pipe or a device, not a file")
+    assert_misuse(result, f"{name}: it is a pipe or a device, not a file")
     assert not (tmp_path / "run").exists()
 
 
