@@ -107,8 +107,28 @@ def layer(settings, params, kind, l, h, labels=None):
     return gaussian(*network(settings, params, kind if l == 1 else f"{kind}{l}", h, labels).chunk(2, dim=-1))
 
 
+class Levels:
+    """The discretised logistic, or a mixture of five, as a difference of distribution functions."""
+
+    def __init__(self, outputs, C):
+        parts = outputs.reshape(*outputs.shape[:-1], 2 if C == 1 else 3 * C, -1)
+        self.log_weights = parts[..., :C, :].log_softmax(dim=-2) if C > 1 else 0
+        self.m, self.s = parts[..., -2 * C : -C, :], parts[..., -C:, :].exp()
+
+    def log_prob(self, x):
+        x = x[..., None, :]
+        u, l = ((x + h - self.m) / self.s for h in (1 / 510, -1 / 510))
+        # on the side of the mean where the two are small, and their difference keeps its digits
+        left = torch.where(x < 1, u.sigmoid(), 1) - torch.where(x > 0, l.sigmoid(), 0)
+        right = torch.where(x > 0, (-l).sigmoid(), 1) - torch.where(x < 1, (-u).sigmoid(), 0)
+        p = torch.where(x < self.m, left, right)
+        return (self.log_weights + p.log()).logsumexp(dim=-2).sum(dim=-1)
+
+
 def likelihood(settings, outputs):
     """p(x | z) from the decoder's outputs."""
+    if settings.likelihood.startswith("logistic"):
+        return Levels(outputs, 5 if settings.likelihood == "logistic-mixture" else 1)
     if settings.likelihood == "bernoulli":  # of grey levels too, which validate_args would refuse
         return distributions.Independent(distributions.Bernoulli(logits=outputs, validate_args=False), 1)
     a, logvar = outputs.chunk(2, dim=-1)
@@ -188,6 +208,8 @@ IMAGES = {  # from a Generator and a shape (N, D); the first word names the like
     "bernoulli grey": lambda rng, shape: rng.integers(0, 256, shape).astype(np.uint8),
     "bernoulli binary": lambda rng, shape: rng.random(shape) < 0.5,
     "gaussian": lambda rng, shape: rng.random(shape),
+    "logistic": lambda rng, shape: (rng.integers(-50, 306, shape).clip(0, 255)).astype(np.uint8),
+    "logistic-mixture": lambda rng, shape: rng.integers(0, 256, shape).astype(np.uint8),
     "gaussian-linear": lambda rng, shape: 2 * rng.standard_normal(shape),
 }
 PRIORS = ["normal", "mixture", "vamp", *(f"{name} conditional" for name in ("normal", "label", "mixture", "vamp"))]
