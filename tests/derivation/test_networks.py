@@ -37,6 +37,15 @@ def test_gradients(name, activation, end, R, C, seed):
 
 
 @ends
+@pytest.mark.parametrize("hidden", [(), (3,)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_without_hidden_units_and_in_colour(name, hidden, end):
+    rng = np.random.default_rng(0)
+    problem = random_problems.network(rng, 2, 2, name, end, hidden=hidden, data_shape=(4, 3, 3))
+    assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE
+
+
+@ends
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_are_written_or_added_and_a_cache_serves_twice(name, end):
     network, weights, x, labels = random_network(name, end)

@@ -72,13 +72,22 @@ DATA_SHAPE = (5, 3)  # of the problems about networks
 LAYOUT = (3, 2), 3, 2  # of convolutional ones: channels, kernel and stride
 
 
-def network(rng: Generator, R: int, C: int, name: str, end: int, activation: str = "tanh") -> Problem:
+def network(
+    rng: Generator,
+    R: int,
+    C: int,
+    name: str,
+    end: int,
+    activation: str = "tanh",
+    hidden: tuple[int, ...] = (6, 5),
+    data_shape: tuple[int, ...] = DATA_SHAPE,
+) -> Problem:
     """A network next to the data, by its input, its labels and its weights: the encoder (end 0) or the decoder (1).
 
     Its gradients are added to what stands there, as for a weight that is used twice.
     """
-    shapes = ((*DATA_SHAPE,), (4,)) if end == 0 else ((4,), (2, *DATA_SHAPE))
-    net = NETWORKS[name][end](shapes[0], C, (6, 5), shapes[1], ACTIVATIONS[activation], *LAYOUT)
+    shapes = (data_shape, (4,)) if end == 0 else ((4,), (2, *data_shape))
+    net = NETWORKS[name][end](shapes[0], C, hidden, shapes[1], ACTIVATIONS[activation], *LAYOUT)
     inputs = {"x": rng.standard_normal((R, int(np.prod(shapes[0]))))}
     inputs |= {"labels": rng.standard_normal((R, C))} if C else {}
     weights = {name: 0.7 * rng.standard_normal(shape) for name, shape in net.shapes().items()}
