@@ -106,15 +106,21 @@ def test_what_a_network_must_have():
             call()
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_a_network_multiplies_and_keeps_what_it_says(activation):
-    """The products of an encoder and its mirror image; what stands in their caches as arrays of R rows."""
-    encoder, decoder = (random_network("conv", end, C=0, R=7, activation=activation)[0] for end in (0, 1))
+def test_a_network_multiplies_and_keeps_what_it_says():
+    """The products of an encoder and its mirror image; what all layers put out, as it stands in the caches."""
+    (encoder, *inputs), (decoder, *latents) = (random_network("conv", end, C=0, R=7) for end in (0, 1))
     assert encoder.products() == [(6, 9, 3), (2, 27, 2), (1, 4, 6), (1, 6, 5), (1, 5, 4)]
     assert decoder.products() == [(1, 4, 6), (1, 6, 5), (1, 5, 4), (2, 2, 27), (6, 3, 18)]
-    assert encoder.kept_numbers == 6 * 3 + 2 * 2 + 6 + 5 + 4
-    assert decoder.kept_numbers == 6 + 5 + 4 + 6 * 3 + 15 * 2
-    assert MLP((5, 3), 2, (6, 5), (4,)).products() == [(1, 17, 6), (1, 6, 5), (1, 5, 4)]
+    _, cache = encoder.forward(*inputs)
+    maps = [layer.x for layer in cache.convolutions[1:]]
+    assert 7 * encoder.kept_numbers == sum(array.size for array in (*maps, cache.mlp.x, *cache.mlp.outputs))
+    out, cache = decoder.forward(*latents)
+    maps = [layer.x for layer in cache.convolutions[1:]]
+    assert 7 * decoder.kept_numbers == sum(array.size for array in (*cache.mlp.outputs, *maps, out))
+    mlp_network, *rows = random_network("mlp", 0, R=7)
+    _, cache = mlp_network.forward(*rows)
+    assert mlp_network.products() == [(1, 17, 6), (1, 6, 5), (1, 5, 4)]
+    assert 7 * mlp_network.kept_numbers == sum(array.size for array in cache.outputs)
 
 
 def test_labels_enter_the_first_feature_maps_everywhere():

@@ -146,10 +146,8 @@ def test_biases_that_do_not_fit_are_refused(shape):
 
 def test_what_would_be_written_into_a_copy_is_refused():
     x, dW, da = (np.zeros(shape, np.float32) for shape in ((3, 8 * 8 * 2), (9 * 2, 5), (3, 16 * 5)))
-    with pytest.raises((AttributeError, TypeError)):
+    with pytest.raises(TypeError, match="must be C-ordered"):
         compiled.convolution_weight_gradient(da, x, np.asfortranarray(dW), (8, 8, 2, 3, 2))
-    for array in (x, da):
-        assert not array.any()
     with pytest.raises(ValueError, match="h and dx do not fit"):
         compiled.convolution_input_gradient(da, dW, x[:2], x, (8, 8, 2, 3, 2), 0)
     with pytest.raises(ValueError, match="a and sums do not fit"):

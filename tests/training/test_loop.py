@@ -7,7 +7,7 @@ import pytest
 
 from tinyvae.data import datasets
 from tinyvae.errors import DataError, DivergenceError, UserError
-from tinyvae.settings import Settings
+from tinyvae.settings import LIKELIHOODS, Settings
 from tinyvae.training.loop import Training
 
 SMALL = Settings(latent=(3,), hidden=((16,),), batch_size=50, epochs=2, learning_rate=0.01)
@@ -57,6 +57,17 @@ def test_a_convolutional_network_wants_height_and_width(digits, shape):
     rows = replace(digits, train=digits.train[:, :12], test=digits.test[:, :12], data_shape=shape)
     with pytest.raises(DataError, match=r"has rows of 12 numbers without height and width, and --network conv needs"):
         Training(replace(SMALL, network="conv"), rows)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "logistic-mixture"])
+def test_a_convolutional_decoder_starts_from_the_mean_of_each_colour(likelihood):
+    """One bias for all pixels of a colour, and for each of the numbers about it."""
+    images = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3), np.uint8) // np.array([1, 2, 4], np.uint8)
+    rows = images.reshape(60, 48)
+    dataset = datasets.Dataset("colours", rows, rows[:10], None, None, (4, 4, 3), "")
+    state = Training(replace(SMALL, network="conv", kernel=2, likelihood=likelihood), dataset)
+    expected = LIKELIHOODS[likelihood].bias(images.mean(axis=(0, 1, 2)) / 255)
+    np.testing.assert_allclose(state.model.output_bias(state.params), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("changes, message", [

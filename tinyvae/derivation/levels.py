@@ -1,8 +1,8 @@
 """Likelihoods of values on 256 levels, such as the bytes of a picture: the discretised logistic, and mixtures of it.
 
 A level v = 0, 1/255, ..., 1 stands for all values that are rounded to it. So its probability is what a density on the
-line has between the edges around it (Kingma et al. 2016; Salimans et al. 2017), and for the logistic density with mean
-m and scale s, whose distribution function is the sigmoid, that is a difference of two sigmoids,
+line has between the edges around it (Kingma et al. 2016; Salimans et al. 2017, section 2.1). For the logistic density
+with mean m and scale s, whose distribution function is the sigmoid, that is a difference of two sigmoids,
 
     P(v) = sigmoid(u) - sigmoid(l)    with    u = (v + h - m) / s,   l = (v - h - m) / s,   h = 1 / 510
 
@@ -43,6 +43,7 @@ from tinyvae.types import Array
 
 COMPONENTS = 5  # of the mixture
 LEVELS = 256
+LIMIT = machine.LOGSCALE_LIMIT
 START = -2.0  # of the log scales: a standard deviation of a quarter of the range
 
 
@@ -50,7 +51,8 @@ def logistic(x: Array, outputs: Array, out: Array | None = None, components: int
     """log p(x | z) = sum_d log sum_c pi_c P_c(x_d), for C discretised logistics with the weights pi = softmax(a).
 
     The outputs are, side by side, the logits a of all components, their means m and their log scales t; of one
-    component there are no logits. With the responsibilities r_c = pi_c P_c / sum_c' pi_c' P_c', as for any mixture,
+    component there are no logits. Log scales beyond ± LIMIT are taken for it, and do not move, so that every number is
+    one of float32. With the responsibilities r_c = pi_c P_c / sum_c' pi_c' P_c', as for any mixture,
 
         by a_c: r_c - pi_c        by m_c and t_c: r_c times the derivative of log P_c
 
@@ -109,10 +111,10 @@ def _parts(outputs: Array, components: int) -> tuple[Array, Array, Array]:
     M = numbers(components)
     parts = outputs.reshape(len(outputs), M, outputs.shape[1] // M)
     if components == 1:
-        return np.ones_like(parts[:, :1]), parts[:, :1], parts[:, 1:]
+        return np.ones_like(parts[:, :1]), parts[:, :1], np.clip(parts[:, 1:], -LIMIT, LIMIT)
     a, m, t = (parts[:, i * components : (i + 1) * components] for i in range(3))
     e = np.exp(a - a.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True), m, t
+    return e / e.sum(axis=1, keepdims=True), m, np.clip(t, -LIMIT, LIMIT)
 
 
 def logistic_bias(mean: Array, components: int = 1) -> Array:

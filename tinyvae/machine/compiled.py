@@ -129,9 +129,9 @@ def convolution_weight_gradient(da, x, dW, geometry):
     job, add = (job.at(x.dtype) for job in (convolution_jobs.CONVOLUTION_WEIGHT_GRADIENT, convolution_jobs.SUM_OF_ROWS))
     jobs.share_pieces(at_hand(), job, len(sums), (da, x, sums), (images, LINEAR, *geometry))
     columns = parts(dW.size, BLOCKS)
-    total = dW.view()
-    total.shape = 1, dW.size  # of what is not C-ordered that would be a copy, and is refused
-    jobs.share_pieces(at_hand(), add, parts(dW.size, columns), (total, sums), (columns,))
+    if not dW.flags.c_contiguous:  # as a row it would be a copy
+        raise TypeError("all arrays must be C-ordered and of one type, float32 or float64")
+    jobs.share_pieces(at_hand(), add, parts(dW.size, columns), (dW.reshape(1, -1), sums), (columns,))
 
 
 def channel_sums(a, sums, width):

@@ -11,15 +11,7 @@ from numba import carray, njit
 from tinyvae.machine import kernels
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import parts, whole_input_gradient, whole_product, whole_weight_gradient
-from tinyvae.machine.patches import (
-    cut_out,
-    framed,
-    gather,
-    images_at_a_time,
-    margin,
-    scatter,
-    set_into,
-)
+from tinyvae.machine.patches import cut_out, framed, gather, images_at_a_time, margin, scatter, set_into
 from tinyvae.machine.work_sharing import TODO, Job, matrix, numbers
 
 # The whole numbers of a job; the last five are the geometry.
@@ -82,7 +74,7 @@ def widen(x, W, out, first, last, n):
 
 @njit(**INNER)
 def add_channel_bias(b, out, first, last, width, activation):
-    """out = f(out + b) for some images (N, H W C), and b (1, C) for all or (N, C) for each of them."""
+    """out = psi(out + b) for some images (N, H W C), and b (1, C) for all or (N, C) for each of them."""
     row = np.empty(width * b.shape[1], out.dtype)  # of an image: a loop over three channels alone would be slow
     for i in range(first, last):
         bias = b[i if b.shape[0] > 1 else 0]

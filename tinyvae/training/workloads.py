@@ -65,10 +65,10 @@ def sgemm(training, seconds, backward=True, K=None):
     Returns: (examples a second, GFLOP/s).
     """
     K = K or training.settings.samples
-    networks = {True: (training.model.encoders[0], 1), False: (training.model.decoders[0], K)}
+    networks = (training.model.encoders[0], 1, True), (training.model.decoders[0], K, False)
     layers = [
         (product, samples, of_data and i == 0)
-        for of_data, (network, samples) in networks.items()
+        for network, samples, of_data in networks
         for i, product in enumerate(network.products())
     ]
 
