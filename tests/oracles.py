@@ -107,6 +107,18 @@ def normal_numbers(N, M, place):
     return np.array(numbers, float).reshape(N, M + M % 2)[:, :M]
 
 
+def log_colours(x, outputs, C):
+    """Of colours x (R, 3 P) in three steps, each a mixture of C logistics (``log_levels``) with means of its own."""
+    R, D = x.shape
+    parts = outputs.reshape(R, -1, D // 3, 3)
+    own, (alpha, beta, gamma) = parts[:, :-1].copy(), np.moveaxis(parts[:, -1], -1, 0)
+    red, green = x[:, 0::3], x[:, 1::3]
+    own[:, -2 * C : -C, :, 1] += (alpha * red)[:, None]
+    own[:, -2 * C : -C, :, 2] += (beta * red + gamma * green)[:, None]
+    channels = [(x[:, c::3], own[..., c].reshape(R, -1)) for c in range(3)]
+    return sum(log_levels(values, some, C) for values, some in channels)
+
+
 def log_levels(x, outputs, C):
     """Of C logistics the log probability between the edges around x (R, D): (R,) from outputs (R, M D)."""
     D = x.shape[1]

@@ -19,7 +19,7 @@ from tinyvae.disk.files import explained
 
 NAMES = (
     "aevb-mnist", "aevb-frey", "latent-space", "manifold-mnist", "manifold-frey", "vae-vs-iwae", "one-vs-two-layers",
-    "cvae", "samples",
+    "cvae", "samples", "photos", "coloured-digits",
 )  # fmt: skip
 
 
@@ -39,8 +39,10 @@ def main(argv=None):
                 print(f"{name}: {experiment.title}, {len(plans)} trainings in {runs}", file=sys.stderr)
             folder, models = make_folder(name, arguments), experiment.with_models
             sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet, models)
-            write(name, experiment, plans, runs, folder, arguments)
+            tables = write(name, experiment, plans, runs, folder, arguments)
             if not arguments.quiet:
+                for rows in tables:
+                    print(console.table(rows))
                 print("\n".join([f"{folder}/", *(f"  {path.name}" for path in sorted(folder.iterdir()))]))
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on where it stopped") from None
@@ -94,7 +96,7 @@ def make_folder(name, arguments):
 
 
 def write(name, experiment, plans, runs, folder, arguments):
-    """The figures, the numbers, and the protocol of every run."""
+    """The figures, the numbers, and the protocol of every run; returns the tables that are to be printed."""
     from tinyvae.disk.run import Run
     from tinyvae.papers.experiments import Report
 
@@ -104,6 +106,7 @@ def write(name, experiment, plans, runs, folder, arguments):
     Run(folder).write_json(
         "protocol.json", {"command": command(name, arguments), "tinyvae": __version__, "runs": configs}
     )
+    return report.shown
 
 
 def command(name, arguments):

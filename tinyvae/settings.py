@@ -48,6 +48,7 @@ LIKELIHOODS = Registry(
         "gaussian-linear": "derivation.likelihoods:GAUSSIAN_LINEAR",
         "logistic": "derivation.levels:LOGISTIC",
         "logistic-mixture": "derivation.levels:LOGISTIC_MIXTURE",
+        "logistic-colour": "derivation.levels:LOGISTIC_COLOUR",
     }
 )
 PRIORS = Registry(
@@ -120,6 +121,7 @@ class Settings:
         estimator: name in ``ESTIMATORS``, of the gradient.
         samples: K, samples of z for each example.
         binarise: "none" (grey levels), "static" (drawn once) or "dynamic" (drawn again at every visit).
+        dequantise: whether levels become numbers by uniform noise, for the likelihoods that are densities.
         initialisation: name in ``INITIALISATIONS``.
         mean_bias: start the output bias at the logit of the training data's mean (IWAE's code does).
         optimiser: name in ``OPTIMISERS``.
@@ -149,6 +151,7 @@ class Settings:
     estimator: str = "standard"
     samples: int = 1
     binarise: str = "none"
+    dequantise: bool = False
     initialisation: str = "glorot"
     mean_bias: bool = True
     optimiser: str = "adam"
@@ -223,6 +226,17 @@ def require_sense(settings: Settings) -> None:
             f"--stride {settings.stride} is more than --kernel {settings.kernel}, and nobody would see the pixels "
             f"between the windows: use --stride {settings.kernel} or less"
         )
+    levels = LIKELIHOODS[settings.likelihood].levels
+    if settings.dequantise and levels is not None:
+        densities = [name for name, likelihood in LIKELIHOODS.items() if likelihood.levels is None]
+        raise UserError(
+            f"--dequantise makes numbers of levels, and --likelihood {settings.likelihood} gives probabilities to "
+            f"levels: leave it out, or use --likelihood {' or '.join(densities)}"
+        )
+    if settings.dequantise and settings.binarise != "none":
+        raise UserError(
+            f"--dequantise is for levels, and --binarise {settings.binarise} draws bits: leave one of them out"
+        )
     if PRIORS[settings.prior].needs_labels and not settings.conditional:
         raise UserError(f"--prior {settings.prior} is learned for each label: add --conditional")
 
@@ -274,6 +288,17 @@ CONV = Settings(
     network="conv", activation="relu", latent=(32,), hidden=((256,),), learning_rate=0.002, batch_size=100, epochs=10
 )
 
+# Ours for pictures in colour, such as CIFAR's.
+COLOUR = replace(
+    CONV,
+    likelihood="logistic-colour",
+    channels=(64, 128),
+    latent=(128,),
+    hidden=((512,),),
+    learning_rate=0.001,
+    epochs=40,
+)
+
 # The default recipe shows a small data set more often than 20 times, until this many examples are seen.
 LEAST_EXAMPLES = 400_000
 
@@ -285,6 +310,7 @@ RECIPES = {
     "iwae-2": IWAE_2,
     "iwae-best": IWAE_BEST,
     "conv": CONV,
+    "colour": COLOUR,
 }
 OWN_RECIPES = {("aevb", "frey"): AEVB_FREY}  # of a data set
 

@@ -7,7 +7,7 @@ examples:
   python -m tinyvae.train mnist --latent 2          with pictures of the two-dimensional latent space
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000
   python -m tinyvae.train --resume runs/mnist       go on where it stopped
-  python -m tinyvae.train my_pictures/ --size 32 --network conv
+  python -m tinyvae.train my_pictures/ --size 32 --recipe colour
   python -m tinyvae.train my_images.npy --hidden 200,200 --epochs 50 --out runs/mine
 """
 
@@ -56,6 +56,12 @@ def start(arguments):
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit, *reading)
     for note in () if arguments.quiet else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
+    if dataset.data_shape[2:] == (3,) and settings.likelihood == "bernoulli" and not arguments.quiet:
+        print(
+            "note: a Bernoulli takes colours for probabilities, and its bound is then no log probability; "
+            "--recipe colour has a likelihood of their 256 levels, and counts in bits",
+            file=sys.stderr,
+        )
     epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
     if options.uses_default_length(arguments):
         epochs = max(epochs, math.ceil(LEAST_EXAMPLES / len(dataset.train)))

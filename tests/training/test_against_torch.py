@@ -125,8 +125,26 @@ class Levels:
         return (self.log_weights + p.log()).logsumexp(dim=-2).sum(dim=-1)
 
 
+class Colours:
+    """Red, green and blue of each pixel one after another, each ``Levels`` with means that those before it move."""
+
+    def __init__(self, outputs):
+        *own, self.coefficients = outputs.reshape(*outputs.shape[:-1], 16, -1, 3).unbind(dim=-3)
+        self.own = torch.stack(own, dim=-3)
+
+    def log_prob(self, x):
+        x, (alpha, beta, gamma) = x.reshape(*x.shape[:-1], -1, 3), self.coefficients.unbind(dim=-1)
+        red, green, _ = x.unbind(dim=-1)
+        moved = torch.stack([torch.zeros_like(alpha * red), alpha * red, beta * red + gamma * green], dim=-1)
+        means = self.own[..., 5:10, :, :] + moved[..., None, :, :]
+        parts = torch.cat([self.own[..., :5, :, :], means, self.own[..., 10:, :, :].expand_as(means)], dim=-3)
+        return Levels(parts.flatten(start_dim=-2).flatten(start_dim=-2), 5).log_prob(x.flatten(start_dim=-2))
+
+
 def likelihood(settings, outputs):
     """p(x | z) from the decoder's outputs."""
+    if settings.likelihood == "logistic-colour":
+        return Colours(outputs)
     if settings.likelihood.startswith("logistic"):
         return Levels(outputs, 5 if settings.likelihood == "logistic-mixture" else 1)
     if settings.likelihood == "bernoulli":  # of grey levels too, which validate_args would refuse
@@ -210,6 +228,7 @@ IMAGES = {  # from a Generator and a shape (N, D); the first word names the like
     "gaussian": lambda rng, shape: rng.random(shape),
     "logistic": lambda rng, shape: (rng.integers(-50, 306, shape).clip(0, 255)).astype(np.uint8),
     "logistic-mixture": lambda rng, shape: rng.integers(0, 256, shape).astype(np.uint8),
+    "logistic-colour": lambda rng, shape: rng.integers(0, 256, shape).astype(np.uint8),
     "gaussian-linear": lambda rng, shape: 2 * rng.standard_normal(shape),
 }
 PRIORS = ["normal", "mixture", "vamp", *(f"{name} conditional" for name in ("normal", "label", "mixture", "vamp"))]

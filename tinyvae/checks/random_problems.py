@@ -221,8 +221,9 @@ def bernoulli(rng: Generator, N: int, K: int, D: int) -> Problem:
 
 
 def likelihood(rng: Generator, N: int, K: int, D: int, name: str) -> Problem:
-    """Any likelihood by the decoder's outputs, on data that it describes."""
+    """Any likelihood by the decoder's outputs, on data that it describes: D entries, or D pixels in colour."""
     kind = LIKELIHOODS[name]
+    D *= kind.channels or 1
     x = np.clip(rng.random((N, D)), *kind.support)
     if kind.levels and kind.levels > 2:  # the ends too, which are open
         x = np.clip(rng.integers(-50, kind.levels + 50, (N, D)), 0, kind.levels - 1) / (kind.levels - 1)
@@ -344,7 +345,9 @@ def all_problems(seed: int = 0) -> list[Problem]:
     problems.append(model(rng, N, K, closed_form_kl=True, n_labels=3, prior="label", **one))
     for objective in BOUNDS:
         problems += [model(rng, N, k, objective, **one) for k in (1, K)]
-        problems += [model(rng, N, K, objective, likelihood=name, **one) for name in LIKELIHOODS]
+        for name, kind in LIKELIHOODS.items():
+            data_shape = (2, 1, kind.channels) if kind.channels else one["data_shape"]
+            problems.append(model(rng, N, K, objective, likelihood=name, **one | {"data_shape": data_shape}))
         problems += [model(rng, N, K, objective, prior=name, **two) for name in PRIORS]
         problems.append(model(rng, N, K, objective, data_shape=(5,), latent=(4, 3, 2), hidden=((4,), (3,), (2,))))
     for name, activation in itertools.product(NETWORKS, ACTIVATIONS):

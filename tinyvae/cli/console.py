@@ -233,12 +233,29 @@ class ProgressBar:
         """Show a row of the history."""
         self.test_bound = row["test_bound"]
         if not self.live and not self.quiet:
+            bits = row.get("test_bits_per_dimension")
+            words = "" if bits is None else f" ({bits:.3f} bits per dimension)"
             print(
-                f"epoch {row['epoch']}: train {row['train_bound']:.2f}, test {row['test_bound']:.2f} nats per example, "
-                f"{row['seconds']:.0f} s",
+                f"epoch {row['epoch']}: train {row['train_bound']:.2f}, test {row['test_bound']:.2f} nats per example"
+                f"{words}, {row['seconds']:.0f} s",
                 file=sys.stderr,
                 flush=True,
             )
+
+
+def table(rows):
+    """Rows, dicts with the same keys, as lines of columns: words on the left of theirs, numbers on the right."""
+    cells = [[str(value) for value in row] for row in (rows[0], *(row.values() for row in rows))]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    are_numbers = [isinstance(value, int | float) for value in rows[0].values()]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(line, widths, are_numbers)
+        )
+        for line in cells
+    ]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def sample_bar(total, quiet=False):

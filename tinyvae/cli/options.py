@@ -58,6 +58,7 @@ def add_objective(group):
     group.add_argument("--samples", type=console.positive, metavar="K", help=f"samples of z an example {show(1)}")
     add_choice(group, "estimator", "of the encoder's gradient")
     add_choice(group, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
+    group.add_argument("--dequantise", action="store_true", help="add uniform noise to levels, under a Gaussian")
 
 
 def add_fitting(group):
@@ -153,6 +154,7 @@ def given_settings(arguments):
         "hidden": arguments.hidden and tuple(arguments.hidden),
         "learning_rate": arguments.lr,
         "conditional": arguments.conditional or None,
+        "dequantise": arguments.dequantise or None,
     }
     for name in (*CONVOLUTIONAL, "samples", "components", "batch_size", "seed", *CHOICES):
         given[name] = getattr(arguments, name)

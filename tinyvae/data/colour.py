@@ -10,8 +10,10 @@ from tinyvae.data.datasets import Pieces
 from tinyvae.types import AnyPath, Array
 
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")  # 640 x 427 pixels each
-PATCH, STEP = 16, 8  # pixels of a patch's side, and from one to the next
+PATCH = 16  # pixels of a patch's side
+STEP, TEST_STEP = 4, 16  # pixels from one patch to the next; those of the test do not overlap
 STRIPS = 128, 160  # columns 0 to 127 of each 160 are for training, 128 to 159 for the test
+PAINTINGS = 10  # of each digit
 DARK, LIGHT = 0.1, 0.9  # grey levels behind the digits
 
 
@@ -30,19 +32,22 @@ class Factors(NamedTuple):
 
 
 def photos(data_dir: AnyPath | None) -> Pieces:
-    """Patches of 16 x 16 pixels, uint8 (6240, 16, 16, 3) and (1248, 16, 16, 3), without labels.
+    """Patches of 16 x 16 pixels, uint8 (23896, 16, 16, 3) and (416, 16, 16, 3), without labels.
 
-    They stand on a grid of 8 pixels in vertical strips, four for training and four for the test in each photograph: no
-    pixel is in both sets. Within a set they are shuffled, so that ``limit`` leaves some of each photograph.
+    They stand in vertical strips, four for training and four for the test in each photograph: no pixel is in both sets.
+    The training's stand on a grid of 4 pixels. The test's lie side by side, so that none of their pixels is in two of
+    them and could be copied from one to the other. Within a set they are shuffled, so that ``limit`` leaves some of
+    each photograph.
     """
     train, test = [], []
     for photograph in _photographs():
         # (rows of patches, columns of patches, 3, 16, 16)
-        patches = np.lib.stride_tricks.sliding_window_view(photograph, (PATCH, PATCH), (0, 1))[::STEP, ::STEP]
-        left = np.arange(patches.shape[1]) * STEP % STRIPS[1]
+        patches = np.lib.stride_tricks.sliding_window_view(photograph, (PATCH, PATCH), (0, 1))
+        left = np.arange(patches.shape[1]) % STRIPS[1]
         right = left + PATCH
-        train.append(_as_examples(patches[:, right <= STRIPS[0]]))
-        test.append(_as_examples(patches[:, (left >= STRIPS[0]) & (right <= STRIPS[1])]))
+        is_train, is_test = (right <= STRIPS[0]) & (left % STEP == 0), (left >= STRIPS[0]) & (right <= STRIPS[1])
+        train.append(_as_examples(patches[::STEP, is_train]))
+        test.append(_as_examples(patches[::TEST_STEP, is_test & ((left - STRIPS[0]) % TEST_STEP == 0)]))
     return _shuffled(np.concatenate(train)), None, _shuffled(np.concatenate(test)), None
 
 
@@ -73,6 +78,7 @@ def coloured_digits(data_dir: AnyPath | None) -> Pieces:
     """
     x_train, _, x_test, _ = datasets.digits(data_dir)
     train, test = coloured_digits_factors()
+    x_train, x_test = (np.tile(np.asarray(x), (PAINTINGS, 1, 1)) for x in (x_train, x_test))
     return _painted(x_train, train), train.label, _painted(x_test, test), test.label
 
 
@@ -80,6 +86,7 @@ def coloured_digits_factors() -> tuple[Factors, Factors]:
     """What each picture of ``coloured_digits`` was made of, to judge a latent space by: (training set, test set)."""
     _, y_train, _, y_test = datasets.digits(None)
     assert y_train is not None and y_test is not None
+    y_train, y_test = np.tile(y_train, PAINTINGS), np.tile(y_test, PAINTINGS)
     n = len(y_train)
     hue, coin = np.random.RandomState(0).rand(2, n + len(y_test))
     background = np.where(coin < 0.5, DARK, LIGHT)

@@ -39,6 +39,7 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.derivation.likelihoods import Likelihood, LikelihoodCache, content, require_rows, scaled
+from tinyvae.derivation.shapes import misfit
 from tinyvae.types import Array
 
 COMPONENTS = 5  # of the mixture
@@ -126,6 +127,91 @@ def logistic_bias(mean: Array, components: int = 1) -> Array:
     return np.concatenate(rows).ravel()
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Colours
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def logistic_colour(
+    x: Array, outputs: Array, out: Array | None = None, components: int = 1
+) -> tuple[Array, LikelihoodCache]:
+    """log p(x | z) of pixels whose channels know one another (Salimans et al. 2017, section 2.2):
+
+        p(r, g, b | z) = p(r | z) p(g | r, z) p(b | r, g, z)
+
+    Red, green and blue rise and fall together: what one has told of the light, the next need not tell again. Each is
+    distributed as in ``logistic``, with the means of all of its components moved by the channels before it,
+
+        red: m        green: m + c_gr r        blue: m + c_br r + c_bg g
+
+    where c_gr, c_br and c_bg are three more outputs for each pixel. They act through the means alone, so that with dm_g
+    and dm_b, the derivatives by the means of green and blue, summed over the components,
+
+        by c_gr: r dm_g        by c_br: r dm_b        by c_bg: g dm_b
+
+    Args:
+        x: (N, D) on the levels 0, 1/255, ..., 1; D = 3 P, red, green and blue of each of P pixels.
+        outputs: (N K, (M + 1) D): the M D that ``logistic`` has, then c_gr, c_br and c_bg of each pixel.
+        out: as for ``logistic``.
+        components: C.
+
+    Returns:
+        logp: (N, K), in nats: the logarithm of a probability.
+        cache: for ``logistic_backward``.
+
+    Raises: ValueError for shapes that do not fit, such as a D that is not 3 P.
+    """
+    require_rows(x, outputs, numbers(components) + 1)
+    if x.shape[1] % 3:
+        raise misfit("x (N, 3 P)", x)
+    x, derivative = np.ascontiguousarray(x), content(outputs, out)
+    logp = np.empty((len(x), len(outputs) // len(x)), outputs.dtype)
+    before = np.repeat(x, logp.shape[1], axis=0)
+    means, coefficients = _means_and_coefficients(derivative, components)
+    means += _moved(before, coefficients)[:, None]
+    machine.logistic_log_prob(x, derivative, components, logp)  # which leaves the coefficients as they are
+    (red, green, _), (_, dgreen, dblue) = _channels(before), _channels(means.sum(axis=1))
+    coefficients[:] = np.stack([red * dgreen, red * dblue, green * dblue], axis=-1).reshape(coefficients.shape)
+    return logp, LikelihoodCache(derivative)
+
+
+def _means_and_coefficients(outputs: Array, components: int) -> tuple[Array, Array]:
+    """The views of the means (R, C, D) and of the coefficients (R, D) in outputs (R, (M + 1) D)."""
+    M = numbers(components)
+    parts = outputs.reshape(len(outputs), M + 1, outputs.shape[1] // (M + 1))
+    return parts[:, M - 2 * components : M - components], parts[:, M]
+
+
+def _moved(x: Array, coefficients: Array) -> Array:
+    """By how much the channels of x (R, D) move the means of those behind them: (R, D)."""
+    (red, green, _), (c_gr, c_br, c_bg) = _channels(x), _channels(coefficients)
+    return np.stack([np.zeros_like(red), c_gr * red, c_br * red + c_bg * green], axis=-1).reshape(x.shape)
+
+
+def _channels(rows: Array) -> tuple[Array, ...]:
+    """Red, green and blue of all pixels of rows (R, 3 P): (R, P) each."""
+    return rows[:, 0::3], rows[:, 1::3], rows[:, 2::3]
+
+
+def logistic_colour_mean(outputs: Array, components: int = 1) -> Array:
+    """E[x | z]: (R, D) from (R, (M + 1) D), with the means of red and green in the place of their values, since the
+    mean of a channel is as good as linear in what moves it.
+    """
+    outputs = outputs.copy()
+    means, coefficients = _means_and_coefficients(outputs, components)
+    own, plain_outputs = means.copy(), outputs.reshape(len(outputs), -1)[:, : -coefficients.shape[1]]
+    mean = logistic_mean(plain_outputs, components)
+    for _ in range(2):  # green by red, then blue by both
+        means[:] = own + _moved(mean, coefficients)[:, None]
+        mean = logistic_mean(plain_outputs, components)
+    return mean
+
+
+def logistic_colour_bias(mean: Array, components: int = 1) -> Array:
+    """The biases ((M + 1) D,) of the data's mean (D,): those of ``logistic``, and channels that do not know another."""
+    return np.concatenate([logistic_bias(mean, components), np.zeros_like(mean)])
+
+
 LOGISTIC = Likelihood(logistic, logistic_backward, logistic_mean, logistic_bias, numbers(1), (0.0, 1.0), levels=LEVELS)
 LOGISTIC_MIXTURE = Likelihood(
     partial(logistic, components=COMPONENTS),
@@ -135,4 +221,14 @@ LOGISTIC_MIXTURE = Likelihood(
     numbers(COMPONENTS),
     (0.0, 1.0),
     levels=LEVELS,
+)
+LOGISTIC_COLOUR = Likelihood(
+    partial(logistic_colour, components=COMPONENTS),
+    logistic_backward,
+    partial(logistic_colour_mean, components=COMPONENTS),
+    partial(logistic_colour_bias, components=COMPONENTS),
+    numbers(COMPONENTS) + 1,
+    (0.0, 1.0),
+    levels=LEVELS,
+    channels=3,
 )

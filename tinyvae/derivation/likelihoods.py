@@ -194,6 +194,7 @@ class Likelihood:
         levels: the number of values that it gives probabilities to, at equal distances over the support. The Bernoulli,
             with 2 of them, takes others in its support as weights between these, and ``log_prob`` is then minus a
             cross-entropy. None where it is a density.
+        channels: the last number of the shape of the data, if the likelihood is of colours; None if it may be any.
         remark: outputs (R, M D) of a trained model -> a sentence that a reader of its figures should know, or "".
         advice: what else may help where a training diverges.
     """
@@ -205,6 +206,7 @@ class Likelihood:
     outputs_per_dimension: int
     support: tuple[float, float]
     levels: int | None = None
+    channels: int | None = None
     remark: Callable[[Array], str] = lambda outputs: ""
     advice: str = ""
 
@@ -217,10 +219,9 @@ GAUSSIAN = Likelihood(
     gaussian_bias,
     2,
     (0.0, 1.0),
-    None,
-    gaussian_remark,
-    "if some pixels hardly ever change, leave them out or add noise to them: their variances fall to the floor of "
-    f"{math.exp(LOGVAR_FLOOR):.1e}, where the bound is steepest",
+    remark=gaussian_remark,
+    advice="if some pixels hardly ever change, leave them out or add noise to them: their variances fall to the floor "
+    f"of {math.exp(LOGVAR_FLOOR):.1e}, where the bound is steepest",
 )
 GAUSSIAN_LINEAR = replace(
     GAUSSIAN,

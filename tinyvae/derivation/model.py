@@ -111,7 +111,12 @@ class Model:
     stride: int = 2
 
     def __post_init__(self) -> None:
-        """Raises: ValueError for a network that does not read such data."""
+        """Raises: ValueError for a network or a likelihood of other data."""
+        channels = LIKELIHOODS[self.likelihood].channels
+        if channels not in (None, self.data_shape[-1]):
+            raise ValueError(
+                f"the likelihood {self.likelihood} is of pixels with {channels} channels, not {self.data_shape}"
+            )
         dimensions = NETWORKS[self.network][0].data_dimensions
         if dimensions and len(self.data_shape) not in dimensions:
             raise ValueError(f"the network {self.network} reads images (H, W) or (H, W, C), not {self.data_shape}")

@@ -35,6 +35,7 @@ DEEPEST = 50  # levels of a JSON file; what we write has five
 
 # The columns of history.csv, and the type of each.
 COLUMNS = {"epoch": int, "samples_seen": int, "train_bound": float, "test_bound": float, "seconds": float}
+BITS = {"test_bits_per_dimension": float}  # one more, of runs whose bound can be counted in bits
 
 
 @dataclass
@@ -169,35 +170,39 @@ class Run:
         """Write ``history.csv``, the whole of it.
 
         Args:
-            rows: dicts with the keys COLUMNS. Each number is written such that it reads back as the same number.
+            rows: dicts with the keys COLUMNS, and that of BITS if the first row has it. Each number is written such
+                that it reads back as the same number.
 
         Raises: RunError if it cannot be written.
         """
+        rows = list(rows)
+        kinds = COLUMNS | BITS if rows and BITS.keys() <= rows[0].keys() else COLUMNS
         # through kind, since the repr of a NumPy number is more than its digits; by columns, since that is faster
-        columns = [map(repr, map(kind, [row[name] for row in rows])) for name, kind in COLUMNS.items()]
-        lines = [",".join(COLUMNS), *map(",".join, zip(*columns))]
+        columns = [map(repr, map(kind, [row[name] for row in rows])) for name, kind in kinds.items()]
+        lines = [",".join(kinds), *map(",".join, zip(*columns))]
         with atomic_write(self.path / HISTORY) as file:
             file.write("\n".join([*lines, ""]).encode())
 
     def history(self) -> list[Row]:
-        """The rows of ``history.csv``: a list of dicts with the keys COLUMNS.
+        """The rows of ``history.csv``: a list of dicts with the keys COLUMNS, and that of BITS where it has them.
 
         Raises: RunError, with the line's number, if the file is missing or broken.
         """
         path, rows = self.path / HISTORY, []
         header, *lines = _read_text(path).split("\n")
-        if header != ",".join(COLUMNS):
+        kinds = COLUMNS | BITS if header == ",".join(COLUMNS | BITS) else COLUMNS
+        if header != ",".join(kinds):
             raise RunError(f"{path}, line 1: it should be {','.join(COLUMNS)}, and is {header[:100]!r}\nMend it.")
         if lines[-1:] != [""]:
             raise RunError(f"{path}, line {1 + len(lines)}: the file ends within the line\nMend or remove the line.")
         for number, line in enumerate(lines[:-1], start=2):
             try:
                 rows.append(
-                    {name: kind(field) for (name, kind), field in zip(COLUMNS.items(), line.split(","), strict=True)}
+                    {name: kind(field) for (name, kind), field in zip(kinds.items(), line.split(","), strict=True)}
                 )
             except ValueError:
                 raise RunError(
-                    f"{path}, line {number}: it should hold {len(COLUMNS)} numbers ({', '.join(COLUMNS)}), "
+                    f"{path}, line {number}: it should hold {len(kinds)} numbers ({', '.join(kinds)}), "
                     f"and is {line[:100]!r}\nMend or remove the line."
                 ) from None
         return rows

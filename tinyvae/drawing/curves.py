@@ -30,6 +30,7 @@ def curve(
     bound_name: str = "ELBO",
     title: str = "",
     published: tuple[ArrayLike, ArrayLike] | None = None,
+    bits: tuple[float, float] | None = None,
 ) -> Figure:
     """The bound against the number of training examples seen, on a logarithmic axis (AEVB, Figure 2).
 
@@ -42,6 +43,7 @@ def curve(
         bound_name: what the axis calls the bound.
         title: of the figure.
         published: (samples_seen, bound), (P,) each: a published test curve, drawn as open circles under ours; or None.
+        bits: (a, b): a bound of L nats is a L + b bits per dimension, which an axis on the right shows; or None.
 
     Raises: ValueError if the arrays of a curve are not of one length.
     """
@@ -61,6 +63,10 @@ def curve(
         axes.set_ylim(*limits)
     axes.set_xlabel("training examples seen")
     axes.set_ylabel(f"{bound_name} (nats per example)")
+    if bits:
+        slope, start = bits
+        right = axes.secondary_yaxis("right", (lambda nats: slope * nats + start, lambda n: (n - start) / slope))
+        right.set_ylabel("bits per dimension")
     axes.legend(frameon=False, loc="best", fontsize=TEXT)
     save(figure, path)
     return figure

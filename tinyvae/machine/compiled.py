@@ -181,7 +181,8 @@ def gaussian_log_prob(x, outputs, squash, floor, logp):
 
 def logistic_log_prob(x, outputs, components, logp):
     numbers = 2 if components == 1 else 3 * components
-    _require(len(logp) == len(x) and outputs.shape == (logp.size, numbers * x.shape[1]), "x, outputs and logp")
+    has_room = outputs.shape[1] >= numbers * x.shape[1] and outputs.shape[1] % x.shape[1] == 0
+    _require(len(logp) == len(x) and len(outputs) == logp.size and has_room, "x, outputs and logp")
     by_rows(jobs.LOGISTIC, outputs, (x, outputs, logp), (components,))
 
 

@@ -27,6 +27,8 @@ class Stream(IntEnum):
     BINARISATION = 2
     TEST_BINARISATION = 3
     COMPONENTS = 4
+    DEQUANTISATION = 5
+    TEST_DEQUANTISATION = 6
     TRAINING = 0x100  # plus the stochastic layer
     EVALUATION = 0x200
     PICTURES = 0x300

@@ -227,13 +227,13 @@ def logistic_log_prob(x, outputs, components, logp):
 
     For x (N, D) on 256 levels: P_c(v) = sigmoid((v + 1/510 - m_c) / s_c) - sigmoid((v - 1/510 - m_c) / s_c), without an
     upper edge at 1 and without a lower one at 0. The outputs are the logits of the C weights pi (of one component there
-    are none), the means m and the log scales log s, D columns each.
+    are none), the means m and the log scales log s, D columns each; what stands behind them is left alone.
     """
     x = np.repeat(x, logp.shape[1], axis=0)[:, None]
     C, D = components, x.shape[2]
     parts = outputs.reshape(len(outputs), outputs.shape[1] // D, D)
-    logits = np.zeros_like(parts[:, :1]) if C == 1 else parts[:, :C].copy()
-    m, t = parts[:, -2 * C : -C].copy(), parts[:, -C:].copy()
+    logits, first = (np.zeros_like(parts[:, :1]), 0) if C == 1 else (parts[:, :C].copy(), C)
+    m, t = parts[:, first : first + C].copy(), parts[:, first + C : first + 2 * C].copy()
     s = np.exp(np.clip(t, -LOGSCALE_LIMIT, LOGSCALE_LIMIT))
     u, l, delta = (x + HALF_STEP - m) / s, (x - HALF_STEP - m) / s, 2 * HALF_STEP / s
     has_upper, has_lower = x < 1, x > 0
@@ -249,8 +249,8 @@ def logistic_log_prob(x, outputs, components, logp):
     responsibilities = np.exp(log_weights + log_p - total[:, None])
     if C > 1:
         parts[:, :C] = responsibilities - np.exp(log_weights)
-    parts[:, -2 * C : -C] = responsibilities * (by_l - by_u) / s
-    parts[:, -C:] = responsibilities * np.where(abs(t) <= LOGSCALE_LIMIT, by_t, 0)
+    parts[:, first : first + C] = responsibilities * (by_l - by_u) / s
+    parts[:, first + C : first + 2 * C] = responsibilities * np.where(abs(t) <= LOGSCALE_LIMIT, by_t, 0)
 
 
 def scale_rows(weights, rows):

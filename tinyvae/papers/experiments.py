@@ -15,7 +15,7 @@ import numpy as np
 
 from tinyvae.disk.files import atomic_write
 from tinyvae.disk.run import Run
-from tinyvae.papers import published
+from tinyvae.papers import colour, published
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import AEVB, BEST, IWAE_1, IWAE_2, IWAE_BEST, Settings, iwae_epochs
 
@@ -72,10 +72,14 @@ class Report:
         runs: Path of the folder of the runs.
         folder: Path for the results.
         data_dir: where to look for the data first.
+
+    Attributes:
+        shown: [rows], the tables that are to be seen at once.
     """
 
     def __init__(self, plans, runs, folder, data_dir=None):
         self.plans, self.runs, self.folder, self.data_dir = plans, Path(runs), Path(folder), data_dir
+        self.shown = []
 
     def run(self, plan):
         """The run.Run of a plan."""
@@ -98,8 +102,9 @@ class Report:
         rows = self.run(plan).history()[: plan.settings.epochs]
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
-    def table(self, name, rows):
-        """Write a CSV file of dicts with the same keys."""
+    def table(self, name, rows, show=False):
+        """Write a CSV file of dicts with the same keys; with ``show`` the table is printed, too."""
+        self.shown += [rows] * show
         text = io.StringIO()
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
@@ -349,4 +354,10 @@ EXPERIMENTS = {
     ),
     "cvae": Experiment("the same noise under different labels", cvae_plans, write_cvae),
     "samples": Experiment("AEVB, Figure 5: samples as the latent space grows", samples_plans, write_samples),
+    "photos": Experiment(
+        "bits per dimension of photographs, beside a Gaussian and PNG", colour.photos_plans, colour.write_photos
+    ),
+    "coloured-digits": Experiment(
+        "hue and label from the latent means, beside PCA", colour.coloured_digits_plans, colour.write_coloured_digits
+    ),
 }

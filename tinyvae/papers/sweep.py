@@ -20,7 +20,7 @@ from tinyvae.disk.files import explained, open_to_read
 from tinyvae.errors import RunError
 from tinyvae.settings import Settings
 
-DATA_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "digits": (8, 8)}
+DATA_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "photos": (16, 16, 3), "coloured-digits": (8, 8, 3)}
 INTERVAL = 30  # seconds from one line of progress to the next, where there is no terminal
 BLINK = 0.2  # seconds from one look of a worker at its parent to the next
 LOOK = 2  # seconds from one look at the runs to the next

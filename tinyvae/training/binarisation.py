@@ -10,6 +10,7 @@ compared with bounds under another:
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,36 +23,39 @@ from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 
 CHUNK = 5000  # examples drawn at a time: bounds the memory
+Draw = Callable[..., np.ndarray]  # as ``draw``
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn(Rows):
-    """The pixels of ``Rows``, which are drawn when they are asked for, since all of them may be more than memory holds:
-    the same at every time, for the noise of an example is that of its place.
+    """What is drawn of ``Rows`` when it is asked for, since all of it may be more than memory holds: the same at every
+    time, for the noise of an example is that of its place.
 
     Attributes:
-        array: Rows with the intensities.
+        array: Rows with the values.
         order: (N,) int64, places in them.
         file: theirs.
+        draw: as for ``draw_once``.
         seed, stream: of the noise.
     """
 
+    draw: Draw
     seed: int
     stream: int
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Always bool."""
-        return np.dtype(bool)
+        """That of what is drawn."""
+        return self.draw(self.array[:1], self.seed, self.stream).dtype
 
     def _read(self, order: np.ndarray) -> np.ndarray:
         if not order.ndim:
             return self._read(order[None])[0]
-        drawn = np.empty((len(order), *self.shape[1:]), bool)
+        drawn = np.empty((len(order), *self.shape[1:]), self.dtype)
         breaks = np.flatnonzero(np.diff(order) != 1) + 1  # neighbours are drawn together
         for places, images, out in zip(*(np.split(a, breaks) for a in (order, self.array[order], drawn))):
             if len(places):
-                out[:] = noise.bernoulli(to_float(images), self.seed, self.stream, first_example=int(places[0]))
+                out[:] = self.draw(images, self.seed, self.stream, first_example=int(places[0]))
         return drawn
 
 
@@ -78,15 +82,25 @@ def binarise(dataset: Dataset, mode: str, seed: int) -> Dataset:
                 f"cannot draw binary pixels from {dataset.name}: its values go from {lowest:g} to {highest:g}, and "
                 "probabilities lie between 0 and 1; rescale the data, or use --binarise none"
             )
-    test = _draw_once(dataset.test, seed, Stream.TEST_BINARISATION)
-    train = _draw_once(dataset.train, seed, Stream.BINARISATION) if mode == "static" else dataset.train
+    test = draw_once(dataset.test, draw, seed, Stream.TEST_BINARISATION)
+    train = draw_once(dataset.train, draw, seed, Stream.BINARISATION) if mode == "static" else dataset.train
     return dataclasses.replace(dataset, train=train, test=test)
 
 
-def _draw_once(images: Images, seed: int, stream: int) -> Images:
+def draw(images: Images, seed: int, stream: int, step: int = 0, first_example: int = 0) -> np.ndarray:
+    """Binary pixels (N, D) bool, with intensities (N, D) for probabilities; other arguments as ``noise.bernoulli``."""
+    return noise.bernoulli(to_float(images), seed, stream, step, first_example).astype(bool)
+
+
+def draw_once(images: Images, draw: Draw, seed: int, stream: int) -> Images:
+    """All that is drawn of the images (N, D), once and for all.
+
+    Args:
+        images: (N, D).
+        draw: function (images, seed, stream, first_example=...) -> array of the same shape.
+        seed, stream: of the noise.
+    """
     if isinstance(images, Rows):
-        return Drawn(images, np.arange(len(images)), images.file, seed, stream)
-    drawn = np.empty(images.shape, bool)
-    for i in range(0, len(images), CHUNK):
-        drawn[i : i + CHUNK] = noise.bernoulli(to_float(images[i : i + CHUNK]), seed, stream, first_example=i)
-    return drawn
+        return Drawn(images, np.arange(len(images)), images.file, draw, seed, stream)
+    starts = range(0, max(len(images), 1), CHUNK)
+    return np.concatenate([draw(images[i : i + CHUNK], seed, stream, first_example=i) for i in starts])

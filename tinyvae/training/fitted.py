@@ -16,7 +16,7 @@ from tinyvae.derivation.shapes import require_labels
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import Settings
-from tinyvae.training import importance_sampling
+from tinyvae.training import dequantisation, importance_sampling
 from tinyvae.types import Array, Labels, Pair
 
 ROWS = 1000  # examples at a time through a network: bounds the memory
@@ -125,7 +125,10 @@ class Fitted:
 
     def rows(self, images: ArrayLike | Rows) -> Array:
         """Images as the model takes them: flat rows (N, D), intensities in the dtype of the parameters."""
-        return to_float(flat(self._checked(images)), self.params.flat.dtype)
+        images, dtype = flat(self._checked(images)), self.params.flat.dtype
+        if self.settings.dequantise and images.dtype == np.uint8:
+            return dequantisation.centres(images, dtype)
+        return to_float(images, dtype)
 
     def _checked(self, images: ArrayLike | Rows) -> Images:
         """Images as an array, or as the Rows that they are; ValueError for those that do not fit."""

@@ -16,16 +16,17 @@ from tinyvae.data.datasets import Dataset, to_float
 from tinyvae.data.rows import extremes, mean_image
 from tinyvae.derivation.model import ModelCache
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.disk.run import Row, Run
+from tinyvae.disk.run import BITS, Row, Run
 from tinyvae.errors import DataError, DivergenceError, Interrupted, RunError, UserError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, NETWORKS, OPTIMISERS, SCHEDULES, Settings
+from tinyvae.training import dequantisation
 from tinyvae.training.binarisation import binarise
 from tinyvae.training.fitted import Fitted, build_model, take
 from tinyvae.training.initialisation import initialise
 from tinyvae.training.memory import require_memory
-from tinyvae.training.protocol import on_levels
+from tinyvae.training.protocol import bits_per_dimension, on_levels
 from tinyvae.types import Array, Labels
 
 EVALUATION_ROWS = 500  # samples at a time: bounds the memory
@@ -57,6 +58,8 @@ class Training:
     def __init__(self, settings: Settings, dataset: Dataset, threads: int | None = None):
         self.settings = settings
         self.dataset = binarise(dataset, settings.binarise, settings.seed)
+        if settings.dequantise:
+            self.dataset = dequantisation.dequantise(dataset, settings.seed)
         check(settings, self.dataset)
         self.model = build_model(settings, dataset.data_shape, dataset.n_labels)
         require_memory(self.model, settings, EVALUATION_ROWS)
@@ -165,9 +168,7 @@ class Training:
 
     def _step(self, rows: np.ndarray, rate: float) -> float:
         """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
-        N, x = len(rows), to_float(self.dataset.train[rows], self.params.flat.dtype)
-        if self.settings.binarise == "dynamic":
-            x = noise.bernoulli(x, self.settings.seed, Stream.BINARISATION, self.step)
+        N, x = len(rows), self._examples(rows)
         y = self.labels(self.dataset.train_labels, rows)
         bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step)
         total = float(bound.sum(dtype=np.float64))
@@ -180,6 +181,14 @@ class Training:
         self.step += 1
         self.samples_seen += N
         return total
+
+    def _examples(self, rows: np.ndarray) -> Array:
+        """Training examples as the model takes them at this visit."""
+        images, dtype, seed = self.dataset.train[rows], self.params.flat.dtype, self.settings.seed
+        if self.settings.dequantise:
+            return dequantisation.draw(images, seed, Stream.DEQUANTISATION, self.step, dtype=dtype)
+        x = to_float(images, dtype)
+        return noise.bernoulli(x, seed, Stream.BINARISATION, self.step) if self.settings.binarise == "dynamic" else x
 
     def labels(self, labels: Labels | None, rows: slice | np.ndarray) -> Labels | None:
         """The labels of some rows where the model is conditional, else None."""
@@ -250,7 +259,13 @@ def check(settings: Settings, dataset: Dataset) -> None:
             f"{dataset.name} has no labels, and --conditional needs them: store them as y beside x in an .npz file, or "
             "leave --conditional out"
         )
-    lowest, highest = LIKELIHOODS[settings.likelihood].support
+    likelihood = LIKELIHOODS[settings.likelihood]
+    if likelihood.channels not in (None, *dataset.data_shape[2:]):
+        raise DataError(
+            f"{dataset.name} is not in colour, and --likelihood {settings.likelihood} is of red, green and blue: use "
+            "--likelihood logistic-mixture"
+        )
+    lowest, highest = likelihood.support
     for images in filter(len, (dataset.train, dataset.test)):
         if images.dtype.kind != "f" and lowest <= 0 and highest >= 1:
             continue  # grey levels and bits lie between 0 and 1, and need not be read to know it
@@ -365,6 +380,8 @@ def train(
                 **bounds,
                 "seconds": training.seconds,
             }
+            bits = bits_per_dimension(training.fitted, training.dataset.test, test_bound)
+            row |= {} if bits is None else dict.fromkeys(BITS, bits)
             history.append(row)
             bar.end_epoch(row)
             run.write_history(history)

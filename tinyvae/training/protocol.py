@@ -7,6 +7,7 @@ import numpy as np
 from tinyvae.data.datasets import to_float
 from tinyvae.data.rows import Images, blocks
 from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS, Settings
+from tinyvae.training import dequantisation
 from tinyvae.training.fitted import Fitted
 
 BINARISATION = {"none": "data as they are", "static": "static binarisation", "dynamic": "dynamic binarisation"}
@@ -18,7 +19,7 @@ def protocol(settings: Settings) -> str:
         [
             f"{_bound(settings)}, K = {settings.samples}",
             *([] if settings.estimator == "standard" else [f"{settings.estimator} gradients"]),
-            BINARISATION[settings.binarise],
+            "uniform dequantisation" if settings.dequantise else BINARISATION[settings.binarise],
             *_model(settings),
             f"{settings.epochs} epochs{_raised(settings)}",
             f"minibatch {settings.batch_size}",
@@ -75,6 +76,8 @@ def quantity(fitted: Fitted, images: Images) -> str:
         to, such as grey levels under a Bernoulli, "the limit of L_K", which is no log probability.
     """
     given = " | y" if fitted.model.n_labels else ""
+    if fitted.settings.dequantise:
+        return f"log p(x{given}), the density of dequantised levels"
     levels = LIKELIHOODS[fitted.settings.likelihood].levels
     if levels is None or on_levels(images, levels):
         return f"log p(x{given})"
@@ -93,9 +96,10 @@ def bits_per_dimension(fitted: Fitted, images: Images, nats: float) -> float | N
     """What a bound of so many nats per example promises: the bits that a code needs for each number of the data.
 
     -nats / (D log 2). A compressor that is given the decoder, and codes by it, comes so far at best. Only probabilities
-    have codes: None where the likelihood is a density, or the data lie between its levels.
+    have codes: a density of dequantised levels counts with the probabilities that it gives these (dequantisation.py);
+    None where the likelihood is another density, or the data lie between its levels.
     """
-    levels = LIKELIHOODS[fitted.settings.likelihood].levels
-    if levels is None or not len(images) or not on_levels(images, levels):
-        return None
-    return -nats / (fitted.model.data_dim * math.log(2))
+    levels, bits = LIKELIHOODS[fitted.settings.likelihood].levels, -nats / (fitted.model.data_dim * math.log(2))
+    if fitted.settings.dequantise:
+        return bits + math.log2(dequantisation.LEVELS)
+    return bits if levels is not None and len(images) and on_levels(images, levels) else None

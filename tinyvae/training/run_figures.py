@@ -8,6 +8,7 @@ from tinyvae.data.datasets import Dataset
 from tinyvae.disk.run import Row, Run
 from tinyvae.drawing import curves, maps, mosaics
 from tinyvae.training.fitted import Fitted
+from tinyvae.training.protocol import bits_per_dimension
 from tinyvae.types import AnyPath
 
 SAMPLES = 100
@@ -34,6 +35,14 @@ def draw_samples(path: AnyPath, fitted: Fitted, classes: np.ndarray | None = Non
     mosaics.image_grid(path, samples, shape, columns=C, column_labels=[str(name) for name in names])
 
 
+def draw_reconstructions(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:
+    """The first test images, each above what the decoder makes of its posterior mean."""
+    originals = fitted.rows(dataset.test[:RECONSTRUCTIONS])
+    y = dataset.test_labels[:RECONSTRUCTIONS] if fitted.model.n_labels and dataset.test_labels is not None else None
+    decoded = flat(fitted.decode(fitted.encode(originals, y)[0], y))
+    mosaics.reconstructions(path, originals, decoded, fitted.data_shape)
+
+
 def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> list[str]:
     """Write the figures of a run into its folder.
 
@@ -47,12 +56,11 @@ def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> 
     """
     columns = {name: [row[name] for row in history] for name in ("samples_seen", "train_bound", "test_bound")}
     bound_name = fitted.settings.objective.upper()
-    curves.curve(run.figure_path("curve.png"), *columns.values(), bound_name=bound_name, title=dataset.name)
+    start, at_one = (bits_per_dimension(fitted, dataset.test, nats) for nats in (0.0, 1.0))
+    bits = None if start is None or at_one is None else (at_one - start, start)
+    curves.curve(run.figure_path("curve.png"), *columns.values(), bound_name=bound_name, title=dataset.name, bits=bits)
     draw_samples(run.figure_path("samples.png"), fitted, dataset.classes)
-    originals = fitted.rows(dataset.test[:RECONSTRUCTIONS])
-    y = dataset.test_labels[:RECONSTRUCTIONS] if fitted.model.n_labels and dataset.test_labels is not None else None
-    decoded = flat(fitted.decode(fitted.encode(originals, y)[0], y))
-    mosaics.reconstructions(run.figure_path("reconstructions.png"), originals, decoded, fitted.data_shape)
+    draw_reconstructions(run.figure_path("reconstructions.png"), fitted, dataset)
     names = ["curve.png", "samples.png", "reconstructions.png"]
     if fitted.model.latent == (2,) and not fitted.model.n_labels:  # with labels there is a manifold for each
         draw_manifold(run.figure_path("manifold.png"), fitted)

@@ -1,0 +1,90 @@
+"""Experiments on pictures in colour: bits per dimension beside codes, factors of variation beside PCA, hues kept."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from tinyvae.papers import baselines
+from tinyvae.papers.sweep import Plan
+from tinyvae.settings import COLOUR, CONV
+
+PHOTOS, COLOURED_DIGITS = "photos", "coloured-digits"
+SAMPLES = 1000  # of the evaluation
+COLOURED = replace(CONV, likelihood="logistic", latent=(10,), epochs=40)
+
+
+def photos_plans(size):
+    """A training of the recipe ``colour``."""
+    settings = replace(COLOUR, seed=size.seed, epochs=2 if size.quick else COLOUR.epochs)
+    evaluation = {"samples": 20, "images": 50} if size.quick else {"samples": SAMPLES}
+    return [Plan(PHOTOS, PHOTOS, settings, 1000 if size.quick else None, **evaluation)]
+
+
+def write_photos(report):
+    """Held-out bits per dimension beside a Gaussian's and PNG's; samples and reconstructions."""
+    from tinyvae.training import run_figures
+
+    (plan,), dataset = report.plans, report.dataset()
+    evaluation, fitted = report.run(plan).read_json("evaluation.json"), report.fitted(plan)
+    train, test = np.asarray(dataset.train), np.asarray(dataset.test[: plan.images])
+    gaussian, ridge = baselines.gaussian_bits(train, test, plan.settings.seed)
+    png, columns = baselines.png_bits(test.reshape(-1, *dataset.data_shape))
+    each = 1 / (fitted.model.data_dim * math.log(2))  # bits per dimension, of a nat
+    rows = [
+        ("VAE, -log p(x)", evaluation["bits_per_dimension"], f"by {evaluation['samples']} samples"),
+        ("VAE, -ELBO", -evaluation["elbo"] * each, "what bits-back coding pays"),
+        ("one Gaussian", gaussian, f"full covariance, ridge {ridge:g}, of dequantised levels"),
+        ("PNG", png, f"of all test patches as one picture, {columns} in a row"),
+    ]
+    table = [{"model": name, "bits_per_dimension": round(bits, 3), "how": how} for name, bits, how in rows]
+    report.table("bits.csv", table, show=True)
+    run_figures.draw_samples(report.folder / "samples.png", fitted)
+    run_figures.draw_reconstructions(report.folder / "reconstructions.png", fitted, dataset)
+
+
+def coloured_digits_plans(size):
+    """A training without labels, and one with."""
+    settings = replace(COLOURED, seed=size.seed, epochs=2 if size.quick else COLOURED.epochs)
+    conditional = replace(settings, conditional=True)
+    return [Plan(f"coloured-digits{name}", COLOURED_DIGITS, s) for name, s in (("", settings), ("-cvae", conditional))]
+
+
+def write_coloured_digits(report):
+    """Hue and label from the latent means, beside as many principal components; one noise under all labels."""
+    from tinyvae.data import colour
+    from tinyvae.training import run_figures
+
+    plan, conditional = report.plans
+    dataset, fitted = report.dataset(), report.fitted(plan)
+    factors = colour.coloured_digits_factors()
+    sets = [np.asarray(images) for images in (dataset.train, dataset.test)]
+    n = plan.settings.latent[0]
+    spaces = {
+        f"VAE, {n} latent means": [fitted.encode(images)[0].astype(float) for images in sets],
+        f"PCA, {n} components": baselines.principal_components(*(images / 255 for images in sets), n),
+    }
+    hues, labels = zip(*((on_circle(f.hue), np.eye(dataset.n_labels)[f.label]) for f in factors))
+    rows = []
+    for name, (train, test) in spaces.items():
+        unexplained = ((hues[1] - least_squares(train, hues[0], test)) ** 2).sum()
+        right = least_squares(train, labels[0], test).argmax(axis=1) == factors[1].label
+        row = {
+            "hue_r2": 1 - unexplained / ((hues[1] - hues[1].mean(axis=0)) ** 2).sum(),
+            "label_accuracy": right.mean(),
+        }
+        rows.append({"space": name, **{key: round(float(value), 4) for key, value in row.items()}})
+    report.table("factors.csv", rows, show=True)
+    run_figures.draw_samples(report.folder / "samples.png", fitted)
+    run_figures.draw_samples(report.folder / "samples-cvae.png", report.fitted(conditional))
+
+
+def on_circle(hue):
+    """(cos, sin) of hues (N,) in [0, 1), whose ends are the same red: (N, 2)."""
+    return np.column_stack([np.cos(2 * math.pi * hue), np.sin(2 * math.pi * hue)])
+
+
+def least_squares(x, targets, x_new):
+    """Linear regression with a constant, of targets (N, T) on x (N, D): its predictions (M, T) for x_new (M, D)."""
+    coefficients, *_ = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), targets, rcond=None)
+    return np.column_stack([np.ones(len(x_new)), x_new]) @ coefficients
