@@ -289,15 +289,7 @@ CONV = Settings(
 )
 
 # Ours for pictures in colour, such as CIFAR's.
-COLOUR = replace(
-    CONV,
-    likelihood="logistic-colour",
-    channels=(64, 128),
-    latent=(128,),
-    hidden=((512,),),
-    learning_rate=0.001,
-    epochs=40,
-)
+COLOUR = replace(CONV, likelihood="logistic-colour", latent=(128,), hidden=((512,),), learning_rate=0.001, epochs=40)
 
 # The default recipe shows a small data set more often than 20 times, until this many examples are seen.
 LEAST_EXAMPLES = 400_000

@@ -144,6 +144,22 @@ def test_cifar_10_is_in_colour_and_keeps_its_split(cifar10):
     assert_is(datasets.load(folder), arrays)
 
 
+def test_cifar_10_is_trained_on_by_its_recipe(cifar10, tmp_path):
+    """With the whole protocol, and counted in bits; on made files of the same layout."""
+    folder, _ = cifar10
+    sizes = ("--recipe", "colour", "--channels", 4, "--hidden", 8, "--latent", 2, "--epochs", 1)
+    result = call(folder, *sizes, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    words = " ".join(result.stdout.split())
+    assert "bits per dimension" in words and "note" not in result.stderr
+    assert "conv (channels 4, kernel 4, stride 2, relu) 8-2, normal prior, logistic-colour, 1 epochs" in words
+
+
+def test_colours_under_a_bernoulli_are_remarked_on(cifar10, tmp_path):
+    result = call(cifar10[0], "--hidden", 8, "--latent", 2, "--epochs", 1, "--out", tmp_path / "run")
+    assert result.returncode == 0 and "--recipe colour has a likelihood of their 256 levels" in result.stderr
+
+
 def test_cifar_100_has_its_fine_labels(tmp_path):
     train, test = cifar(9, 2, 100), cifar(4, 2, 100)
     (tmp_path / "train.bin").write_bytes(train[0])

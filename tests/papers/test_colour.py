@@ -61,6 +61,12 @@ def test_the_regression_is_scikit_learn_s():
     np.testing.assert_allclose(colour.on_circle(np.array([0, 0.25, 0.999999])), [[1, 0], [0, 1], [1, 0]], atol=1e-4)
 
 
+def test_angles_are_from_the_mean_direction_of_each_group():
+    angles = np.radians([[350, 10], [80, 100], [0, 0]])
+    vectors = 3 * np.stack([np.cos(angles), np.sin(angles)], axis=2)
+    assert colour.mean_angle(vectors) == pytest.approx(20 / 3)
+
+
 def test_a_quick_version_writes_and_prints_its_tables(tmp_path):
     words = ("photos", "coloured-digits", "--quick", "--out", tmp_path / "out", "--runs", tmp_path / "runs")
     result = call(*words, main=reproduce.main)

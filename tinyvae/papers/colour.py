@@ -11,6 +11,7 @@ from tinyvae.settings import COLOUR, CONV
 
 PHOTOS, COLOURED_DIGITS = "photos", "coloured-digits"
 SAMPLES = 1000  # of the evaluation
+NOISES = 100  # of the conditional model, each under all labels
 COLOURED = replace(CONV, likelihood="logistic", latent=(10,), epochs=40)
 
 
@@ -51,7 +52,10 @@ def coloured_digits_plans(size):
 
 
 def write_coloured_digits(report):
-    """Hue and label from the latent means, beside as many principal components; one noise under all labels."""
+    """Hue and label from the latent means, beside as many principal components; the hue of one noise under all labels.
+
+    The hue of a sample is what linear regression from its pixels, fitted to the training set, says.
+    """
     from tinyvae.data import colour
     from tinyvae.training import run_figures
 
@@ -76,7 +80,23 @@ def write_coloured_digits(report):
         rows.append({"space": name, **{key: round(float(value), 4) for key, value in row.items()}})
     report.table("factors.csv", rows, show=True)
     run_figures.draw_samples(report.folder / "samples.png", fitted)
-    run_figures.draw_samples(report.folder / "samples-cvae.png", report.fitted(conditional))
+    cvae, C = report.fitted(conditional), dataset.n_labels
+    run_figures.draw_samples(report.folder / "samples-cvae.png", cvae)
+    samples = cvae.sample(NOISES * C, np.tile(np.arange(C), NOISES), share=C).reshape(NOISES * C, -1)
+    found = least_squares(sets[0] / 255, hues[0], samples).reshape(NOISES, C, 2)
+    rows = [
+        {"samples": name, "degrees_from_their_mean_hue": round(mean_angle(some), 1)}
+        for name, some in (("one noise, all labels", found), ("one label, all noises", found.swapaxes(0, 1)))
+    ]
+    report.table("hue_kept.csv", rows, show=True)
+
+
+def mean_angle(vectors):
+    """The mean angle, in degrees, between vectors (G, n, 2) of directions and the mean direction of their group."""
+    x, y = np.moveaxis(vectors / np.linalg.norm(vectors, axis=2, keepdims=True), 2, 0)
+    centre = np.arctan2(y.mean(axis=1), x.mean(axis=1))[:, None]
+    away = np.abs((np.arctan2(y, x) - centre + math.pi) % (2 * math.pi) - math.pi)
+    return float(np.degrees(away).mean())
 
 
 def on_circle(hue):
