@@ -1,14 +1,15 @@
 """Arithmetic expressions: the grammar, the data and the score of the grammar variational autoencoder's first experiment
 (Kusner, Paige and Hernández-Lobato 2017, section 4).
 
-The paper has 100,000 strings of its grammar; the file it comes with is no random draw but the beginning of a list, which
-is made again here. All are sums of three parts, and all are different: so no model can have a mean of -log p(x), over all
-of them, that is less than ln 100,000 = 11.513 nats.
+The paper has 100,000 strings of its grammar; the file it comes with is no random draw but the beginning of a list,
+which is made again here. All are sums of three parts, and all are different: so no model can have a mean of -log p(x),
+over all of them, that is less than ln 100,000 = 11.513 nats.
 """
 
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,8 +61,8 @@ def _listed() -> tuple[list[str], np.ndarray]:
     """(the strings p + u + v, their derivations (N, T)), v changing fastest.
 
     A is one of x, 1, 2, 3; p is A o A; u is A, or brackets or a function around A; v the same, and around A o A too.
-    Each part is parsed once. A derivation begins with S -> S + T twice, and then has those of p as an S, u as a T, and v
-    as a T.
+    Each part is parsed once. A derivation begins with S -> S + T twice, and then has those of p as an S, u as a T, and
+    v as a T.
     """
     letters = "x123"
     pairs = [left + sign + right for sign, left, right in itertools.product("+*/", letters, letters)]
@@ -105,7 +106,7 @@ def value(rules: Sequence[int], x: Array) -> Array:
     Returns: (P,) float64, which may be infinite or not a number: division is that of real numbers, 1/2 is 0.5, and what
         has no value is as IEEE 754 says.
     """
-    values: list[Array] = []
+    values: list[Any] = []
     with np.errstate(all="ignore"):
         for rule in reversed(rules):  # from the last one: all that a rule needs has been found, the leftmost on top
             if rule == GRAMMAR.padding:
@@ -116,9 +117,9 @@ def value(rules: Sequence[int], x: Array) -> Array:
             elif right == ("x",):
                 values.append(x)
             elif isinstance(right[0], str) and right[0].isdigit():
-                values.append(np.full_like(x, float(right[0])))
-    (result,) = values
-    return result
+                values.append(np.float64(right[0]))
+        (result,) = values
+        return result + np.zeros_like(x)  # of a constant too
 
 
 def score(expression: str | Broken) -> float:

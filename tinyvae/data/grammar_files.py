@@ -108,7 +108,8 @@ def _rules(number: int, line: str) -> list[Line]:
 
 def _tokens(number: int, line: str) -> list[tuple[str, str]]:
     """[(kind, value)] of a line, without its comment."""
-    tokens, at = [], 0
+    tokens: list[tuple[str, str]] = []
+    at = 0
     while True:
         match = TOKEN.match(line, at)
         if match is None:

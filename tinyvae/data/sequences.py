@@ -16,6 +16,7 @@ from tinyvae.data.grammar import PADDING, Broken, Grammar, Walk
 from tinyvae.data.grammar_files import parse_grammar
 from tinyvae.data.parsing import Parser
 from tinyvae.errors import DataError
+from tinyvae.system import machine_memory
 
 END = "end"  # how the symbol after a string is named
 MOST_SYMBOLS = 256  # different characters; a text that has more is hardly one of short strings
@@ -240,6 +241,18 @@ def as_rules(source: Strings, grammar: Grammar) -> tuple[Rules, np.ndarray]:
         raise DataError(f"{place}: {wrong[first]}{more}")
     steps = 1 + max(map(len, derivations))
     return Rules(steps, grammar), _padded(derivations, steps, grammar.padding)
+
+
+def require_room(vocabulary: Vocabulary, n: int) -> None:
+    """DataError (the reason alone) before n sequences are written out, where they would not fit into this machine."""
+    # once whole, and once more as training and test set
+    needed, present = 2 * n * vocabulary.steps * vocabulary.size, machine_memory()
+    if present is not None and needed > present:
+        raise DataError(
+            f"{n:,} sequences of {vocabulary.steps:,} steps with {vocabulary.size} symbols take about "
+            f"{needed / 2**30:,.1f} GiB of memory, and this machine has {present / 2**30:,.1f} GiB: take shorter or "
+            "fewer strings"
+        )
 
 
 def reading(vocabulary: Mapping[str, Any] | None) -> dict[str, Any]:
