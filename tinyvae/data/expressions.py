@@ -85,32 +85,39 @@ def _applied(arguments: Sequence[str]) -> list[str]:
 
 # The score
 
+# The language of GRAMMAR, whose trees know no precedence: there, x+2*x is (x+2)*x. What a string is worth is found by
+# these rules, which read it as everybody does, and as the paper's code does, which asks Python.
+ARITHMETIC = parse_grammar("""
+sum -> sum '+' product | product
+product -> product '*' factor | product '/' factor | factor
+factor -> '(' sum ')' | 'sin(' sum ')' | 'exp(' sum ')' | 'x' | '1' | '2' | '3'
+""")
 FUNCTIONS = {
-    "S -> S '+' T": np.add,
-    "S -> S '*' T": np.multiply,
-    "S -> S '/' T": np.true_divide,
-    "T -> 'sin(' S ')'": np.sin,
-    "T -> 'exp(' S ')'": np.exp,
+    "sum -> sum '+' product": np.add,
+    "product -> product '*' factor": np.multiply,
+    "product -> product '/' factor": np.true_divide,
+    "factor -> 'sin(' sum ')'": np.sin,
+    "factor -> 'exp(' sum ')'": np.exp,
 }  # the other rules hand a value on, or are x or a digit
-_MEANINGS = [(FUNCTIONS.get(line), rule.right) for line, rule in zip(GRAMMAR.lines(), GRAMMAR.rules)]
-_PARSER = Parser(GRAMMAR)
+_MEANINGS = [(FUNCTIONS.get(line), rule.right) for line, rule in zip(ARITHMETIC.lines(), ARITHMETIC.rules)]
+_PARSER = Parser(ARITHMETIC)
 
 
-def value(rules: Sequence[int], x: Array) -> Array:
+def value(expression: str, x: Array) -> Array:
     """An expression at some points.
 
     Args:
-        rules: numbers of a whole derivation under ``GRAMMAR``, and padding or none.
+        expression: a string of the language of ``GRAMMAR``.
         x: (P,) float64.
 
     Returns: (P,) float64, which may be infinite or not a number: division is that of real numbers, 1/2 is 0.5, and what
         has no value is as IEEE 754 says.
+
+    Raises: DataError for a string that does not parse.
     """
-    values: list[Any] = []
+    rules, values = _PARSER.parse(expression), list[Any]()
     with np.errstate(all="ignore"):
         for rule in reversed(rules):  # from the last one: all that a rule needs has been found, the leftmost on top
-            if rule == GRAMMAR.padding:
-                continue
             function, right = _MEANINGS[rule]
             if function is not None:
                 values.append(function(*(values.pop() for part in right if isinstance(part, int))))
@@ -134,7 +141,7 @@ def score(expression: str | Broken) -> float:
     if isinstance(expression, Broken):
         return WORST
     try:
-        return distance(value(_PARSER.parse(expression), POINTS))
+        return distance(value(expression, POINTS))
     except DataError:
         return WORST
 
@@ -152,4 +159,4 @@ def distance(values: Array) -> float:
     return float(np.log1p(np.fmin(error, LARGEST_ERROR).mean()))  # the minimum of nan and 1000 is 1000
 
 
-_TARGET_VALUES = value(_PARSER.parse(TARGET), POINTS)
+_TARGET_VALUES = value(TARGET, POINTS)

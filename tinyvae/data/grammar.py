@@ -8,6 +8,7 @@ every sequence that comes to its end is a string of the language.
 A sequence has T steps. When no symbol is left, what remains is filled with one more "rule", the padding.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -79,7 +80,8 @@ class Grammar:
     def _quoted(self, part: int | str) -> str:
         if isinstance(part, int):
             return self.names[part]
-        return f'"{part}"' if "'" in part else f"'{part}'"
+        # a text may have both kinds of quotes: it is then written as several, side by side
+        return " ".join(f'"{piece}"' if "'" in piece else f"'{piece}'" for piece in re.findall("'+|[^']+", part))
 
     def text(self, rules: Sequence[int]) -> str | Broken:
         """The string that a sequence of rules derives.

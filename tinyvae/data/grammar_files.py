@@ -6,7 +6,7 @@
 
 A rule a line, with ``|`` between several right-hand sides; texts in single or double quotes; names of symbols are
 letters, digits and underscores; ``#`` begins a comment. Several lines may have the same left-hand side. Rules are
-numbered as they stand, from 0.
+numbered as they stand, from 0; texts side by side are one.
 """
 
 import re
@@ -95,8 +95,12 @@ def _rules(number: int, line: str) -> list[Line]:
             raise DataError(f"line {number} has a second arrow: write each rule in a line of its own")
         if kind == "bar":
             rights.append([])
+        elif kind == "name":
+            rights[-1].append(value)
+        elif rights[-1] and isinstance(before := rights[-1][-1], Text):
+            rights[-1][-1] = Text(before.characters + value)  # 'a' 'b' is the rule 'ab'
         else:
-            rights[-1].append(value if kind == "name" else Text(value))
+            rights[-1].append(Text(value))
     for right in rights:
         if not right:
             raise DataError(

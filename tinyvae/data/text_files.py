@@ -3,6 +3,7 @@
 As in ``formats``, DataError has the reason alone; the caller adds the file and what to do.
 """
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,9 +27,10 @@ def read(path: Path, largest: int = LARGEST) -> str:
     Raises: DataError (the reason alone) if it is empty, too large, not in UTF-8, or has control characters.
     """
     with formats.open_file(path) as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise DataError(f"it has more than {largest:,} bytes")
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            raise DataError(f"it has {size:,} bytes: at most {largest:,} are taken")
+        content = file.read(size)
     if encoding := BYTE_ORDER_MARKS.get(content[:2]):
         raise DataError(f"it is in {encoding}: save it as UTF-8")
     try:

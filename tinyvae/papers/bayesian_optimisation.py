@@ -144,9 +144,10 @@ def expected_improvement(mean: Array, std: Array, best: float) -> Array:
 
     Returns: (n,) float64, in units of f.
     """
-    gain, scale = best - mean, np.maximum(std, np.finfo(np.float64).tiny)  # where std = 0 it is max(gain, 0)
-    u = np.clip(gain / scale, -1e150, 1e150)  # whose square is finite
-    return np.maximum(gain * stats.norm.cdf(u) + std * stats.norm.pdf(u), 0)
+    gain = best - mean
+    uncertain = std > 1e-12 * (1 + abs(gain))  # elsewhere it is max(gain, 0)
+    u = gain / np.where(uncertain, std, 1)
+    return np.where(uncertain, np.maximum(gain * stats.norm.cdf(u) + std * stats.norm.pdf(u), 0), np.maximum(gain, 0))
 
 
 def choose(mean: Array, covariance: Array, noise: float, best: float, points: int) -> np.ndarray:
