@@ -102,6 +102,26 @@ def test_the_process_knows_what_it_has_seen_and_doubts_what_is_far():
     assert set(process.hyperparameters) == {"amplitude", "length", "noise"}
 
 
+def test_the_posterior_is_that_of_the_formulas():
+    """mean = m + k^T (K + noise I)^-1 (values - m) and covariance = k** - k^T (K + noise I)^-1 k, written out."""
+    rng = np.random.default_rng(3)
+    z, new = rng.standard_normal((40, 3)), rng.standard_normal((7, 3))
+    values = z[:, 0] + np.sin(3 * z[:, 1]) + 0.5 * rng.standard_normal(40)
+    process = GaussianProcess(z, values)
+    amplitude, length = (process.hyperparameters[name] for name in ("amplitude", "length"))
+    assert process.noise == pytest.approx(process.hyperparameters["noise"] * values.var())
+    assert process.hyperparameters["noise"] > 0.01
+
+    def kernel(a, b):
+        r = np.sqrt(5) * np.linalg.norm(a[:, None] - b, axis=2) / length
+        return values.var() * amplitude * (1 + r + r**2 / 3) * np.exp(-r)
+
+    gain = np.linalg.solve(kernel(z, z) + process.noise * np.eye(40), kernel(z, new)).T
+    mean, covariance = process.posterior(new)
+    np.testing.assert_allclose(mean, values.mean() + gain @ (values - values.mean()), atol=1e-6)
+    np.testing.assert_allclose(covariance, kernel(new, new) - gain @ kernel(z, new), atol=1e-6)
+
+
 def test_scores_that_are_all_the_same_are_no_error():
     outcome = optimise(
         decode, lambda _: 5.0, np.random.default_rng(0).standard_normal((9, 3)), np.full(9, 5.0), 0, SMALL
