@@ -79,6 +79,8 @@ DATASETS = Registry(
         "digits": "data.datasets:digits",
         "photos": "data.colour:photos",
         "coloured-digits": "data.colour:coloured_digits",
+        "expressions": "data.expressions:expressions",
+        "expressions-unsolved": "data.expressions:expressions_unsolved",
     }
 )
 

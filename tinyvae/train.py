@@ -8,6 +8,7 @@ examples:
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000
   python -m tinyvae.train --resume runs/mnist       go on where it stopped
   python -m tinyvae.train my_pictures/ --size 32 --recipe colour
+  python -m tinyvae.train my_strings.txt --grammar my_grammar.txt
   python -m tinyvae.train my_images.npy --hidden 200,200 --epochs 50 --out runs/mine
 """
 
@@ -52,7 +53,7 @@ def start(arguments):
     from tinyvae.data import datasets
     from tinyvae.training import description, loop
 
-    reading = arguments.size, arguments.grey, arguments.skip_broken
+    reading = arguments.size, arguments.grey, arguments.skip_broken, arguments.grammar, arguments.characters
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit, *reading)
     for note in () if arguments.quiet else dataset.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -22,8 +22,9 @@ def build_parser(doc):
     parser.add_argument(
         "dataset",
         nargs="?",
-        help=f"{', '.join(DATASETS)}; or a file: .npy with (N, D), (N, H, W) or (N, H, W, 3), .npz with x and y; or a "
-        "folder: of pictures, subfolders being labels, of IDX files, or of CIFAR's binary version",
+        help=f"{', '.join(DATASETS)}; or a file: .npy with (N, D), (N, H, W) or (N, H, W, 3), .npz with x and y, .txt "
+        "with a string a line; or a folder: of pictures, subfolders being labels, of IDX files, or of CIFAR's binary "
+        "version",
     )
     for title, add_options in GROUPS.items():
         add_options(parser.add_argument_group(title))
@@ -116,11 +117,20 @@ def add_pictures(group):
     group.add_argument("--skip-broken", action="store_true", help="leave out pictures that cannot be read")
 
 
+def add_strings(group):
+    """What strings are made of."""
+    kind = group.add_mutually_exclusive_group()
+    grammar = "take each for the rules that derive it under the grammar in FILE [its own, or its characters]"
+    kind.add_argument("--grammar", type=console.path, metavar="FILE", help=grammar)
+    kind.add_argument("--characters", action="store_true", help="take each for its characters, grammar or not")
+
+
 GROUPS = {
     "model": add_model,
     "objective": add_objective,
     "fitting": add_fitting,
     "a folder of pictures": add_pictures,
+    "strings": add_strings,
     "files": add_files,
 }
 
@@ -204,7 +214,7 @@ def require_same(settings, arguments):
                 f"{given} would make it another run: the one in {arguments.resume} {was}\n"
                 "Leave it out, or train anew without --resume."
             )
-    for name in ("recipe", "out", "overwrite", "limit", "size", "grey", "skip_broken"):
+    for name in ("recipe", "out", "overwrite", "limit", "size", "grey", "skip_broken", "grammar", "characters"):
         if getattr(arguments, name):
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} does not go with --resume, which goes on in the run's own folder, as it began")

@@ -1,12 +1,14 @@
-"""Data sets: those with a name, and a user's own NumPy files and folders of pictures.
+"""Data sets: those with a name, and a user's own NumPy files, folders of pictures and files of strings.
 
 ``load`` gives every one of them in the same form: flattened images, split into a training and a test set, in the type
 in which they are stored. Nothing is rescaled or clipped on the way; ``to_float`` makes pixel intensities of the values.
+Strings become sequences of symbols, and each symbol a row of bits of which one is set.
 """
 
 import difflib
 import hashlib
 import importlib.util
+import json
 import operator
 import os
 from collections.abc import Mapping
@@ -17,8 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tinyvae.data import arrays, downloads, formats, layouts, rows
+from tinyvae.data import arrays, downloads, formats, layouts, rows, sequences, text_files
+from tinyvae.data.grammar import Grammar
+from tinyvae.data.grammar_files import read_grammar
 from tinyvae.data.rows import Images
+from tinyvae.data.sequences import Strings, Vocabulary
 from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
 from tinyvae.types import AnyPath, Array
@@ -26,9 +31,10 @@ from tinyvae.types import AnyPath, Array
 READERS = {".npy": lambda path: (formats.read_npy(path), None), ".npz": formats.read_npz}
 ACCEPTED = (
     f"Accepted are: {', '.join(DATASETS)}, an .npy file with an array (N, D), (N, height, width) or (N, height, width, "
-    "3), an .npz file with such an array x and, if you like, its labels y (N,), or a folder of pictures, of IDX files "
-    "(Fashion-MNIST's, for example) or of CIFAR's binary version."
+    "3), an .npz file with such an array x and, if you like, its labels y (N,), a .txt file with a string a line, or a "
+    "folder of pictures, of IDX files (Fashion-MNIST's, for example) or of CIFAR's binary version."
 )
+TEXT = ".txt"
 Pieces = tuple[Images, np.ndarray | None, Images, np.ndarray | None]  # as ``split`` makes them
 MOST_CLASSES = 10_000  # more are no classes but measurements, and would ask for a table of that many rows
 
@@ -52,6 +58,8 @@ class Dataset:
         notes: sentences on the data, for the person who trains with them.
         pictures: how a folder of pictures was read, {"size": ..., "grey": ..., "skip_broken": ...} as ``load`` takes
             them; None of all else.
+        vocabulary: of sequences of T of V symbols: what these are. ``data_shape`` is (T, V), ``train`` and ``test`` are
+            bool, and an example has one True for each step. None of all else.
     """
 
     name: str
@@ -65,6 +73,7 @@ class Dataset:
     classes: np.ndarray | None = None
     notes: tuple[str, ...] = ()
     pictures: Mapping[str, Any] | None = None
+    vocabulary: Vocabulary | None = None
 
 
 def load(
@@ -74,6 +83,8 @@ def load(
     size: int | None = None,
     grey: bool = False,
     skip_broken: bool = False,
+    grammar: AnyPath | Grammar | None = None,
+    characters: bool = False,
 ) -> Dataset:
     """Load a data set by its name, or a user's file or folder.
 
@@ -81,9 +92,12 @@ def load(
     - ``frey``: uint8, 1,965 faces of 28 x 20 pixels.
     - ``digits``: float32, 1,797 digits of 8 x 8 pixels with labels; scikit-learn's grey levels 0 to 16, divided by 16.
     - ``photos`` and ``coloured-digits``: uint8 in colour, with a split of their own (``colour``).
+    - ``expressions`` and ``expressions-unsolved``: arithmetic, as rules of its grammar or as characters
+      (``expressions``, ``sequences``).
     - a file: ``.npy`` with an array (N, D) or (N, height, width), or ``.npz`` with such an array ``x`` and, possibly,
       integer labels ``y`` (N,); an ``.npz`` with one array alone may call it anything. The array is uint8, bool,
       float32 or float64; float16 becomes float32. Other types are refused: their scale is anyone's guess.
+    - a file ``.txt``, in UTF-8, with a string a line: as characters, or as rules of the grammar that is given.
     - a folder of pictures: uint8 in colour, or grey where none has a colour, with the subfolders for labels
       (``pictures``).
     - a folder with the IDX files of a relative of MNIST, or with CIFAR's binary version, with its own split
@@ -110,25 +124,42 @@ def load(
         size: S, of a folder of pictures: crop each to a square and resize it to S x S pixels; None to leave them.
         grey: of a folder of pictures: weigh their colours to one grey level.
         skip_broken: of a folder of pictures: leave out those that cannot be read.
+        grammar: of strings: take them for rules of this one, a file (``grammar_files``) or a Grammar.
+        characters: of strings that have a grammar: take them for characters.
 
     Returns: Dataset.
 
     Raises: DataError if the source is unknown, damaged, or cannot be downloaded; if it has no two examples, values that
-        are not finite, another type or rank; if the labels do not fit; or if ``size``, ``grey`` or ``skip_broken`` are
-        asked for and it is no folder of pictures.
+        are not finite, another type or rank; if the labels do not fit; if a string does not parse, or in two ways; if
+        ``size``, ``grey`` or ``skip_broken`` are asked for and it is no folder of pictures, or ``grammar`` or
+        ``characters`` and it has no strings.
     """
     source = str(source)
     if limit is not None and operator.index(limit) < 1:
         raise DataError(f"a limit of {limit} training examples leaves nothing to train on: it must be 1 or more")
     if size is not None and operator.index(size) < 1:
         raise DataError(f"a size of {size} pixels leaves nothing to see: it must be 1 or more")
+    if grammar and characters:
+        raise DataError("--grammar takes strings for rules and --characters for characters: leave one of them out")
+    if isinstance(grammar, (str, Path)):
+        grammar = read_grammar(grammar)
     reading = {"size": size, "grey": grey, "skip_broken": skip_broken}
+    wording = {"grammar": grammar, "characters": characters}
     if source in DATASETS:
         _require_pictures(source, reading)
         pieces = DATASETS[source](data_dir)
         with formats.explained(source, f"This is what settings.DATASETS[{source!r}] gives."):
+            if isinstance(pieces, Strings):
+                return _sequences(source, pieces, limit, grammar, characters)
+            _require_strings(source, wording)
             return _dataset(source, pieces, limit)
     path = _existing(source)
+    if path.suffix.lower() == TEXT and not os.path.isdir(path):
+        _require_pictures(source, reading)
+        with formats.explained(path, "Its lines are taken for strings, one a line."):
+            strings, lines, notes = text_files.read_strings(path)
+            return _sequences(path.stem, Strings(strings, lines=lines, notes=notes), limit, grammar, characters)
+    _require_strings(source, wording)
     with formats.explained(path, ACCEPTED):
         published = layouts.read(path) if os.path.isdir(path) or layouts.is_idx(path) else None
     if os.path.isdir(path) and not published:
@@ -156,12 +187,35 @@ def _pictures(folder: Path, limit: int | None, reading: Mapping[str, Any]) -> Da
 
 def _require_pictures(source: str, reading: Mapping[str, Any]) -> None:
     """DataError for what is asked of a folder of pictures, and the source is none."""
-    asked = [f"--{name.replace('_', '-')}" for name, value in reading.items() if value]
-    if asked:
+    if asked := _asked(reading):
         hint = f" (for the folder of that name, say {os.curdir}{os.sep}{source})" if os.path.isdir(source) else ""
-        raise DataError(
-            f"{', '.join(asked)} can be asked of a folder of pictures only, and {source} is none: leave it out{hint}"
-        )
+        raise DataError(f"{asked} can be asked of a folder of pictures only, and {source} is none: leave it out{hint}")
+
+
+def _require_strings(source: str, wording: Mapping[str, Any]) -> None:
+    """DataError for what is asked of strings, and the source has none."""
+    if asked := _asked(wording):
+        raise DataError(f"{asked} can be asked of strings only, and {source} has none: leave it out")
+
+
+def _asked(options: Mapping[str, Any]) -> str:
+    """The options that have a value, as the command names them."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name, value in options.items() if value)
+
+
+def _sequences(name: str, source: Strings, limit: int | None, grammar: Grammar | None, characters: bool) -> Dataset:
+    """The data set of strings, or DataError (the reason alone)."""
+    grammar = grammar or source.grammar
+    vocabulary, codes = (
+        sequences.as_characters(source.strings)
+        if grammar is None or characters
+        else sequences.as_rules(source, grammar)
+    )
+    sequences.require_room(vocabulary, len(codes))
+    dataset = _dataset(name, split(vocabulary.one_hot(codes), None), limit)
+    meaning = np.frombuffer(json.dumps(vocabulary.to_json()).encode(), np.uint8)  # the same bits may be other strings
+    digest = _digest(dataset.train, dataset.test, meaning)
+    return replace(dataset, digest=digest, notes=(*source.notes, *dataset.notes), vocabulary=vocabulary)
 
 
 def to_float(images: Images, dtype: DTypeLike = np.float32) -> Array:
@@ -228,7 +282,7 @@ def _existing(source: str) -> Path:
         return path
     if not os.path.isfile(path):
         raise DataError(f"{path}: it is a pipe or a device, not a file.\n{ACCEPTED}")
-    if path.suffix.lower() not in READERS and not layouts.is_idx(path):
+    if path.suffix.lower() not in (*READERS, TEXT) and not layouts.is_idx(path):
         raise DataError(f"{path}: files with the suffix {path.suffix!r} cannot be read.\n{ACCEPTED}")
     return path
 

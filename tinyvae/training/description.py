@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinyvae import __version__, machine
-from tinyvae.data import datasets
+from tinyvae.data import datasets, sequences
 from tinyvae.data.datasets import Dataset
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
@@ -59,7 +59,8 @@ def _load(
         )
     source = source or about["source"]
     threads = threads or min(threads_before, machine.available_cores())
-    dataset = datasets.load(source, data_dir, about["limit"], **(about["pictures"] or {}))
+    reading = (about["pictures"] or {}) | sequences.reading(about["vocabulary"])
+    dataset = datasets.load(source, data_dir, about["limit"], **reading)
     if dataset.digest != about["digest"]:
         raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
     if not (must_have_begun or run.has_checkpoint()):
@@ -195,7 +196,7 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
         require_sense(settings)
         # runs of version 0.1.0 knew a shape by another name, and not how many labels there are
         about = {"data_shape": about.get("image_shape"), "n_labels": None, "classes": config.get("classes")} | about
-        about = {"pictures": None} | about  # nor any folder of pictures
+        about = {"pictures": None, "vocabulary": None} | about  # nor any folder of pictures, or sequences
         is_right = {
             "latent": bool(settings.latent),
             "epochs": settings.epochs < 2**53,
@@ -208,6 +209,7 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
             "n_labels": about["n_labels"] is None or _is_count(about["n_labels"]),
             "test_examples": _is_count(about.get("test_examples", 0)),
             "pictures": about["pictures"] is None or _is_reading(about["pictures"]),
+            "vocabulary": about["vocabulary"] is None or _is_vocabulary(about["vocabulary"], about["data_shape"]),
             "threads": is_size(threads),
             "classes": about["classes"] is None or _are_classes(about["classes"], about["n_labels"]),
         }
@@ -239,6 +241,15 @@ def _is_reading(value: object) -> bool:
         return False
     flags = type(value["grey"]) is type(value["skip_broken"]) is bool
     return flags and (value["size"] is None or is_size(value["size"]))
+
+
+def _is_vocabulary(value: object, data_shape: Sequence[int]) -> bool:
+    """Whether it says what sequences of this shape are made of, as ``Vocabulary.to_json`` does."""
+    try:
+        vocabulary = sequences.from_json(value)
+    except ValueError:
+        return False
+    return [vocabulary.steps, vocabulary.size] == data_shape
 
 
 def _are_classes(values: Any, n_labels: object) -> bool:
@@ -292,6 +303,7 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
         "test_examples": len(dataset.test),
         "classes": dataset.classes,
         "pictures": dataset.pictures,
+        "vocabulary": dataset.vocabulary and dataset.vocabulary.to_json(),
     }
     return describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
 
