@@ -38,7 +38,11 @@ class Registry(dict[str, Any]):
         return dict(self.items()).values()
 
 
-NETWORKS = Registry(mlp="derivation.networks:MLP_PAIR", conv="derivation.conv_networks:CONV_PAIR")
+NETWORKS = Registry(
+    mlp="derivation.networks:MLP_PAIR",
+    conv="derivation.conv_networks:CONV_PAIR",
+    gru="derivation.gru_networks:GRU_PAIR",
+)
 # Numbers that the kernels know: another function wants its two lines there too (activations.py).
 ACTIVATIONS = Registry(tanh="derivation.activations:TANH", relu="derivation.activations:RELU")
 LIKELIHOODS = Registry(
@@ -48,6 +52,7 @@ LIKELIHOODS = Registry(
         "gaussian-linear": "derivation.likelihoods:GAUSSIAN_LINEAR",
         "logistic": "derivation.levels:LOGISTIC",
         "logistic-mixture": "derivation.levels:LOGISTIC_MIXTURE",
+        "categorical": "derivation.categorical:CATEGORICAL",
     }
 )
 PRIORS = Registry(
@@ -82,9 +87,10 @@ DATASETS = Registry(
 )
 
 # The values that a setting may take.
-CHOICES: dict[str, Collection[str]] = {
+CHOICES: dict[str, Collection[Any]] = {
     "network": NETWORKS,
     "activation": ACTIVATIONS,
+    "directions": (1, 2),
     "likelihood": LIKELIHOODS,
     "prior": PRIORS,
     "objective": BOUNDS,
@@ -108,9 +114,14 @@ class Settings:
         channels: of a convolutional network's layers, from the data up.
         kernel: the height and the width of its windows, in pixels.
         stride: the steps of its windows, in pixels.
+        units: numbers of a recurrent network's state.
+        directions: in which its encoder reads, 1 or 2.
+        feedback: whether its decoder is told at each step what the data are at the step before.
+        word_dropout: how often that is hidden from it in training, a share of all steps.
         latent: dimensions of the stochastic layers z_1, z_2, ..., the one next to the data first.
         hidden: hidden units between a stochastic layer and the one below it, a tuple for each stochastic layer; of a
-            convolutional network those between its feature maps and z_1.
+            convolutional network those between its feature maps and z_1, of a recurrent one those between its states
+            and z_1, of which there may be none.
         likelihood: name in ``LIKELIHOODS``.
         prior: name in ``PRIORS``, of the uppermost layer.
         components: of a prior that is a mixture.
@@ -118,6 +129,9 @@ class Settings:
         objective: name in ``BOUNDS``.
         kl: "closed" (AEVB, Eq. 10) or "sampled" (AEVB, Eq. 6): how the ELBO takes log p(z) - log q(z | x).
         estimator: name in ``ESTIMATORS``, of the gradient.
+        beta: the weight of the KL divergence in training; with another than 1 it is no bound that is trained.
+        anneal: epochs in which that weight rises from 0; 0 for none.
+        free_bits: nats of the divergence that each dimension of z may keep at no price, on a minibatch's mean.
         samples: K, samples of z for each example.
         binarise: "none" (grey levels), "static" (drawn once) or "dynamic" (drawn again at every visit).
         initialisation: name in ``INITIALISATIONS``.
@@ -138,6 +152,10 @@ class Settings:
     channels: tuple[int, ...] = (32, 64)
     kernel: int = 4
     stride: int = 2
+    units: int = 100
+    directions: int = 2
+    feedback: bool = False
+    word_dropout: float = 0.0
     latent: tuple[int, ...] = (20,)
     hidden: tuple[tuple[int, ...], ...] = ((500,),)
     likelihood: str = "bernoulli"
@@ -147,6 +165,9 @@ class Settings:
     objective: str = "elbo"
     kl: str = "closed"
     estimator: str = "standard"
+    beta: float = 1.0
+    anneal: int = 0
+    free_bits: float = 0.0
     samples: int = 1
     binarise: str = "none"
     initialisation: str = "glorot"
@@ -160,6 +181,11 @@ class Settings:
     seed: int = 0
     dtype: str = "float32"
     raised_from: tuple[int, ...] = ()
+
+    @property
+    def has_aids(self) -> bool:
+        """Whether something else than a bound is trained (``derivation.bounds.kl_weights``)."""
+        return self.beta != 1 or self.anneal > 0 or self.free_bits > 0
 
     @property
     def has_closed_kl(self) -> bool:
@@ -181,12 +207,16 @@ class Settings:
             if type(value) is not type(field.default) or (allowed and value not in allowed):
                 raise ValueError(f"{field.name} is {value!r}")
         sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden), *settings.channels]
-        sizes += [settings.kernel, settings.stride, settings.components]
+        sizes += [settings.kernel, settings.stride, settings.components, settings.units]
         sizes += [settings.samples, settings.batch_size, settings.epochs]
         if not (all(map(is_size, sizes)) and settings.latent and settings.channels):
             raise ValueError(f"a size is not a whole number above zero, in {settings}")
         if not (0 < settings.learning_rate < math.inf and 0 < settings.epsilon < math.inf):
             raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")
+        if not (0 <= settings.beta < math.inf and 0 <= settings.free_bits < math.inf and settings.anneal >= 0):
+            raise ValueError(f"beta, free_bits or anneal is below zero, in {settings}")
+        if not 0 <= settings.word_dropout <= 1:
+            raise ValueError(f"word_dropout is {settings.word_dropout}")
         if not 0 <= settings.seed < 2**64:
             raise ValueError(f"seed is {settings.seed}")
         return settings
@@ -217,6 +247,16 @@ def require_sense(settings: Settings) -> None:
         raise UserError(
             f"--estimator {settings.estimator} is biased under --objective {settings.objective}: use --objective "
             f"{' or '.join(objectives)}, or --estimator {' or '.join(others)}"
+        )
+    if settings.has_aids and settings.kl != "closed":
+        raise UserError(
+            "--beta, --anneal and --free-bits change the KL divergence in closed form: they go with --kl closed, "
+            "--objective elbo, one stochastic layer and --prior "
+            f"{' or '.join(name for name, prior in PRIORS.items() if prior.has_kl)}; leave them out"
+        )
+    if settings.word_dropout and not settings.feedback:
+        raise UserError(
+            f"--word-dropout {settings.word_dropout:g} hides what is fed back: add --feedback, or leave it out"
         )
     if "stride" in NETWORKS[settings.network][0].own_settings and settings.stride > settings.kernel:
         raise UserError(
@@ -274,6 +314,9 @@ CONV = Settings(
     network="conv", activation="relu", latent=(32,), hidden=((256,),), learning_rate=0.002, batch_size=100, epochs=10
 )
 
+# Ours for sequences: a GRU, and nothing between its states and z.
+GRU = Settings(network="gru", latent=(25,), hidden=((),), learning_rate=0.002, batch_size=100, epochs=10)
+
 # The default recipe shows a small data set more often than 20 times, until this many examples are seen.
 LEAST_EXAMPLES = 400_000
 
@@ -285,6 +328,7 @@ RECIPES = {
     "iwae-2": IWAE_2,
     "iwae-best": IWAE_BEST,
     "conv": CONV,
+    "gru": GRU,
 }
 OWN_RECIPES = {("aevb", "frey"): AEVB_FREY}  # of a data set
 

@@ -307,7 +307,7 @@ def mix(logits, joint, weights, top, top_weight, total, total_weight):
 
 @njit(**INNER)
 def categorical_log_prob(x, logits, alike, logp, first, last):
-    """logp = sum_t log softmax(l_t) at the symbol of step t, and some rows of the logits become its derivative, in place.
+    """logp = sum_t log softmax(l_t)[the symbol of step t], and some rows of the logits become its derivative, in place.
 
     For x (N, T V), a one among the V numbers of each step or none, logits (N K, T V), alike (V, V), a row for each
     symbol with ones for those that it is chosen from, and logp (N, K).

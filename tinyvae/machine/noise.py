@@ -27,6 +27,7 @@ class Stream(IntEnum):
     BINARISATION = 2
     TEST_BINARISATION = 3
     COMPONENTS = 4
+    FEEDBACK = 5
     TRAINING = 0x100  # plus the stochastic layer
     EVALUATION = 0x200
     PICTURES = 0x300

@@ -156,7 +156,8 @@ def recurrence(steps, static, U, c, gates, states, is_reversed):
     steps_t, for static (R, 3 H) and steps (T N, 3 H), each of which serves R / N rows, or none of which is there; with
     s = before U + c, for U (H, 3 H) and c (3 H,); and each of these in its three parts of H numbers:
 
-        r = sigmoid(x^r + s^r),   u = sigmoid(x^u + s^u),   m = s^n,   n = tanh(x^n + r m),   after = (1 - u) n + u before
+        r = sigmoid(x^r + s^r),   u = sigmoid(x^u + s^u),   m = s^n,   n = tanh(x^n + r m)
+        after = (1 - u) n + u before
     """
     R, H = len(static), len(U)
     T = len(gates) // max(1, R)

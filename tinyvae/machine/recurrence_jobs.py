@@ -1,7 +1,7 @@
-"""The time loop of a GRU, whose work the threads share: a piece is some examples through all steps (jobs.py says how).
+"""The time loop of a GRU, whose work the threads share: a piece is some examples through all steps.
 
-Rows do not know of one another, so that nobody waits for anybody between the steps, and what a step needs, the states of
-a piece and the recurrent weights, stays in a core's cache. Arrays hold all rows of a step, then all of the next: what a
+Rows do not know of one another: nobody waits for anybody between the steps, and what a step needs, the states of a
+piece and the recurrent weights, stays in a core's cache. Arrays hold all rows of a step, then all of the next: what a
 piece has at a step stands together. Each job has the number of examples in a piece, of the rows of each example, and of
 the steps, and whether the loop goes backwards for its ``numbers``.
 """
