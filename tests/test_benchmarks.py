@@ -59,7 +59,7 @@ def test_the_workloads_are_the_recipes():
         assert replace(WORKLOADS[f"iwae-k{K}"], samples=1) == RECIPES["iwae-1"]
         assert WORKLOADS[f"iwae-k{K}"].samples == K
     assert WORKLOADS["conv"] == RECIPES["conv"]
-    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv"]
+    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv", "gru"]
 
 
 def test_the_workloads_are_what_the_readme_says():

@@ -31,12 +31,16 @@ DERIVATION = (
     "networks",
     "conv",
     "conv_networks",
+    "gru",
+    "gru_networks",
     "gaussian",
     "likelihoods",
     "levels",
+    "categorical",
     "priors",
     "bounds",
     "model",
+    "generation",
 )
 
 

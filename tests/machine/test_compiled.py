@@ -344,9 +344,11 @@ AHEAD = """
 from tinyvae.machine import precompile
 from tinyvae.machine.code_cache import folder
 
-precompile.main(True)
+precompile.main("convolution")
+precompile.main("recurrence")
 kept = sorted(folder().iterdir())
-precompile.main(True)
+precompile.main("convolution")
+precompile.main("recurrence")
 assert sorted(folder().iterdir()) == kept
 print(*[path.name for path in kept])
 """
@@ -359,6 +361,8 @@ def test_what_is_compiled_ahead_is_kept(tmp_path):
     for name in (
         "CONVOLUTION_WEIGHT_GRADIENT",
         "CHANNEL_SUMS",
+        "RECURRENCE_GRADIENT",
+        "CATEGORICAL",
         "layers_gradient",
         "SPARSE_AFFINE_GRADIENT",
         "AFFINE_INPUT_GRADIENT",
@@ -378,14 +382,17 @@ def test_it_is_compiled_ahead_only_where_nothing_is_kept_and_a_core_is_free(tmp_
     assert not begun
     monkeypatch.setattr(compiled, "available_cores", lambda: 2)
     compiled.compile_ahead()
-    assert len(begun) == 1 and "main(False)" in begun[0][-1]
+    assert len(begun) == 1 and "main('')" in begun[0][-1]
     (tmp_path / "jobs.AFFINE").touch()
     compiled.compile_ahead()
     assert len(begun) == 1
-    compiled.compile_ahead(convolutions=True)
-    assert len(begun) == 2 and "main(True)" in begun[1][-1]
+    compiled.compile_ahead("convolution")
+    assert len(begun) == 2 and "main('convolution')" in begun[1][-1]
     (tmp_path / "convolution_jobs.CONVOLUTION").touch()
-    compiled.compile_ahead(convolutions=True)
+    compiled.compile_ahead("convolution")
+    assert len(begun) == 2
+    compiled.compile_ahead("recurrence")
+    assert len(begun) == 3 and "main('recurrence')" in begun[2][-1]
     monkeypatch.setattr(compiled, "folder", lambda: None)
     compiled.compile_ahead()
-    assert len(begun) == 2
+    assert len(begun) == 3

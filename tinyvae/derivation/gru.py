@@ -98,7 +98,7 @@ def gru(
         cache: for ``gru_backward``.
     """
     R, H, U = len(s), len(weights["state.b"]) // 3, weights["state.W"]
-    N = len(a) // T
+    N, a, s = len(a) // T, np.ascontiguousarray(a), np.ascontiguousarray(s)
     if not (a.ndim == s.ndim == 2 and len(a) == T * N and (not a.shape[1] or R % max(1, N) == 0)):
         raise misfit(f"a (T N, I) and s (R, J), for T = {T} and R a multiple of N,", a, s)
     steps, static = np.empty((0, 3 * H), s.dtype), np.repeat(weights["input.b"][None], R, axis=0)

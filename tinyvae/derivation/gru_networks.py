@@ -85,7 +85,7 @@ class RecurrentEncoder(Recurrent):
 
     def forward(self, weights: Weights, x: Array, labels: Array, given: Array | None = None) -> tuple[Array, Cache]:
         """``gru`` in each direction, then ``mlp``."""
-        R, a, labels = len(x), self.steps_first(x), np.ascontiguousarray(labels)
+        R, a = len(x), self.steps_first(x)
         last, caches = [], []
         for name in self._names:
             is_reversed = name == "backward"
@@ -233,7 +233,7 @@ class RecurrentDecoder(Recurrent):
 
     def _static(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, MLPCache | None]:
         """What is the same at all steps, (R, J)."""
-        s = np.ascontiguousarray(beside(x, labels))
+        s = beside(x, labels)
         return mlp(s, dense(without_gru(weights)), self.activation, last=self.activation) if self.hidden else (s, None)
 
     def _numbers_first(self, steps: Array) -> Array:
