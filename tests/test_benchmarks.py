@@ -76,8 +76,8 @@ def test_the_workloads_are_what_the_readme_says():
 
 @pytest.mark.parametrize("settings", WORKLOADS.values(), ids=WORKLOADS)
 def test_the_workloads_ask_for_nothing_that_the_other_workers_do_not_do(settings):
-    """They know one layer, the Bernoulli likelihood, for sequences that of symbols, and the normal prior; the closed form
-    goes with the ELBO, and a GRU with two directions, no feedback and no hidden units beside it.
+    """They know one layer, the Bernoulli likelihood, for sequences that of symbols, and the normal prior; the closed
+    form goes with the ELBO, and a GRU with two directions, no feedback and no hidden units beside it.
 
     Their windows fit into the images of 28 x 28 pixels, with the same margin on all sides.
     """

@@ -523,7 +523,7 @@ PLANTED = [
     (wrong_rooms, "architecture", "`model` `generation` |", "`model` `generation` `vae` |"),
     (wrong_rooms, "architecture", "`console`, `options`", "`console`, `options`, `console`"),
     (wrong_rooms, "architecture", "| `disk/` |", "| `disc/` |"),
-    (upward_imports, "architecture", "`priors` `bounds` `model` `generation` |", "`bounds` `model` `priors` `generation` |"),
+    (upward_imports, "architecture", "`priors` `bounds` `model` `gen", "`bounds` `model` `priors` `gen"),
     (wrong_arrows, "architecture", "training --> derivation", "derivation --> training"),
     (wrong_arrows, "architecture", "    drawing --> disk\n", ""),
     (missing_files, "architecture", "`derivation/networks.py`", "`derivation/networks.py` `nets.py`"),
