@@ -219,7 +219,7 @@ def test_bernoulli(crew, N, K, D, dtype, seed):
 def test_symbols(crew, N, K, T, V, dtype, seed):
     """Some steps have none."""
     rng, N = np.random.default_rng(seed), min(N, 20)
-    x = (np.eye(V)[rng.integers(0, V, (N, T))] * (rng.random((N, T, 1)) < 0.9)).reshape(N, -1).astype(dtype)
+    x = (np.eye(V)[rng.integers(0, V, (N, T))] * (rng.random((N, T, 1)) < 0.9)).reshape(N, T * V).astype(dtype)
     alike = np.equal.outer(groups := rng.integers(0, 3, V), groups).astype(dtype)
     (logits,), (logp,) = random_arrays(seed, dtype, (N * K, T * V)), unwritten(dtype, (N, K))
     arguments = x, 10 * logits, alike, logp
