@@ -21,7 +21,7 @@ from tinyvae.errors import UserError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.training.loop import Training
-from tinyvae.training.workloads import WORKLOADS
+from tinyvae.training.workloads import WORKLOADS, data_of
 
 OTHERS = ("jax", "torch")
 # float32 sums in another order: the largest relative differences from tinyvae's that are let pass.
@@ -81,7 +81,7 @@ def measure(workload, frameworks, dataset, rounds, seconds):
     ``bound`` over each framework's last window; the ``threads`` of those that tell; ``sgemm_gflops``; ``agreement``, as
     ``check`` returns it; ``rounds`` and ``seconds``.
     """
-    images = datasets.load(dataset)
+    images = data_of(workload, datasets.load(dataset))
     with ExitStack() as stack:
         remotes = {name: stack.enter_context(Remote(name, workload, dataset)) for name in frameworks}
         agreement = check(remotes, WORKLOADS[workload], images)

@@ -24,7 +24,7 @@ from pathlib import Path
 from tinyvae.cli import console
 from tinyvae.data import datasets
 from tinyvae.errors import UserError
-from tinyvae.training.workloads import WORKLOADS
+from tinyvae.training.workloads import WORKLOADS, data_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,4 +82,4 @@ def main(worker_class):
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     workload, dataset = sys.argv[1:]
-    console.run(lambda: serve(worker_class(WORKLOADS[workload], datasets.load(dataset))))
+    console.run(lambda: serve(worker_class(WORKLOADS[workload], data_of(workload, datasets.load(dataset)))))

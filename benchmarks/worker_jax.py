@@ -12,7 +12,7 @@ from jax import lax
 from benchmarks import protocol
 
 # Rows of z in a call of the jitted function: some tenths of a second, so that a call's overhead does not count.
-ROWS_A_CALL = {"mlp": 10_000, "conv": 200}
+ROWS_A_CALL = {"mlp": 10_000, "conv": 200, "gru": 1_000}
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
 DIMENSIONS = "NHWC", "HWIO", "NHWC"  # of images, filters and images
 
@@ -38,6 +38,7 @@ class Worker:
             arrays = {name: jnp.asarray(array) for name, array in arrays.items()}
         x, noise = arrays.pop("x"), arrays.pop("noise")
         params = {name: layers(arrays, name) for name in ("encoder", "decoder", "encoder.conv", "decoder.conv")}
+        params["gru"] = {name: array for name, array in arrays.items() if "ward." in name or ".output." in name}
 
         def mean(params):
             bound = self.bounds(params, x, noise)
@@ -108,6 +109,11 @@ def mlp(f, layers, h):
 def encode(settings, shape, params, x):
     """Convolutions of images x (N, H W C), if there are any, and an MLP: (N, J)."""
     f, s, h = ACTIVATIONS[settings.activation], settings.stride, x
+    if settings.network == "gru":
+        steps = x.reshape(len(x), *shape).swapaxes(0, 1)
+        last = [gru(params["gru"], f"encoder.{name}", steps @ params["gru"][f"encoder.{name}.steps.W"], name)[0]
+                for name in ("forward", "backward")]  # fmt: skip
+        return mlp(f, params["encoder"], jnp.concatenate(last, axis=1))
     if maps := params["encoder.conv"]:
         h = x.reshape(len(x), *shape[:2], -1)
     for W, b in maps:
@@ -118,6 +124,11 @@ def encode(settings, shape, params, x):
 def decode(settings, shape, params, z):
     """An MLP of z (R, D_1) and transposed convolutions, if there are any: (R, H W C); the stride divides H and W."""
     f, s = ACTIVATIONS[settings.activation], settings.stride
+    if settings.network == "gru":
+        own = params["gru"]
+        told = jnp.broadcast_to(z @ own["decoder.forward.static.W"], (shape[0], len(z), 3 * settings.units))
+        _, h = gru(own, "decoder.forward", told, "forward")
+        return (h @ own["decoder.output.W"] + own["decoder.output.b"]).swapaxes(0, 1).reshape(len(z), -1)
     h = mlp(f, params["decoder"], z)
     if maps := params["decoder.conv"][::-1]:
         h = h.reshape(len(z), *(side // s ** len(maps) for side in shape[:2]), -1)
@@ -127,6 +138,20 @@ def decode(settings, shape, params, z):
         )
         h = h + b
     return h.reshape(len(z), -1)
+
+
+def gru(arrays, name, a, direction):
+    """The last state (R, H) of a GRU and all of them (T, R, H), for what its inputs add (T, R, 3 H)."""
+    a = a + arrays[f"{name}.input.b"]
+    U, c = arrays[f"{name}.state.W"], arrays[f"{name}.state.b"]
+
+    def step(h, x):
+        (x_r, x_u, x_n), (s_r, s_u, s_n) = jnp.split(x, 3, axis=1), jnp.split(h @ U + c, 3, axis=1)
+        r, u = jax.nn.sigmoid(x_r + s_r), jax.nn.sigmoid(x_u + s_u)
+        h = (1 - u) * jnp.tanh(x_n + r * s_n) + u * h
+        return h, h
+
+    return lax.scan(step, jnp.zeros((a.shape[1], len(U))), a, reverse=direction == "backward")
 
 
 def filters(settings, W):
@@ -139,6 +164,9 @@ def bounds(settings, shape, params, x, noise):
     mu, logvar = jnp.split(encode(settings, shape, params, x), 2, axis=1)
     z = mu[:, None] + jnp.exp(logvar / 2)[:, None] * noise
     logits = decode(settings, shape, params, z.reshape(-1, z.shape[-1])).reshape(*z.shape[:2], -1)
+    if settings.likelihood == "categorical":
+        log_p = jax.nn.log_softmax(logits.reshape(*logits.shape[:2], *shape), axis=-1).reshape(logits.shape)
+        return (x[:, None] * log_p).sum(axis=-1).mean(axis=1) - 0.5 * (mu**2 + jnp.exp(logvar) - 1 - logvar).sum(axis=1)
     # softplus without the NaN handling of jax.nn.softplus: some per cent faster
     softplus = jnp.maximum(logits, 0) + jnp.log1p(jnp.exp(-jnp.abs(logits)))
     log_likelihood = (x[:, None] * logits - softplus).sum(axis=-1)

@@ -85,8 +85,12 @@ class Worker:
         sigma = torch.exp(logvar / 2)
         z = mu[:, None] + sigma[:, None] * noise
         logits = self.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
-        cross_entropy = binary_cross_entropy_with_logits(logits, x[:, None].expand_as(logits), reduction="none")
-        log_likelihood = -cross_entropy.sum(dim=-1)
+        if self.settings.likelihood == "categorical":
+            log_p = logits.unflatten(-1, (-1, self.shape[-1])).log_softmax(dim=-1)
+            log_likelihood = (x[:, None] * log_p.flatten(-2)).sum(dim=-1)
+        else:
+            cross_entropy = binary_cross_entropy_with_logits(logits, x[:, None].expand_as(logits), reduction="none")
+            log_likelihood = -cross_entropy.sum(dim=-1)
         if self.settings.kl == "closed":
             return log_likelihood.mean(dim=1) - 0.5 * (mu * mu + sigma * sigma - 1 - logvar).sum(dim=1)
         logw = log_likelihood - 0.5 * (z * z - noise * noise - logvar[:, None]).sum(dim=-1)
@@ -102,6 +106,8 @@ def network(settings, shape, arrays, name):
         arrays: {name: array} with its parameters.
         name: "encoder" or "decoder".
     """
+    if settings.network == "gru":
+        return (Reader if name == "encoder" else Writer)(shape, arrays, name)
     activation = ACTIVATIONS[settings.activation]
     flat = [module for pair in layers(arrays, name) for module in (linear(*pair), activation())]
     if settings.network == "mlp":
@@ -143,6 +149,49 @@ def with_parameters(layer, W, b):
         layer.weight.copy_(W)
         layer.bias.copy_(b)
     return layer
+
+
+def gru(arrays, *directions):
+    """A GRU in one or two directions, (N, T, I) to (N, T, H) each, with the weights under these names."""
+    W = next(array for key, array in arrays.items() if key.startswith(directions[0]) and key.endswith("steps.W"))
+    layer = nn.GRU(len(W), W.shape[1] // 3, batch_first=True, bidirectional=len(directions) == 2)
+    with torch.no_grad():
+        for name, suffix in zip(directions, ("", "_reverse")):
+            own = {
+                key: torch.from_numpy(arrays[f"{name}.{key}"]) for key in ("steps.W", "input.b", "state.W", "state.b")
+            }
+            getattr(layer, f"weight_ih_l0{suffix}").copy_(own["steps.W"].T)
+            getattr(layer, f"bias_ih_l0{suffix}").copy_(own["input.b"])
+            getattr(layer, f"weight_hh_l0{suffix}").copy_(own["state.W"].T)
+            getattr(layer, f"bias_hh_l0{suffix}").copy_(own["state.b"])
+    return layer
+
+
+class Reader(nn.Module):
+    """The recurrent encoder, without hidden units behind it: rows (N, T V) to (N, J)."""
+
+    def __init__(self, shape, arrays, name):
+        super().__init__()
+        self.shape, self.gru = shape, gru(arrays, f"{name}.forward", f"{name}.backward")
+        ((self.output),) = (linear(*pair) for pair in layers(arrays, name))
+
+    def forward(self, rows):
+        _, last = self.gru(rows.unflatten(1, self.shape))
+        return self.output(last.transpose(0, 1).flatten(1))
+
+
+class Writer(nn.Module):
+    """The recurrent decoder, which is told z (R, D_1) at every step: to (R, T V)."""
+
+    def __init__(self, shape, arrays, name):
+        super().__init__()
+        renamed = arrays | {f"{name}.forward.steps.W": arrays[f"{name}.forward.static.W"]}
+        self.steps, self.gru = shape[0], gru(renamed, f"{name}.forward")
+        self.output = linear(*(torch.from_numpy(arrays[f"{name}.output.{kind}"]) for kind in "Wb"))
+
+    def forward(self, z):
+        h, _ = self.gru(z[:, None].expand(-1, self.steps, -1))
+        return self.output(h).flatten(1)
 
 
 class Images(nn.Module):

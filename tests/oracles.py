@@ -1,5 +1,7 @@
 """Oracles for the plain twins and the products: each by another way than theirs, SciPy, loops, whole numbers."""
 
+import math
+
 import numpy as np
 from scipy import special, stats
 
@@ -130,3 +132,21 @@ def log_levels(x, outputs, C):
     left = stats.logistic.cdf(upper, m, s) - stats.logistic.cdf(lower, m, s)
     right = stats.logistic.sf(lower, m, s) - stats.logistic.sf(upper, m, s)
     return np.log((weights * np.where(x < m, left, right)).sum(axis=1)).sum(axis=1)
+
+
+def gru(x, W, U, b, c, h):
+    """The states after each step of a sequence x (T, I), one number at a time; the state before it is h (H,)."""
+    H, states = len(h), []
+
+    def sigmoid(a):
+        return 1 / (1 + math.exp(-a))
+
+    for x_t in x:
+        read = [sum(x_t[i] * W[i, j] for i in range(len(x_t))) + b[j] for j in range(3 * H)]
+        kept = [sum(h[i] * U[i, j] for i in range(H)) + c[j] for j in range(3 * H)]
+        r = [sigmoid(read[j] + kept[j]) for j in range(H)]
+        u = [sigmoid(read[H + j] + kept[H + j]) for j in range(H)]
+        n = [math.tanh(read[2 * H + j] + r[j] * kept[2 * H + j]) for j in range(H)]
+        h = [(1 - u[j]) * n[j] + u[j] * h[j] for j in range(H)]
+        states.append(h)
+    return np.array(states)

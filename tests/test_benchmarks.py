@@ -59,7 +59,8 @@ def test_the_workloads_are_the_recipes():
         assert replace(WORKLOADS[f"iwae-k{K}"], samples=1) == RECIPES["iwae-1"]
         assert WORKLOADS[f"iwae-k{K}"].samples == K
     assert WORKLOADS["conv"] == RECIPES["conv"]
-    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv"]
+    assert replace(WORKLOADS["gru"], likelihood="bernoulli") == RECIPES["gru"]
+    assert list(WORKLOADS) == ["vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv", "gru"]
 
 
 def test_the_workloads_are_what_the_readme_says():
@@ -69,22 +70,25 @@ def test_the_workloads_are_what_the_readme_says():
     assert [iwae[name] for name in names] == [((200, 200),), (50,), 20, "adam", "dynamic", "iwae", "sampled", 1e-4]
     assert [conv[name] for name in names] == [((256,),), (32,), 100, "adam", "none", "elbo", "closed", 1e-8]
     assert [conv[name] for name in ("channels", "kernel", "stride", "activation")] == [(32, 64), 4, 2, "relu"]
-    assert {name: (each.network, each.activation) for name, each in WORKLOADS.items() if name != "conv"} == (
-        dict.fromkeys(["vae", "iwae-k1", "iwae-k5", "iwae-k50"], ("mlp", "tanh"))
-    )
+    others = {name: (each.network, each.activation) for name, each in WORKLOADS.items() if name not in ("conv", "gru")}
+    assert others == (dict.fromkeys(["vae", "iwae-k1", "iwae-k5", "iwae-k50"], ("mlp", "tanh")))
 
 
 @pytest.mark.parametrize("settings", WORKLOADS.values(), ids=WORKLOADS)
 def test_the_workloads_ask_for_nothing_that_the_other_workers_do_not_do(settings):
-    """They know one layer, the Bernoulli likelihood and the normal prior; the closed form goes with the ELBO.
+    """They know one layer, the Bernoulli likelihood, for sequences that of symbols, and the normal prior; the closed
+    form goes with the ELBO, and a GRU with two directions, no feedback and no hidden units beside it.
 
     Their windows fit into the images of 28 x 28 pixels, with the same margin on all sides.
     """
-    plain = {"likelihood": "bernoulli", "prior": "normal", "estimator": "standard", "dtype": "float32"}
+    likelihood = "categorical" if settings.network == "gru" else "bernoulli"
+    plain = {"likelihood": likelihood, "prior": "normal", "estimator": "standard", "dtype": "float32"}
     assert {name: getattr(settings, name) for name in plain} == plain
     assert len(settings.latent) == 1 and not settings.conditional
     assert (settings.objective, settings.kl) in (("iwae", "sampled"), ("elbo", "closed"))
-    assert settings.network in ("mlp", "conv") and settings.activation in ("tanh", "relu")
+    assert settings.network in ("mlp", "conv", "gru") and settings.activation in ("tanh", "relu")
+    assert settings.network != "gru" or (settings.directions, settings.feedback, settings.hidden) == (2, False, ((),))
+    assert not settings.has_aids
     assert 28 % settings.stride ** len(settings.channels) == (settings.kernel - settings.stride) % 2 == 0
 
 

@@ -31,12 +31,16 @@ DERIVATION = (
     "networks",
     "conv",
     "conv_networks",
+    "gru",
+    "gru_networks",
     "gaussian",
     "likelihoods",
     "levels",
+    "categorical",
     "priors",
     "bounds",
     "model",
+    "generation",
 )
 
 
@@ -85,8 +89,9 @@ def command_lines(text):
 FUNCTION = re.compile(r"\[`(\w+)\.([\w.]+)`\]\(\.\./tinyvae/derivation/(\w+)\.py\)")
 # what each prior and each network has, and no equation
 BOOKKEEPING = re.compile(
-    r"(priors|networks|conv_networks)\.\w+\.(shapes|initialise|output_bias|products|kept_numbers)|networks\.Network\.\w+|likelihoods\.(content|scaled|require_rows)"
-    r"|conv_networks\.Conv\w+\.(image|top|perceptron|geometries)|(conv_)?networks\.\w+_\w+"
+    r"(priors|networks|conv_networks|gru_networks)\.\w+\.(shapes|initialise|output_bias|products|kept_numbers|reads_data)|networks\.Network\.\w+|likelihoods\.(content|scaled|require_rows)"
+    r"|conv_networks\.Conv\w+\.(image|top|perceptron|geometries)|(conv_|gru_)?networks\.\w+_\w+"
+    r"|gru_networks\.Recurrent\w*\.(data_shape|steps|numbers|steps_first|rows_first|perceptron)|gru_networks\.part"
 )
 
 
@@ -169,6 +174,15 @@ WORDS = {
     "layer",
     "squash",
     "need_dx",
+    "need_da",
+    "is_reversed",
+    "like",
+    "rows",
+    "shape",
+    "data_shape",
+    "model",
+    "walk",
+    "allowed",
     "add",
     "consume",
     "closed_form_kl",
@@ -505,11 +519,11 @@ PLANTED = [
     (broken_formulas, "derivations", "$\\bar b$", "x$\\bar b$"),
     (unknown_letters, "symbols", "`logvar` |", "`log_var` |"),
     (missing_letters, "symbols", "`logvar` |", "`stats` |"),
-    (wrong_rooms, "architecture", "`bounds` `model` |", "`bounds` |"),
-    (wrong_rooms, "architecture", "`bounds` `model` |", "`bounds` `model` `vae` |"),
+    (wrong_rooms, "architecture", "`model` `generation` |", "`model` |"),
+    (wrong_rooms, "architecture", "`model` `generation` |", "`model` `generation` `vae` |"),
     (wrong_rooms, "architecture", "`console`, `options`", "`console`, `options`, `console`"),
     (wrong_rooms, "architecture", "| `disk/` |", "| `disc/` |"),
-    (upward_imports, "architecture", "`priors` `bounds` `model` |", "`bounds` `model` `priors` |"),
+    (upward_imports, "architecture", "`priors` `bounds` `model` `gen", "`bounds` `model` `priors` `gen"),
     (wrong_arrows, "architecture", "training --> derivation", "derivation --> training"),
     (wrong_arrows, "architecture", "    drawing --> disk\n", ""),
     (missing_files, "architecture", "`derivation/networks.py`", "`derivation/networks.py` `nets.py`"),

@@ -16,7 +16,7 @@ import sys
 from tinyvae.cli import console
 from tinyvae.errors import UserError
 
-NAMES = ("vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv", "evaluate")
+NAMES = ("vae", "iwae-k1", "iwae-k5", "iwae-k50", "conv", "gru", "evaluate")
 EVALUATED = 40  # images, again and again
 AT_A_TIME = 50  # samples of an image
 
@@ -115,7 +115,7 @@ def measure_training(name, dataset, windows, seconds, threads=None):
     from tinyvae.training import workloads
     from tinyvae.training.loop import Training
 
-    training = Training(workloads.WORKLOADS[name], dataset, threads)
+    training = Training(workloads.WORKLOADS[name], workloads.data_of(name, dataset), threads)
     for warm_up in (0, seconds / 2):  # the first step compiles; the next may need what the first did not
         workloads.window(training, warm_up)
     rounds = [(workloads.window(training, seconds)[0], *workloads.sgemm(training, seconds / 2)) for _ in range(windows)]

@@ -38,7 +38,11 @@ class Registry(dict[str, Any]):
         return dict(self.items()).values()
 
 
-NETWORKS = Registry(mlp="derivation.networks:MLP_PAIR", conv="derivation.conv_networks:CONV_PAIR")
+NETWORKS = Registry(
+    mlp="derivation.networks:MLP_PAIR",
+    conv="derivation.conv_networks:CONV_PAIR",
+    gru="derivation.gru_networks:GRU_PAIR",
+)
 # Numbers that the kernels know: another function wants its two lines there too (activations.py).
 ACTIVATIONS = Registry(tanh="derivation.activations:TANH", relu="derivation.activations:RELU")
 LIKELIHOODS = Registry(
@@ -49,6 +53,7 @@ LIKELIHOODS = Registry(
         "logistic": "derivation.levels:LOGISTIC",
         "logistic-mixture": "derivation.levels:LOGISTIC_MIXTURE",
         "logistic-colour": "derivation.levels:LOGISTIC_COLOUR",
+        "categorical": "derivation.categorical:CATEGORICAL",
     }
 )
 PRIORS = Registry(
@@ -85,9 +90,10 @@ DATASETS = Registry(
 )
 
 # The values that a setting may take.
-CHOICES: dict[str, Collection[str]] = {
+CHOICES: dict[str, Collection[Any]] = {
     "network": NETWORKS,
     "activation": ACTIVATIONS,
+    "directions": (1, 2),
     "likelihood": LIKELIHOODS,
     "prior": PRIORS,
     "objective": BOUNDS,
@@ -111,9 +117,14 @@ class Settings:
         channels: of a convolutional network's layers, from the data up.
         kernel: the height and the width of its windows, in pixels.
         stride: the steps of its windows, in pixels.
+        units: numbers of a recurrent network's state.
+        directions: in which its encoder reads, 1 or 2.
+        feedback: whether its decoder is told at each step what the data are at the step before.
+        word_dropout: how often that is hidden from it in training, a share of all steps.
         latent: dimensions of the stochastic layers z_1, z_2, ..., the one next to the data first.
         hidden: hidden units between a stochastic layer and the one below it, a tuple for each stochastic layer; of a
-            convolutional network those between its feature maps and z_1.
+            convolutional network those between its feature maps and z_1, of a recurrent one those between its states
+            and z_1, of which there may be none.
         likelihood: name in ``LIKELIHOODS``.
         prior: name in ``PRIORS``, of the uppermost layer.
         components: of a prior that is a mixture.
@@ -121,6 +132,9 @@ class Settings:
         objective: name in ``BOUNDS``.
         kl: "closed" (AEVB, Eq. 10) or "sampled" (AEVB, Eq. 6): how the ELBO takes log p(z) - log q(z | x).
         estimator: name in ``ESTIMATORS``, of the gradient.
+        beta: the weight of the KL divergence in training; with another than 1 it is no bound that is trained.
+        anneal: epochs in which that weight rises from 0; 0 for none.
+        free_bits: nats of the divergence that each dimension of z may keep at no price, on a minibatch's mean.
         samples: K, samples of z for each example.
         binarise: "none" (grey levels), "static" (drawn once) or "dynamic" (drawn again at every visit).
         dequantise: whether levels become numbers by uniform noise, for the likelihoods that are densities.
@@ -142,6 +156,10 @@ class Settings:
     channels: tuple[int, ...] = (32, 64)
     kernel: int = 4
     stride: int = 2
+    units: int = 100
+    directions: int = 2
+    feedback: bool = False
+    word_dropout: float = 0.0
     latent: tuple[int, ...] = (20,)
     hidden: tuple[tuple[int, ...], ...] = ((500,),)
     likelihood: str = "bernoulli"
@@ -151,6 +169,9 @@ class Settings:
     objective: str = "elbo"
     kl: str = "closed"
     estimator: str = "standard"
+    beta: float = 1.0
+    anneal: int = 0
+    free_bits: float = 0.0
     samples: int = 1
     binarise: str = "none"
     dequantise: bool = False
@@ -165,6 +186,11 @@ class Settings:
     seed: int = 0
     dtype: str = "float32"
     raised_from: tuple[int, ...] = ()
+
+    @property
+    def has_aids(self) -> bool:
+        """Whether something else than a bound is trained (``derivation.bounds.kl_weights``)."""
+        return self.beta != 1 or self.anneal > 0 or self.free_bits > 0
 
     @property
     def has_closed_kl(self) -> bool:
@@ -186,12 +212,16 @@ class Settings:
             if type(value) is not type(field.default) or (allowed and value not in allowed):
                 raise ValueError(f"{field.name} is {value!r}")
         sizes = [*settings.latent, *settings.raised_from, *itertools.chain(*settings.hidden), *settings.channels]
-        sizes += [settings.kernel, settings.stride, settings.components]
+        sizes += [settings.kernel, settings.stride, settings.components, settings.units]
         sizes += [settings.samples, settings.batch_size, settings.epochs]
         if not (all(map(is_size, sizes)) and settings.latent and settings.channels):
             raise ValueError(f"a size is not a whole number above zero, in {settings}")
         if not (0 < settings.learning_rate < math.inf and 0 < settings.epsilon < math.inf):
             raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")
+        if not (0 <= settings.beta < math.inf and 0 <= settings.free_bits < math.inf and settings.anneal >= 0):
+            raise ValueError(f"beta, free_bits or anneal is below zero, in {settings}")
+        if not 0 <= settings.word_dropout <= 1:
+            raise ValueError(f"word_dropout is {settings.word_dropout}")
         if not 0 <= settings.seed < 2**64:
             raise ValueError(f"seed is {settings.seed}")
         return settings
@@ -222,6 +252,16 @@ def require_sense(settings: Settings) -> None:
         raise UserError(
             f"--estimator {settings.estimator} is biased under --objective {settings.objective}: use --objective "
             f"{' or '.join(objectives)}, or --estimator {' or '.join(others)}"
+        )
+    if settings.has_aids and settings.kl != "closed":
+        raise UserError(
+            "--beta, --anneal and --free-bits change the KL divergence in closed form: they go with --kl closed, "
+            "--objective elbo, one stochastic layer and --prior "
+            f"{' or '.join(name for name, prior in PRIORS.items() if prior.has_kl)}; leave them out"
+        )
+    if settings.word_dropout and not settings.feedback:
+        raise UserError(
+            f"--word-dropout {settings.word_dropout:g} hides what is fed back: add --feedback, or leave it out"
         )
     if "stride" in NETWORKS[settings.network][0].own_settings and settings.stride > settings.kernel:
         raise UserError(
@@ -293,6 +333,9 @@ CONV = Settings(
 # Ours for pictures in colour, such as CIFAR's.
 COLOUR = replace(CONV, likelihood="logistic-colour", latent=(128,), hidden=((512,),), learning_rate=0.001, epochs=40)
 
+# Ours for sequences: a GRU, and nothing between its states and z.
+GRU = Settings(network="gru", latent=(25,), hidden=((),), learning_rate=0.002, batch_size=100, epochs=10)
+
 # The default recipe shows a small data set more often than 20 times, until this many examples are seen.
 LEAST_EXAMPLES = 400_000
 
@@ -305,6 +348,7 @@ RECIPES = {
     "iwae-best": IWAE_BEST,
     "conv": CONV,
     "colour": COLOUR,
+    "gru": GRU,
 }
 OWN_RECIPES = {("aevb", "frey"): AEVB_FREY}  # of a data set
 

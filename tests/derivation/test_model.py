@@ -36,6 +36,9 @@ def shapes(draw, networks=tuple(NETWORKS)):
         "latent": tuple(draw(sizes) for _ in range(layers)),
         "hidden": tuple(tuple(draw(st.lists(sizes, min_size=1, max_size=2))) for _ in range(layers)),
         "likelihood": draw(st.sampled_from([name for name in channels if channels[name] in (None, data_shape[-1])])),
+        "units": draw(sizes),
+        "directions": draw(st.integers(1, 2)),
+        "feedback": draw(st.booleans()),
         **draw(st.sampled_from(LABELS_AND_PRIORS)),
     }
 
@@ -46,7 +49,7 @@ def random_model(seed, N=3, K=4, dtype=np.float64, scale=0.5, **shape):
     model = Model(**shape)
     params = Parameters(model.shapes(), dtype=dtype)
     params.flat[:] = scale * rng.standard_normal(params.flat.size)
-    x = rng.random((N, model.data_dim)).astype(dtype)
+    x = random_problems.data(rng, N, model.data_shape, model.likelihood).astype(dtype)
     noise = [rng.standard_normal(s).astype(dtype) for s in model.noise_shapes(N, K)]
     return model, params, x, noise, rng.integers(0, model.n_labels, N) if model.n_labels else None
 
@@ -59,7 +62,7 @@ def random_model(seed, N=3, K=4, dtype=np.float64, scale=0.5, **shape):
 def test_gradients_of_the_whole_product(network, likelihood, layers, labels_and_prior, objective):
     data_shape = (2, 1, 3) if LIKELIHOODS[likelihood].channels else (2, 2)
     sizes = {"data_shape": data_shape, "latent": (3, 2, 1)[:layers], "hidden": ((3,), (2, 3), (2,))[:layers]}
-    sizes |= {"network": network, "channels": (2,), "kernel": 2, "stride": 1}
+    sizes |= {"network": network, "channels": (2,), "kernel": 2, "stride": 1, "units": 2}
     for K in (1, 2, 5):
         rng = np.random.default_rng(K)
         problem = random_problems.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
@@ -107,6 +110,8 @@ def log_likelihood(model, x, outputs):
         return (x * np.log(special.expit(outputs)) + (1 - x) * np.log(special.expit(-outputs))).sum()
     if model.likelihood == "logistic-colour":
         return oracles.log_colours(x[None], outputs[None], 5).item()
+    if model.likelihood == "categorical":
+        return (x * special.log_softmax(outputs.reshape(-1, model.data_shape[-1]), axis=1).ravel()).sum()
     if model.likelihood.startswith("logistic"):
         return oracles.log_levels(x[None], outputs[None], 5 if model.likelihood == "logistic-mixture" else 1).item()
     mean, logvar = np.split(outputs, 2)

@@ -70,7 +70,9 @@ def test_the_output_bias_is_a_view_and_moves_the_output_by_itself(name, end):
     bias = network.output_bias(weights)
     shift = np.random.default_rng(3).standard_normal(bias.shape)
     bias += shift
-    shifts = np.repeat(shift, out.shape[1] // shift.size)  # (M, C) for outputs (M, H, W, C); here C is 1
+    # of outputs (M, H, W, C), where C is 1, all pixels have one (M, C); of (M, T, V) all steps have one (M, V)
+    M = network.outputs[0] if shift.size < out.shape[1] else 1
+    shifts = np.tile(shift.reshape(M, 1, -1), (1, out.shape[1] // shift.size, 1)).ravel()
     np.testing.assert_allclose(network.forward(weights, x, labels)[0], out + shifts)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.commands import python
 from tests.machine.arrays import TOLERANCE, beside_twin, close, dtypes, random_arrays, samples, seeds, unwritten
-from tests.machine.test_plain import UPDATES
+from tests.machine.test_plain import UPDATES, sequences
 from tinyvae import machine
 from tinyvae.machine import compiled, noise, philox, plain
 from tinyvae.machine.matrix_products import BLOCKS
@@ -154,6 +154,52 @@ def test_what_would_be_written_into_a_copy_is_refused():
         compiled.channel_sums(x, x[:, :7].copy(), 8)
 
 
+# -- recurrent networks ------------------------------------------------------------------------------------------------
+
+
+@given(crews, st.sampled_from([0, 1, 2, 7, 70, 131]), st.sampled_from([1, 3, 80]), st.integers(1, 5),
+       st.sampled_from([1, 2, 5, 33]), st.booleans(), st.booleans(), st.booleans(), dtypes, seeds)  # fmt: skip
+def test_a_recurrence(crew, N, K, T, H, is_reversed, has_steps, only_last, dtype, seed):
+    N = min(N, 200 // K)
+    R, arguments = N * K, sequences(seed, T, N, K, H, is_reversed, has_steps, dtype)
+    (dstates,) = random_arrays(seed + 1, dtype, (R if only_last else T * R, H))
+    steps, static, U, _, gates, states, _ = arguments
+    with crew:
+        close(*beside_twin("recurrence", compiled.recurrence, *arguments), rtol=10, atol=10)
+        results = unwritten(dtype, steps.shape, static.shape, (T * R, 3 * H))
+        arguments = dstates, U, gates, states, *results, is_reversed
+        close(*beside_twin("recurrence_gradient", compiled.recurrence_gradient, *arguments), rtol=100, atol=100)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("N", "K"), [(100, 1), (7, 30)])
+def test_a_recurrence_has_the_same_bits_with_any_number_of_threads(N, K, dtype):
+    results = []
+    for crew in (*CREWS, Crew(2)):
+        arguments = sequences(0, 4, N, K, 30, False, True, dtype)
+        steps, static, U, _, gates, states, _ = arguments
+        (dstates,) = random_arrays(1, dtype, (4 * N * K, 30))
+        arrays = unwritten(dtype, steps.shape, static.shape, (4 * N * K, 90))
+        with crew:
+            compiled.recurrence(*arguments)
+            compiled.recurrence_gradient(dstates, U, gates, states, *arrays, False)
+        results.append(b"".join(array.tobytes() for array in (gates, states, *arrays)))
+    assert len(set(results)) == 1
+
+
+WRONG_SEQUENCES = {0: (12, 8), 1: (6, 8), 2: (3, 8), 3: (8,), 4: (11, 12), 5: (15, 4)}
+
+
+@pytest.mark.parametrize("which", WRONG_SEQUENCES)
+def test_sequences_that_do_not_fit_are_refused(which):
+    """The jobs would read beyond the arrays: four steps, three rows and units."""
+    arguments = list(sequences(0, 4, 3, 1, 3, False, True, np.float32))
+    compiled.recurrence(*arguments)
+    arguments[which] = np.zeros(WRONG_SEQUENCES[which], np.float32)
+    with pytest.raises(ValueError, match="do not fit"):
+        compiled.recurrence(*arguments)
+
+
 # -- likelihoods and noise ---------------------------------------------------------------------------------------------
 
 
@@ -167,6 +213,24 @@ def test_bernoulli(crew, N, K, D, dtype, seed):
         close(results[:2], references[:2])
         close(results[2:], references[2:], rtol=10, atol=10)
         close(*beside_twin("scale_rows", compiled.scale_rows, weights, logits))
+
+
+@given(crews, rows, samples, st.integers(1, 20), st.integers(1, 13), dtypes, seeds)
+def test_symbols(crew, N, K, T, V, dtype, seed):
+    """Some steps have none."""
+    rng, N = np.random.default_rng(seed), min(N, 20)
+    x = (np.eye(V)[rng.integers(0, V, (N, T))] * (rng.random((N, T, 1)) < 0.9)).reshape(N, T * V).astype(dtype)
+    alike = np.equal.outer(groups := rng.integers(0, 3, V), groups).astype(dtype)
+    (logits,), (logp,) = random_arrays(seed, dtype, (N * K, T * V)), unwritten(dtype, (N, K))
+    arguments = x, 10 * logits, alike, logp
+    with crew:
+        close(*beside_twin("categorical_log_prob", compiled.categorical_log_prob, *arguments), rtol=10, atol=30)
+
+
+@pytest.mark.parametrize("shapes", [((2, 6), (4, 6), (4, 4)), ((2, 6), (4, 5), (3, 3)), ((2, 6), (4, 6), (3, 2))])
+def test_symbols_that_do_not_fit_are_refused(shapes):
+    with pytest.raises(ValueError, match="do not fit"):
+        compiled.categorical_log_prob(*(np.zeros(shape, np.float32) for shape in (*shapes, (2, 2))))
 
 
 @given(crews, rows, st.integers(1, 40), st.booleans(), dtypes, seeds)
@@ -344,9 +408,11 @@ AHEAD = """
 from tinyvae.machine import precompile
 from tinyvae.machine.code_cache import folder
 
-precompile.main(True)
+precompile.main("convolution")
+precompile.main("recurrence")
 kept = sorted(folder().iterdir())
-precompile.main(True)
+precompile.main("convolution")
+precompile.main("recurrence")
 assert sorted(folder().iterdir()) == kept
 print(*[path.name for path in kept])
 """
@@ -359,6 +425,8 @@ def test_what_is_compiled_ahead_is_kept(tmp_path):
     for name in (
         "CONVOLUTION_WEIGHT_GRADIENT",
         "CHANNEL_SUMS",
+        "RECURRENCE_GRADIENT",
+        "CATEGORICAL",
         "layers_gradient",
         "SPARSE_AFFINE_GRADIENT",
         "AFFINE_INPUT_GRADIENT",
@@ -378,14 +446,17 @@ def test_it_is_compiled_ahead_only_where_nothing_is_kept_and_a_core_is_free(tmp_
     assert not begun
     monkeypatch.setattr(compiled, "available_cores", lambda: 2)
     compiled.compile_ahead()
-    assert len(begun) == 1 and "main(False)" in begun[0][-1]
+    assert len(begun) == 1 and "main('')" in begun[0][-1]
     (tmp_path / "jobs.AFFINE").touch()
     compiled.compile_ahead()
     assert len(begun) == 1
-    compiled.compile_ahead(convolutions=True)
-    assert len(begun) == 2 and "main(True)" in begun[1][-1]
+    compiled.compile_ahead("convolution")
+    assert len(begun) == 2 and "main('convolution')" in begun[1][-1]
     (tmp_path / "convolution_jobs.CONVOLUTION").touch()
-    compiled.compile_ahead(convolutions=True)
+    compiled.compile_ahead("convolution")
+    assert len(begun) == 2
+    compiled.compile_ahead("recurrence")
+    assert len(begun) == 3 and "main('recurrence')" in begun[2][-1]
     monkeypatch.setattr(compiled, "folder", lambda: None)
     compiled.compile_ahead()
-    assert len(begun) == 2
+    assert len(begun) == 3

@@ -131,6 +131,55 @@ def test_the_sums_of_channels(N, H, W, C, dtype, seed):
     close([sums], [[[math.fsum(image[c::C]) for c in range(C)] for image in a]] if N else [sums], atol=10)
 
 
+# -- recurrent networks ------------------------------------------------------------------------------------------------
+
+
+def sequences(seed, T, N, K, H, is_reversed, has_steps, dtype=np.float64):
+    """The arguments of ``recurrence``: R = N K rows, with states that are not zero to begin with."""
+    R = N * K
+    steps, static, U, c, start = random_arrays(seed, dtype, (T * N, 3 * H), (R, 3 * H), (H, 3 * H), 3 * H, (R, H))
+    gates, states = unwritten(dtype, (T * R, 4 * H), ((T + 1) * R, H))
+    states[slice(T * R, None) if is_reversed else slice(R)] = start
+    return steps if has_steps else steps[:0], static, U / np.sqrt(dtype(H)), c, gates, states, is_reversed
+
+
+some_sequences = st.integers(1, 4), some_rows, st.integers(1, 3), few, st.booleans(), st.booleans()
+
+
+@given(seeds, *some_sequences)
+def test_a_recurrence_by_loops(seed, T, N, K, H, is_reversed, has_steps):
+    steps, static, U, c, gates, states, _ = arguments = sequences(seed, T, N, K, H, is_reversed, has_steps)
+    plain.recurrence(*arguments)
+    turn, all_states = slice(None, None, -1 if is_reversed else 1), states.reshape(T + 1, N * K, H)
+    for r in range(N * K):
+        x = np.tile(static[r], (T, 1)) + (steps.reshape(T, N, -1)[:, r // K] if has_steps else 0)
+        first, *others = all_states[turn, r]
+        close([np.array(others)], [oracles.gru(x[turn], np.eye(3 * H), U, np.zeros(3 * H), c, first)])
+    assert np.isfinite(gates).all()
+
+
+@given(seeds, *some_sequences, st.booleans())
+def test_the_gradients_of_a_recurrence(seed, T, N, K, H, is_reversed, has_steps, only_last):
+    """By the steps and by what is the same at all of them; those by the products give that by c, their sum."""
+    steps, static, U, c, gates, states, _ = arguments = sequences(seed, T, N, K, H, is_reversed, has_steps)
+    R = N * K
+    (dstates,) = random_arrays(seed + 1, np.float64, (R if only_last else T * R, H))
+    dsteps, dstatic, dproducts = unwritten(np.float64, steps.shape, static.shape, (T * R, 3 * H))
+    plain.recurrence(*arguments)
+    plain.recurrence_gradient(dstates, U, gates, states, dsteps, dstatic, dproducts, is_reversed)
+
+    def f():
+        plain.recurrence(*arguments)
+        after = states[: T * R] if is_reversed else states[R:]
+        last = after[:R] if is_reversed else after[-R:]
+        return np.sum(dstates * (last if only_last else after))
+
+    is_gradient(dstatic, f, static)
+    is_gradient(dproducts.sum(axis=0), f, c)
+    if has_steps:
+        is_gradient(dsteps, f, steps)
+
+
 # -- Gaussians ---------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +272,22 @@ def test_rows(R, D, dtype, seed):
     expected = np.einsum("r,rd->rd", weights, array)
     plain.scale_rows(weights, array)
     np.testing.assert_array_equal(array, expected)
+
+
+@given(some_rows, few, few, few, seeds)
+def test_symbols(N, K, T, V, seed):
+    """With all allowed, by SciPy; then those alike alone."""
+    rng = np.random.default_rng(seed)
+    x = np.eye(V)[rng.integers(0, V, (N, T))].reshape(N, -1)
+    logits, (logp,) = 5 * rng.standard_normal((N * K, T * V)), unwritten(np.float64, (N, K))
+    alike = np.equal.outer(groups := rng.integers(0, 2, V), groups).astype(float)
+    for allowed in (np.ones((V, V)), alike):
+        row = np.where(x.repeat(K, axis=0).reshape(-1, V) @ allowed > 0, logits.reshape(-1, V), -np.inf)
+        log_p = special.log_softmax(row, axis=1).reshape(N * K, -1)
+        derivative = logits.copy()
+        plain.categorical_log_prob(x, derivative, allowed, logp)
+        picked = np.where(x.repeat(K, axis=0) > 0, log_p, 0).sum(axis=1)
+        close([logp, derivative], [picked.reshape(N, K), x.repeat(K, axis=0) - np.exp(log_p)])
 
 
 # -- random numbers ----------------------------------------------------------------------------------------------------

@@ -35,8 +35,13 @@ IMAGE = 4, 3  # height and width of what the convolutional networks see
 ACTIVATIONS = {"tanh": torch.tanh, "relu": torch.relu}
 
 
-def network(settings, params, name, h, labels=None):
-    """Hidden layers and an affine one above h (..., I), with the labels (N, 1, C) beside it or in the feature maps."""
+def network(settings, params, name, h, labels=None, given=None):
+    """Hidden layers and an affine one above h (..., I), with the labels (N, 1, C) beside it or in the feature maps.
+
+    A recurrent network stands beside them; its decoder may be ``given`` the data (N, 1, D).
+    """
+    if f"{name}.forward.state.W" in params:
+        return (read if name == "encoder" else write)(settings, params, h, labels, given)
     f, is_conv = ACTIVATIONS[settings.activation], f"{name}.conv.0.W" in params
     if is_conv and name == "encoder":
         if h.shape[-1] > math.prod(IMAGE):  # a pseudo-input with its labels
@@ -49,6 +54,47 @@ def network(settings, params, name, h, labels=None):
             break
         h = (f(h) if i else h) @ params[f"{name}.{i}.W"] + params[f"{name}.{i}.b"]
     return images_of(settings, params, f(h)) if is_conv and name == "decoder" else h
+
+
+def gru(params, name, *inputs):
+    """torch.nn.GRU with our weights: all states (R, T, H) and the last one, of inputs (R, T, I) side by side."""
+    x = torch.cat(inputs, dim=-1)
+    W = torch.cat([params[f"{name}.{key}"] for key in ("steps.W", "static.W") if f"{name}.{key}" in params])
+    U, b, c = (params[f"{name}.{key}"] for key in ("state.W", "input.b", "state.b"))
+    weights = {"weight_ih_l0": W.T, "weight_hh_l0": U.T, "bias_ih_l0": b, "bias_hh_l0": c}
+    layer = torch.nn.GRU(len(W), len(U), batch_first=True, dtype=torch.float64)
+    h, last = torch.func.functional_call(layer, weights, (x,))
+    return h, last[0]
+
+
+def at_all_steps(rows, before):
+    """Rows (..., J) as (R, T, J), for R rows in a shape ``before``."""
+    return rows.expand(*before, -1).reshape(-1, 1, rows.shape[-1]).expand(-1, IMAGE[0], -1)
+
+
+def read(settings, params, x, labels, _):
+    """The recurrent encoder: an image row by row, from the top and from the bottom."""
+    before, D = x.shape[:-1], math.prod(IMAGE)
+    if x.shape[-1] > D:  # a pseudo-input with its labels
+        x, labels = x[..., :D], x[..., D:]
+    beside, x = [] if labels is None else [at_all_steps(labels, before)], x.reshape(-1, *IMAGE)
+    ends = [gru(params, "encoder.forward", x, *beside)[1], gru(params, "encoder.backward", x.flip(1), *beside)[1]]
+    own = {name: array for name, array in params.items() if "ward." not in name}
+    return network(settings, own, "encoder", torch.cat(ends, dim=-1)).reshape(*before, -1)
+
+
+def write(settings, params, z, labels, given):
+    """The recurrent decoder, told z and the labels at every step, and with feedback the row above."""
+    before, f = z.shape[:-1], ACTIVATIONS[settings.activation]
+    s = z if labels is None else torch.cat([z, labels.expand(*before, -1)], dim=-1)
+    for i in range(len(settings.hidden[0])):
+        s = f(s @ params[f"decoder.{i}.W"] + params[f"decoder.{i}.b"])
+    inputs = [at_all_steps(s, before)]
+    if settings.feedback:
+        above = torch.nn.functional.pad(given.reshape(-1, 1, *IMAGE)[:, :, :-1], (0, 0, 1, 0))
+        inputs.insert(0, above.expand(*before, -1, -1).reshape(-1, *IMAGE))
+    out = gru(params, "decoder.forward", *inputs)[0] @ params["decoder.output.W"] + params["decoder.output.b"]
+    return out.unflatten(-1, (-1, IMAGE[1])).transpose(1, 2).reshape(*before, -1)
 
 
 def sides(settings):
@@ -141,10 +187,22 @@ class Colours:
         return Levels(parts.flatten(start_dim=-2).flatten(start_dim=-2), 5).log_prob(x.flatten(start_dim=-2))
 
 
+class Symbols:
+    """A symbol in each row of the image."""
+
+    def __init__(self, logits):
+        self.rows = distributions.OneHotCategorical(logits=logits.unflatten(-1, IMAGE))
+
+    def log_prob(self, x):
+        return self.rows.log_prob(x.unflatten(-1, IMAGE)).sum(dim=-1)
+
+
 def likelihood(settings, outputs):
     """p(x | z) from the decoder's outputs."""
     if settings.likelihood == "logistic-colour":
         return Colours(outputs)
+    if settings.likelihood == "categorical":
+        return Symbols(outputs)
     if settings.likelihood.startswith("logistic"):
         return Levels(outputs, 5 if settings.likelihood == "logistic-mixture" else 1)
     if settings.likelihood == "bernoulli":  # of grey levels too, which validate_args would refuse
@@ -178,7 +236,8 @@ def log_weights(settings, drawing, judging, joint, x, y, eps):
         q = layer(settings, drawing, "encoder", l, z[l - 1], labels)
         z.append(q.mean + q.stddev * noise_l)
         log_q = log_q + layer(settings, judging, "encoder", l, z[l - 1], labels).log_prob(z[l])
-    log_p = likelihood(settings, network(settings, joint, "decoder", z[1], labels)).log_prob(x[:, None])
+    outputs = network(settings, joint, "decoder", z[1], labels, given=x[:, None])
+    log_p = likelihood(settings, outputs).log_prob(x[:, None])
     if settings.kl == "closed":
         return log_p - distributions.kl_divergence(q, prior(settings, joint, y))
     for l in range(2, len(z)):
@@ -230,11 +289,18 @@ IMAGES = {  # from a Generator and a shape (N, D); the first word names the like
     "logistic-mixture": lambda rng, shape: rng.integers(0, 256, shape).astype(np.uint8),
     "logistic-colour": lambda rng, shape: rng.integers(0, 256, shape).astype(np.uint8),
     "gaussian-linear": lambda rng, shape: 2 * rng.standard_normal(shape),
+    "categorical": lambda rng, shape: np.eye(3, dtype=bool)[rng.integers(0, 3, (shape[0], shape[1] // 3))].reshape(
+        shape
+    ),
 }
 PRIORS = ["normal", "mixture", "vamp", *(f"{name} conditional" for name in ("normal", "label", "mixture", "vamp"))]
 BOUNDS_AND_K = ["elbo closed standard 1", "elbo closed standard 3", "elbo sampled standard 1"]
 BOUNDS_AND_K += ["elbo sampled standard 3", "elbo sampled stl 3", "iwae sampled standard 5", "iwae sampled dreg 5"]
 NETWORKS = {"mlp": {}, "conv": {"network": "conv", "activation": "relu", "channels": (3, 2), "kernel": 3}}
+NETWORKS |= {
+    "gru": {"network": "gru", "units": 4},
+    "gru with feedback": {"network": "gru", "units": 4, "feedback": True},
+}
 LATENT, HIDDEN = (5, 3, 2), ((7, 6), (6,), (5, 4))
 
 

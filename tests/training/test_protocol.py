@@ -19,7 +19,8 @@ OTHER = {
     "components": 51, "conditional": False, "objective": "elbo", "estimator": "dreg", "samples": 6,
     "binarise": "dynamic", "initialisation": "aevb", "mean_bias": False, "optimiser": "sgd", "learning_rate": 0.004,
     "epsilon": 1e-7, "schedule": "constant", "batch_size": 101, "epochs": 21, "seed": 1, "dtype": "float64",
-    "raised_from": (3,),
+    "raised_from": (3,), "units": 7, "directions": 1, "feedback": True, "word_dropout": 0.1, "beta": 2.0, "anneal": 3,
+    "free_bits": 0.5,
 }  # fmt: skip
 
 
@@ -27,10 +28,10 @@ OTHER = {
 def test_every_setting_changes_it(name):
     if name == "kl":
         assert protocol(Settings()) != protocol(Settings(kl="sampled"))
-    elif name in NETWORKS["conv"][0].own_settings:  # of these alone
+    elif owners := [network for network, pair in NETWORKS.items() if name in pair[0].own_settings]:  # of these alone
         assert protocol(replace(BASE, **{name: OTHER[name]})) == protocol(BASE)
-        conv = replace(BASE, network="conv")
-        assert protocol(replace(conv, **{name: OTHER[name]})) != protocol(conv)
+        own = replace(BASE, network=owners[0])
+        assert protocol(replace(own, **{name: OTHER[name]})) != protocol(own)
     else:
         assert protocol(replace(BASE, **{name: OTHER[name]})) != protocol(BASE)
 

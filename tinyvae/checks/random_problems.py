@@ -11,7 +11,9 @@ import numpy as np
 from numpy.random import Generator
 
 from tinyvae.checks.finite_differences import Problem, check
-from tinyvae.derivation import conv, gaussian, likelihoods, priors
+from tinyvae.derivation import bounds, conv, gaussian, likelihoods, priors
+from tinyvae.derivation import categorical as symbols
+from tinyvae.derivation import gru as recurrent
 from tinyvae.derivation import mlp as perceptron
 from tinyvae.derivation.conv import Geometry
 from tinyvae.derivation.model import Model
@@ -69,7 +71,7 @@ def convolution(
 
 
 DATA_SHAPE = (5, 3)  # of the problems about networks
-LAYOUT = (3, 2), 3, 2  # of convolutional ones: channels, kernel and stride
+LAYOUT = (3, 2), 3, 2, 3  # channels, kernel and stride of convolutional ones, units of recurrent ones
 
 
 def network(
@@ -81,19 +83,24 @@ def network(
     activation: str = "tanh",
     hidden: tuple[int, ...] = (6, 5),
     data_shape: tuple[int, ...] = DATA_SHAPE,
+    directions: int = 2,
+    feedback: bool = False,
 ) -> Problem:
     """A network next to the data, by its input, its labels and its weights: the encoder (end 0) or the decoder (1).
 
-    Its gradients are added to what stands there, as for a weight that is used twice.
+    Its gradients are added to what stands there, as for a weight that is used twice. With ``feedback`` an example in
+    the data belongs to each two rows, if there is an even number of them.
     """
     shapes = (data_shape, (4,)) if end == 0 else ((4,), (2, *data_shape))
-    net = NETWORKS[name][end](shapes[0], C, hidden, shapes[1], ACTIVATIONS[activation], *LAYOUT)
+    layout = *LAYOUT, directions, feedback
+    net = NETWORKS[name][end](shapes[0], C, hidden, shapes[1], ACTIVATIONS[activation], *layout)
+    given = rng.standard_normal((R // (2 - R % 2), int(np.prod(data_shape)))) if net.reads_data else None
     inputs = {"x": rng.standard_normal((R, int(np.prod(shapes[0]))))}
     inputs |= {"labels": rng.standard_normal((R, C))} if C else {}
     weights = {name: 0.7 * rng.standard_normal(shape) for name, shape in net.shapes().items()}
 
     def forward(x: Array, labels: Array | None = None, **weights: Array) -> tuple[Array, Cache]:
-        out, cache = net.forward(weights, x, np.empty((R, 0)) if labels is None else labels)
+        out, cache = net.forward(weights, x, np.empty((R, 0)) if labels is None else labels, given)
         return out.copy(), cache
 
     def backward(dout: Array, cache: Cache) -> dict[str, Array]:
@@ -104,6 +111,7 @@ def network(
         return {"x": dx} | ({"labels": dlabels} if C else {}) | added
 
     words = f"networks.{name} {'encoder' if end == 0 else 'decoder'}, {activation}" + f", {C} labels" * bool(C)
+    words += ", feedback" * net.reads_data
     return Problem(words, inputs | weights, forward, backward, has_kinks=activation == "relu")
 
 
@@ -222,17 +230,80 @@ def bernoulli(rng: Generator, N: int, K: int, D: int) -> Problem:
 
 def likelihood(rng: Generator, N: int, K: int, D: int, name: str) -> Problem:
     """Any likelihood by the decoder's outputs, on data that it describes: D entries, or D pixels in colour."""
-    kind = LIKELIHOODS[name]
-    D *= kind.channels or 1
-    x = np.clip(rng.random((N, D)), *kind.support)
-    if kind.levels and kind.levels > 2:  # the ends too, which are open
-        x = np.clip(rng.integers(-50, kind.levels + 50, (N, D)), 0, kind.levels - 1) / (kind.levels - 1)
+    D *= LIKELIHOODS[name].channels or 1
+    kind, x = LIKELIHOODS[name].of((D,)), data(rng, N, (D,), name)
     return Problem(
         f"likelihoods, {name}",
         {"outputs": rng.standard_normal((N * K, kind.outputs_per_dimension * D))},
         lambda outputs: kind.log_prob(x, outputs),
         lambda dlogp, cache: {"outputs": kind.log_prob_backward(dlogp, cache)},
     )
+
+
+def data(rng: Generator, N: int, data_shape: tuple[int, ...], name: str) -> Array:
+    """Random rows (N, D) of data that a likelihood describes: symbols for one, else numbers between 0 and 1."""
+    kind, shape = LIKELIHOODS[name], (N, *data_shape)
+    if name == "categorical":
+        return np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])].reshape(N, -1)
+    if kind.levels and kind.levels > 2:  # the ends too, which are open
+        return np.clip(rng.integers(-50, kind.levels + 50, shape), 0, kind.levels - 1).reshape(N, -1) / (
+            kind.levels - 1
+        )
+    return rng.random(shape).reshape(N, -1)
+
+
+def categorical(rng: Generator, N: int, K: int, T: int, groups: tuple[int, ...]) -> Problem:
+    """The likelihood of symbols, some of which exclude others, by the logits."""
+    x = data(rng, N, (T, len(groups)), "categorical")
+    return Problem(
+        "categorical.categorical, in groups",
+        {"logits": 3 * rng.standard_normal((N * K, x.shape[1]))},
+        lambda logits: symbols.categorical(x, logits, groups=groups),
+        lambda dlogp, cache: {"logits": symbols.categorical_backward(dlogp, cache)},
+    )
+
+
+def gru(
+    rng: Generator, T: int, N: int, K: int, I: int, J: int, H: int, is_reversed: bool = False, only_last: bool = False
+) -> Problem:
+    """A GRU of N K rows over T steps, by both inputs and all weights; I or J may be 0."""
+    inputs = {"a": rng.standard_normal((T * N, I))} if I else {}
+    inputs |= {"s": rng.standard_normal((N * K, J))} if J else {}
+    inputs |= {key: 0.7 * rng.standard_normal(shape) for key, shape in recurrent.gru_shapes(I, J, H).items()}
+
+    def forward(**inputs: Array) -> tuple[Array, Cache]:
+        weights = {key: array for key, array in inputs.items() if "." in key}
+        a, s = inputs.get("a", np.empty((0, 0))), inputs.get("s", np.empty((N * K, 0)))
+        h, cache = recurrent.gru(a, s, weights, T, is_reversed)
+        last = slice(N * K) if is_reversed else slice(-N * K, None)
+        return h[last if only_last else slice(None)], cache
+
+    def backward(dh: Array, cache: Cache) -> dict[str, Array]:
+        grads = {key: np.full_like(array, np.nan) for key, array in inputs.items() if "." in key}
+        da, ds = recurrent.gru_backward(dh, cache, grads)
+        return grads | ({"a": da} if I else {}) | ({"s": ds} if J else {})
+
+    words = f"gru.gru, {T} steps" + ", backwards" * is_reversed + ", its last state" * only_last
+    return Problem(words, inputs, forward, backward)
+
+
+def aided_elbo(rng: Generator, N: int, K: int, beta: float, free_bits: float, **shape: Any) -> Problem:
+    """What training aids maximise in the place of the ELBO, by all parameters of a model."""
+    vae, params, x, y, noise = random_model(rng, N, K, **shape)
+
+    def forward(params_flat: Array) -> tuple[Array, Cache]:
+        logw, cache = vae.log_weights(params, x, noise, y, closed_form_kl=True)
+        log_likelihood = logw.mean(axis=1) + cache.divergence.sum(axis=1)
+        value = log_likelihood.mean() - beta * np.maximum(free_bits, cache.divergence.mean(axis=0)).sum()
+        return np.array(value), (BOUNDS["elbo"](logw)[1] / N, cache)
+
+    def backward(dvalue: Array, cache: Cache) -> dict[str, Array]:
+        dlogw, cache = cache
+        weights = bounds.kl_weights(cache.divergence, beta, free_bits)
+        return {"params_flat": vae.backward(params, cache, dvalue * dlogw, kl_weights=weights).flat}
+
+    words = f"bounds.kl_weights, beta {beta:g}, {free_bits:g} free bits"
+    return Problem(words, {"params_flat": params.flat}, forward, backward)
 
 
 def gaussian_likelihood(rng: Generator, N: int, K: int, D: int, squash: bool = True) -> Problem:
@@ -293,17 +364,24 @@ def bound(rng: Generator, N: int, K: int, name: str) -> Problem:
     )
 
 
+def random_model(
+    rng: Generator, N: int, K: int, **shape: Any
+) -> tuple[Model, Parameters, Array, np.ndarray | None, list[Array]]:
+    """A model, its parameters, N examples with their labels, and noise for K samples of each."""
+    small: dict[str, Any] = dict(zip(("channels", "kernel", "stride", "units"), LAYOUT))
+    vae = Model(**small | shape)
+    params = Parameters(vae.shapes(), dtype=np.float64)
+    params.flat[:] = 0.3 * rng.standard_normal(params.flat.size)
+    x = data(rng, N, vae.data_shape, vae.likelihood)
+    y = rng.integers(0, vae.n_labels, N) if vae.n_labels else None
+    return vae, params, x, y, [rng.standard_normal(s) for s in vae.noise_shapes(N, K)]
+
+
 def model(
     rng: Generator, N: int, K: int, objective: str = "elbo", closed_form_kl: bool = False, **shape: Any
 ) -> Problem:
     """A bound of a whole model by all its parameters; ``shape`` is that of ``Model``."""
-    small: dict[str, Any] = dict(zip(("channels", "kernel", "stride"), LAYOUT))
-    vae = Model(**small | shape)
-    params = Parameters(vae.shapes(), dtype=np.float64)
-    params.flat[:] = 0.3 * rng.standard_normal(params.flat.size)
-    x = rng.random((N, vae.data_dim))
-    y = rng.integers(0, vae.n_labels, N) if vae.n_labels else None
-    noise = [rng.standard_normal(s) for s in vae.noise_shapes(N, K)]
+    vae, params, x, y, noise = random_model(rng, N, K, **shape)
 
     def forward(params_flat: Array) -> tuple[Array, Cache]:
         logw, cache = vae.log_weights(params, x, noise, y, closed_form_kl)
@@ -317,6 +395,7 @@ def model(
     usual = "mlp", "tanh", "bernoulli", "normal"
     kinds = [kind for kind in (vae.network, vae.activation, vae.likelihood, vae.prior) if kind not in usual]
     words = [f"model {'-'.join(map(str, (vae.data_dim, *vae.latent)))}", objective, f"K={K}"]
+    words += ["feedback"] * vae.decoders[0].reads_data
     words += ["closed-form KL"] * closed_form_kl + [f"{vae.n_labels} labels"] * bool(vae.n_labels) + kinds
     return Problem(", ".join(words), {"params_flat": params.flat}, forward, backward, vae.activation == "relu")
 
@@ -332,9 +411,12 @@ def all_problems(seed: int = 0) -> list[Problem]:
     problems += [log_posterior_two_ways(rng, R, S, D), layer(rng, R, S, D), log_density(rng, R, S, D)]
     problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, N, K, D)]
     problems += [gaussian_likelihood(rng, N, K, D, squash) for squash in (True, False)]
-    problems += [log_mixture(rng, N, K, D, 4)]
+    problems += [log_mixture(rng, N, K, D, 4), categorical(rng, N, K, 3, (0, 1, 1, 0, 2))]
+    for T, I, J, is_reversed in ((1, 2, 0, False), (2, 0, 3, False), (7, 2, 3, True)):
+        problems += [gru(rng, T, N, k, I, J, 3, is_reversed, only_last) for k, only_last in ((K, False), (1, True))]
     for name, activation, end, C in itertools.product(NETWORKS, ACTIVATIONS, (0, 1), (0, 2)):
         problems.append(network(rng, 3, C, name, end, activation))
+    problems += [network(rng, 4, C, "gru", 1, feedback=True) for C in (0, 2)]
     problems += [likelihood(rng, N, K, D, name) for name in LIKELIHOODS]
     problems += [prior(rng, N, K, 2, name) for name in PRIORS]
     problems += [prior(rng, N, K, 2, name, "kl") for name in PRIORS if PRIORS[name].has_kl]
@@ -353,6 +435,10 @@ def all_problems(seed: int = 0) -> list[Problem]:
     for name, activation in itertools.product(NETWORKS, ACTIVATIONS):
         kinds: dict[str, Any] = {"network": name, "activation": activation, "prior": "vamp"}
         problems.append(model(rng, N, K, "iwae", **kinds, **two | {"data_shape": DATA_SHAPE}))
+    sequence: dict[str, Any] = one | {"data_shape": DATA_SHAPE, "network": "gru", "likelihood": "categorical"}
+    for objective in BOUNDS:
+        problems.append(model(rng, N, K, objective, feedback=True, groups=(0, 1, 0), **sequence))
+    problems += [aided_elbo(rng, N, K, beta, free_bits, **one) for beta, free_bits in ((4, 0), (0.3, 0.1))]
     return problems
 
 

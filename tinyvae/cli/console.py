@@ -135,12 +135,12 @@ def attempt(main):
         return end.code
 
 
-def announce_compilation(quiet=False, convolutions=False):
+def announce_compilation(quiet=False, network="mlp"):
     """Say so when kernels are compiled (seconds, once: the code is kept), and let it begin in good time."""
     from tinyvae import machine
 
     machine.watch_compilation(None if quiet else CompilationBar())
-    machine.compile_ahead(convolutions)
+    machine.compile_ahead({"conv": "convolution", "gru": "recurrence"}.get(network, ""))
 
 
 def acknowledge_interrupt(quiet=False):

@@ -10,7 +10,11 @@ from tinyvae.settings import CHOICES, DATASETS, NETWORKS, RECIPES, iwae_epochs, 
 
 DEFAULT = RECIPES["default"]
 
-CONVOLUTIONAL = "channels", "kernel", "stride"  # settings of --network conv alone
+# Settings of one network alone, and what that is.
+OWN = {
+    **dict.fromkeys(("channels", "kernel", "stride"), ("conv", "convolutional")),
+    **dict.fromkeys(("units", "directions", "feedback"), ("gru", "recurrent")),
+}
 
 # The option of a setting where it is not --NAME-OF-THE-SETTING.
 OPTIONS = {"learning_rate": "--lr"}
@@ -33,7 +37,7 @@ def build_parser(doc):
 
 def add_model(group):
     """What the model is."""
-    add_choice(group, "network", "next to the data; conv takes a recipe of its own, with other defaults than these")
+    add_choice(group, "network", "next to the data; conv and gru take recipes of their own, with other defaults")
     group.add_argument(
         "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(DEFAULT.latent)}"
     )
@@ -46,6 +50,13 @@ def add_model(group):
     kernel = f"side of the windows of --network conv, in pixels {show(DEFAULT.kernel)}"
     group.add_argument("--kernel", type=console.positive, metavar="k", help=kernel)
     group.add_argument("--stride", type=console.positive, metavar="s", help=f"step of these {show(DEFAULT.stride)}")
+    states = f"numbers of the states of --network gru {show(DEFAULT.units)}"
+    group.add_argument("--units", type=console.positive, metavar="U", help=states)
+    directions = f"in which its encoder reads {show(DEFAULT.directions)}"
+    group.add_argument("--directions", type=int, choices=CHOICES["directions"], help=directions)
+    group.add_argument("--feedback", action="store_true", help="tell its decoder what the data are at the step before")
+    hidden = "hide that from it at this share of the steps, in training [0]"
+    group.add_argument("--word-dropout", type=share, metavar="P", help=hidden)
     add_choice(group, "likelihood", "of the data")
     add_choice(group, "prior", "of the uppermost layer")
     group.add_argument("--components", type=console.positive, metavar="M", help="of --prior mixture or vamp [50]")
@@ -58,13 +69,18 @@ def add_objective(group):
     add_choice(group, "kl", "take the KL divergence in closed form, or sampled")
     group.add_argument("--samples", type=console.positive, metavar="K", help=f"samples of z an example {show(1)}")
     add_choice(group, "estimator", "of the encoder's gradient")
+    group.add_argument("--beta", type=weight, metavar="B", help=f"weight of the KL divergence {show(DEFAULT.beta)}")
+    anneal = f"epochs in which that weight rises from 0 {show(DEFAULT.anneal)}"
+    group.add_argument("--anneal", type=console.positive, metavar="E", help=anneal)
+    free = f"nats of it that each dimension of z has at no price {show(DEFAULT.free_bits)}"
+    group.add_argument("--free-bits", type=weight, metavar="L", help=free)
     add_choice(group, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
     group.add_argument("--dequantise", action="store_true", help="add uniform noise to levels, under a Gaussian")
 
 
 def add_fitting(group):
     """How, and for how long."""
-    recipe = "named settings; other options override it [conv with --network conv, else default]"
+    recipe = "named settings; other options override it [that of --network, or default]"
     group.add_argument("--recipe", choices=RECIPES, help=recipe)
     length = group.add_mutually_exclusive_group()
     length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
@@ -142,6 +158,30 @@ def stages(text):
     return int(text)
 
 
+def weight(text):
+    """A number that is not below zero."""
+    value = number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"a number of at least 0 is needed, not {text}")
+    return value
+
+
+def share(text):
+    """A number from 0 to 1."""
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"a number from 0 to 1 is needed, not {text}")
+    return value
+
+
+def number(text):
+    """A number, or NaN for what is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def add_choice(group, name, text):
     """An option that takes one of a setting's ``CHOICES``."""
     group.add_argument(f"--{name}", choices=CHOICES[name], help=f"{text} {show(getattr(DEFAULT, name))}")
@@ -165,8 +205,10 @@ def given_settings(arguments):
         "learning_rate": arguments.lr,
         "conditional": arguments.conditional or None,
         "dequantise": arguments.dequantise or None,
+        "feedback": arguments.feedback or None,
     }
-    for name in (*CONVOLUTIONAL, "samples", "components", "batch_size", "seed", *CHOICES):
+    sizes = "channels", "kernel", "stride", "units", "word_dropout", "samples", "beta", "anneal", "free_bits"
+    for name in (*sizes, "components", "batch_size", "seed", *CHOICES):
         given[name] = getattr(arguments, name)
     return {name: value for name, value in given.items() if value is not None}
 
@@ -185,9 +227,9 @@ def resolve(arguments):
     """
     recipe = recipe_for(recipe_name(arguments), arguments.dataset)
     settings = dataclasses.replace(recipe, **given_settings(arguments))
-    for name in CONVOLUTIONAL:
-        if getattr(arguments, name) is not None and name not in NETWORKS[settings.network][0].own_settings:
-            raise UserError(f"--{name} is of convolutional networks: add --network conv, or leave it out")
+    for name, (network, kind) in OWN.items():
+        if getattr(arguments, name) and name not in NETWORKS[settings.network][0].own_settings:
+            raise UserError(f"--{name} is of {kind} networks: add --network {network}, or leave it out")
     if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
         hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)
         settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
@@ -230,4 +272,4 @@ def as_given(value):
 def uses_default_length(arguments):
     """Whether nothing was said about the length of the run."""
     length = arguments.epochs or arguments.stages or arguments.samples_seen
-    return not length and recipe_name(arguments) in ("default", "conv")
+    return not length and recipe_name(arguments) in ("default", "conv", "gru")

@@ -57,6 +57,37 @@ def iwae(logw: Array) -> Pair:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Training aids
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def kl_weights(divergence: Array, beta: float, free_bits: float = 0.0) -> Array:
+    """How much the divergence of each dimension weighs where not the ELBO is maximised, over a minibatch, but
+
+        (1/N) sum_n E[log p(x_n | z_n)] - beta sum_d max(lambda, (1/N) sum_n KL_nd)
+
+    beta = 1 and lambda = 0 make it the ELBO. Another beta exchanges reconstruction for a posterior near the prior
+    (Higgins et al. 2017, Eq. 4), or, rising from 0 to 1 in the course of training, lets z become of use before it costs
+    anything (Bowman et al. 2016). With lambda > 0 each dimension may keep so many nats at no price (the free bits of
+    Kingma et al. 2016, with one dimension in a group). All want the closed form, and one stochastic layer.
+
+    Where the mean of a dimension is above lambda, the maximum has the slope 1 in it, elsewhere 0; so the derivative by
+    KL_nd is that of the ELBO, -1/N, times
+
+        beta where (1/N) sum_n KL_nd > lambda, else 0
+
+    Args:
+        divergence: (N, D) KL_nd >= 0, in nats, of a minibatch.
+        beta: the divergence's weight.
+        free_bits: lambda, in nats for each dimension.
+
+    Returns: (D,) the factors.
+    """
+    above = divergence.mean(axis=0) > free_bits if free_bits else np.ones(divergence.shape[1], bool)
+    return np.where(above, beta, 0.0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Gradient estimators
 # ---------------------------------------------------------------------------------------------------------------------
 #

@@ -99,7 +99,7 @@ class ConvEncoder(Convolutional):
         """What stands between the uppermost feature maps and the output."""
         return MLP((self.top,), 0, self.hidden, self.outputs, self.activation)
 
-    def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
+    def forward(self, weights: Weights, x: Array, labels: Array, given: Array | None = None) -> tuple[Array, Cache]:
         """``convolution`` for each layer, then ``mlp``."""
         U = weights["labels.W"] if self.n_labels else np.empty((0, self.channels[0]), x.dtype)
         h, caches = x, []
@@ -181,7 +181,7 @@ class ConvDecoder(Convolutional):
         """What stands between the input, with the labels beside it, and the uppermost feature maps."""
         return MLP(self.inputs, self.n_labels, self.hidden, (self.top,), self.activation)
 
-    def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
+    def forward(self, weights: Weights, x: Array, labels: Array, given: Array | None = None) -> tuple[Array, Cache]:
         """``mlp``, then ``transposed_convolution`` for each layer."""
         layers = dense(without_convolutions(weights))
         h, mlp_cache = mlp(beside(x, labels), layers, self.activation, last=self.activation)

@@ -210,6 +210,10 @@ class Likelihood:
     remark: Callable[[Array], str] = lambda outputs: ""
     advice: str = ""
 
+    def of(self, data_shape: tuple[int, ...], groups: tuple[int, ...] = ()) -> "Likelihood":
+        """The likelihood of data of a shape, for one that must know it; ``groups`` are of symbols (categorical.py)."""
+        return self
+
 
 BERNOULLI = Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0), levels=2)
 GAUSSIAN = Likelihood(

@@ -37,7 +37,7 @@ from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.priors import StandardNormal
 from tinyvae.derivation.shapes import misfit, require_labels
 from tinyvae.settings import ACTIVATIONS, LIKELIHOODS, NETWORKS, PRIORS
-from tinyvae.types import Array, Arrays, Cache, Labels, Pair, Shapes
+from tinyvae.types import Array, Arrays, Cache, Labels, Maybe, Pair, Shapes
 
 
 class EncoderCache(NamedTuple):
@@ -72,11 +72,15 @@ class JointCache(NamedTuple):
 
 
 class ModelCache(NamedTuple):
-    """What ``Model.log_weights`` leaves to ``backward``; ``kl`` is None where the divergence is sampled."""
+    """What ``Model.log_weights`` leaves to ``backward``; ``kl`` is None where the divergence is sampled.
+
+    The ``divergence`` (N, D_1) itself, by dimension, anyone may read: training aids depend on it (bounds.py).
+    """
 
     posterior: list[EncoderCache]
     joint: JointCache
     kl: Cache
+    divergence: Maybe
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,9 @@ class Model:
         network: name in ``settings.NETWORKS``, of the encoder and the decoder next to the data.
         activation: name in ``settings.ACTIVATIONS``, of the hidden layers.
         channels, kernel, stride: of convolutional networks (networks.py).
+        units, directions, feedback: of recurrent networks (networks.py).
+        groups: of the symbols of categorical data, a number for each: that of the symbols it is chosen from
+            (categorical.py). By default all are of one group.
     """
 
     data_shape: tuple[int, ...]
@@ -109,17 +116,21 @@ class Model:
     channels: tuple[int, ...] = (32, 64)
     kernel: int = 4
     stride: int = 2
+    units: int = 100
+    directions: int = 2
+    feedback: bool = False
+    groups: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: ValueError for a network or a likelihood of other data."""
+        """Raises: ValueError for a network or a likelihood of other data, and for groups that do not fit."""
+        dimensions, shape = NETWORKS[self.network][0].data_dimensions, self.data_shape
+        if dimensions and len(shape) not in dimensions:
+            raise ValueError(f"the network {self.network} reads images (H, W) or (H, W, C), not {shape}")
         channels = LIKELIHOODS[self.likelihood].channels
-        if channels not in (None, self.data_shape[-1]):
-            raise ValueError(
-                f"the likelihood {self.likelihood} is of pixels with {channels} channels, not {self.data_shape}"
-            )
-        dimensions = NETWORKS[self.network][0].data_dimensions
-        if dimensions and len(self.data_shape) not in dimensions:
-            raise ValueError(f"the network {self.network} reads images (H, W) or (H, W, C), not {self.data_shape}")
+        if channels not in (None, shape[-1]):
+            raise ValueError(f"the likelihood {self.likelihood} is of pixels with {channels} channels, not {shape}")
+        if self.groups:
+            self.observation.of(shape, self.groups)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is copied and pickled: the attributes, and not what their names stand for, which is found again."""
@@ -169,7 +180,13 @@ class Model:
     # -- the two passes ------------------------------------------------------------------------------------------------
 
     def log_weights(
-        self, params: Parameters, x: Array, noise: Arrays, y: Labels | None = None, closed_form_kl: bool = False
+        self,
+        params: Parameters,
+        x: Array,
+        noise: Arrays,
+        y: Labels | None = None,
+        closed_form_kl: bool = False,
+        given: Array | None = None,
     ) -> tuple[Array, ModelCache]:
         """log w_nk = log p(x_n, z_nk) - log q(z_nk | x_n).
 
@@ -184,6 +201,7 @@ class Model:
             noise: [eps_l (N, K, D_l) for each layer], standard normal.
             y: (N,) integer labels of a conditional model.
             closed_form_kl: for models that have one, and only under the ELBO.
+            given: as for ``joint``.
 
         Returns:
             logw: (N, K), in nats.
@@ -194,12 +212,12 @@ class Model:
         if closed_form_kl and not self.has_closed_form_kl:
             raise ValueError(f"no closed form for {len(self.latent)} stochastic layers under the prior {self.prior}")
         z, log_q, posterior_cache = self.posterior(params, x, noise, y)
-        log_likelihood, log_prior, joint_cache = self.joint(params, x, z, y)
+        log_likelihood, log_prior, joint_cache = self.joint(params, x, z, y, given)
         if not closed_form_kl:
-            return log_likelihood + log_prior - log_q, ModelCache(posterior_cache, joint_cache, None)
+            return log_likelihood + log_prior - log_q, ModelCache(posterior_cache, joint_cache, None, None)
         divergence, kl_cache = self._prior.kl(params, *gaussian.split(posterior_cache[0].stats), y)
         logw = log_likelihood - divergence.sum(axis=1, keepdims=True)
-        return logw, ModelCache(posterior_cache, joint_cache, kl_cache)
+        return logw, ModelCache(posterior_cache, joint_cache, kl_cache, divergence)
 
     def backward(
         self,
@@ -210,6 +228,7 @@ class Model:
         direct: Array | None = None,
         out: Parameters | None = None,
         consume: bool = False,
+        kl_weights: Array | None = None,
     ) -> Parameters:
         """The gradient of sum_nk dlogw_nk log w_nk, by all parameters.
 
@@ -227,6 +246,8 @@ class Model:
             out: Parameters to write the gradient into; new ones by default.
             consume: whether the cache may be used up, which saves a copy of the decoder's outputs; a second use is then
                 an error. Otherwise it serves as often as one likes.
+            kl_weights: (D_1,) factors on the shares that the dimensions have in the divergence in closed form, as
+                ``bounds.kl_weights`` gives them: then this is not the gradient of a bound.
 
         Returns: the gradient, as Parameters.
 
@@ -241,7 +262,11 @@ class Model:
         closed = cache.kl is not None  # the divergence in the place of the sampled log p(z) - log q(z | x)
         dsampled = np.zeros_like(dlogw) if closed else dlogw
         dz = self.joint_backward(dlogw, dsampled, cache.joint, grads, consume)
-        dkl = self._prior.kl_backward(-dlogw.sum(axis=1, keepdims=True), cache.kl, grads) if closed else None
+        dkl = None
+        if closed:
+            ddivergence = -dlogw.sum(axis=1, keepdims=True)
+            ddivergence = ddivergence if kl_weights is None else ddivergence * kl_weights.astype(dlogw.dtype)
+            dkl = self._prior.kl_backward(ddivergence, cache.kl, grads)
         dlogq = ddirect = -dsampled
         if path_factor is not None:
             dz = [path_factor.reshape(-1, 1) * dz_l for dz_l in dz]
@@ -325,13 +350,14 @@ class Model:
     # -- p(x, z | y) ---------------------------------------------------------------------------------------------------
 
     def joint(
-        self, params: Parameters, x: Array, z: Arrays, y: Labels | None = None
+        self, params: Parameters, x: Array, z: Arrays, y: Labels | None = None, given: Array | None = None
     ) -> tuple[Array, Array, JointCache]:
         """log p(x, z | y) of given samples, in its two parts.
 
         Args:
             params, x, y: as for ``log_weights``.
             z: [(N K, D_l) for each layer].
+            given: (N, D) what a decoder with feedback is told of the data, instead of x: training may hide some of it.
 
         Returns:
             log_likelihood: (N, K) log p(x_n | z_1), in nats.
@@ -354,8 +380,9 @@ class Model:
             logp, density_cache = gaussian.log_density(z[l - 1][:, None], *gaussian.split(stats))
             log_prior = log_prior + logp.reshape(N, K)
             above.append(DecoderCache(density_cache, network_cache))
-        outputs, network_cache = self.decoders[0].forward(params.part("decoder"), z[0], labels)
-        log_likelihood, likelihood_cache = self._likelihood.log_prob(x, outputs, out=outputs)
+        given = x if given is None else given
+        outputs, network_cache = self.decoders[0].forward(params.part("decoder"), z[0], labels, given)
+        log_likelihood, likelihood_cache = self.observation.log_prob(x, outputs, out=outputs)
         cache = JointCache((N, K), prior_cache, above, likelihood_cache, outputs, network_cache, [])
         return log_likelihood, log_prior, cache
 
@@ -383,7 +410,7 @@ class Model:
             raise misfit(f"derivatives {cache.shape} by the log weights", dlog_likelihood, dlog_prior)
         cache.consumed.extend([True] * consume)
         out = cache.outputs if consume else None
-        doutputs = self._likelihood.log_prob_backward(dlog_likelihood, cache.likelihood, out=out)
+        doutputs = self.observation.log_prob_backward(dlog_likelihood, cache.likelihood, out=out)
         dz = [self.decoders[0].backward(doutputs, cache.network, grads.part("decoder"))[0]]
         for l, (density_cache, network_cache) in enumerate(reversed(cache.above), start=1):
             dbelow, dmu, dlogvar = gaussian.log_density_backward(dlog_prior.reshape(-1, 1), density_cache)
@@ -427,7 +454,8 @@ class Model:
         return self._prior.sample(params, eps, u, y)
 
     def decode(self, params: Parameters, z: Array, noise: Arrays = (), y: Labels | None = None) -> Array:
-        """The mean of the data at the end of p(z_{l-1} | z_l, y) ... p(x | z_1, y).
+        """The mean of the data at the end of p(z_{l-1} | z_l, y) ... p(x | z_1, y); with feedback, what
+        ``decode_outputs`` makes of it.
 
         Args:
             params: Parameters of ``shapes()``.
@@ -442,13 +470,37 @@ class Model:
             raise misfit(f"noise {wanted}", *noise)
         for l in reversed(range(len(noise))):
             z = gaussian.sample(*self.conditional(params, z, l, y), noise[l])[0][:, 0]
-        return self._likelihood.mean(self.decode_outputs(params, z, y))
+        return self.observation.mean(self.decode_outputs(params, z, y))
 
     def decode_outputs(self, params: Parameters, z: Array, y: Labels | None = None) -> Array:
-        """The decoder's raw outputs (N, M D) at values (N, D_1) of the layer next to the data."""
+        """The decoder's raw outputs (N, M D) at values (N, D_1) of the layer next to the data.
+
+        With feedback they depend on the data before: here, at every step, on the mean of the step before.
+        """
         if z.shape[1:] != self.latent[:1]:
             raise misfit(f"z (N, {self.latent[0]})", z)
-        return self.decoders[0].forward(params.part("decoder"), z, self._one_hot(y, z))[0]
+        decoder, T = self.decoders[0], self.data_shape[0]
+        if not decoder.reads_data:
+            return decoder.forward(params.part("decoder"), z, self._one_hot(y, z))[0]
+        step, before, outputs = self.stepper(params, z, y), np.zeros((len(z), self.data_dim // T), z.dtype), []
+        for _ in range(T):
+            outputs.append(step(before))
+            before = self.observation.mean(outputs[-1])
+        M = self.observation.outputs_per_dimension
+        return np.stack([out.reshape(len(z), M, -1) for out in outputs], axis=2).reshape(len(z), -1)
+
+    def stepper(self, params: Parameters, z: Array, y: Labels | None = None) -> Callable[[Array], Array]:
+        """The decoder's outputs at values (N, D_1), step by step of a sequence.
+
+        Returns: a function, to be called for each step after the other, from the data (N, V) of the step before, zeros
+            at first, to the outputs (N, M V). Without feedback it does not look at these.
+        """
+        decoder = self.decoders[0]
+        if decoder.reads_data:
+            return decoder.stepper(params.part("decoder"), z, self._one_hot(y, z))
+        shape = len(z), self.observation.outputs_per_dimension, self.data_shape[0], -1
+        steps = iter(self.decode_outputs(params, z, y).reshape(shape).transpose(2, 0, 1, 3))
+        return lambda before: next(steps).reshape(len(z), -1)
 
     def conditional(self, params: Parameters, z_above: Array, layer: int, y: Labels | None = None) -> Pair:
         """mu and logvar (N, D_l) of p(z_l | z_{l+1}, y) at values (N, D_{l+1}); layer 0 is next to the data."""
@@ -462,8 +514,9 @@ class Model:
         return self._prior.kl(params, mu, logvar, y)[0] if self._prior.has_kl else None
 
     @cached_property
-    def _likelihood(self) -> Likelihood:
-        return LIKELIHOODS[self.likelihood]
+    def observation(self) -> Likelihood:
+        """p(x | z_1): the likelihood, for data of this shape."""
+        return LIKELIHOODS[self.likelihood].of(self.data_shape, self.groups)
 
     @cached_property
     def encoders(self) -> tuple[Network, ...]:
@@ -479,7 +532,7 @@ class Model:
     def decoders(self) -> tuple[Network, ...]:
         """Their mirror images: the first one down to the data, the others down to the statistics of the layer below."""
         above = [NETWORKS["mlp"][1]] * (len(self.latent) - 1)
-        numbers = [self._likelihood.outputs_per_dimension] + [2] * len(above)
+        numbers = [self.observation.outputs_per_dimension] + [2] * len(above)
         places = zip(itertools.pairwise(self._sizes), self.hidden, numbers, strict=True)
         return tuple(
             kind(units, self.n_labels, hidden[::-1], (M, *below), *self._layout)
@@ -487,9 +540,10 @@ class Model:
         )
 
     @property
-    def _layout(self) -> tuple[int, tuple[int, ...], int, int]:
+    def _layout(self) -> tuple[Any, ...]:
         """What all networks are told."""
-        return ACTIVATIONS[self.activation], self.channels, self.kernel, self.stride
+        own = self.channels, self.kernel, self.stride, self.units, self.directions, self.feedback
+        return ACTIVATIONS[self.activation], *own
 
     @property
     def _sizes(self) -> tuple[tuple[int, ...], ...]:

@@ -16,7 +16,7 @@ stands next to the data. Above it there are vectors, and the MLP serves.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -52,6 +52,9 @@ class Network:
         channels: of a convolutional network's layers, from the data on; its ``hidden`` stand between these and z.
         kernel: the height and the width of its windows, in pixels.
         stride: the steps of its windows, in pixels.
+        units: H, the numbers of a recurrent network's state.
+        directions: in which its encoder reads: 1, from the first step to the last, or 2, backwards too.
+        feedback: whether its decoder is told at each step what the data are at the step before.
     """
 
     inputs: tuple[int, ...]
@@ -62,6 +65,9 @@ class Network:
     channels: tuple[int, ...] = (32, 64)
     kernel: int = 4
     stride: int = 2
+    units: int = 100
+    directions: int = 2
+    feedback: bool = False
 
     data_dimensions: ClassVar[tuple[int, ...]] = ()  # how many a shape of data may have; any number, if this is empty
     own_settings: ClassVar[tuple[str, ...]] = ()  # those of the attributes that not every network has a use for
@@ -70,13 +76,15 @@ class Network:
         """Names and shapes of the weights: matrices end in ".W", biases in ".b"."""
         raise NotImplementedError
 
-    def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
+    def forward(self, weights: Weights, x: Array, labels: Array, given: Array | None = None) -> tuple[Array, Cache]:
         """The network's output.
 
         Args (of every network):
             weights: {name: array} of ``shapes()``.
             x: (R, I) rows, I the product of ``inputs``.
             labels: (R, C) rows that belong to them.
+            given: (N, D) rows of data, for a decoder that ``reads_data``; each belongs to R / N rows, one after
+                another.
 
         Returns:
             out: (R, J) rows, J the product of ``outputs``; the caller may overwrite them.
@@ -100,8 +108,25 @@ class Network:
         """
         raise NotImplementedError
 
+    @property
+    def reads_data(self) -> bool:
+        """Whether the output at a step of the data depends on the data before it, as well as on the input."""
+        return False
+
+    def stepper(self, weights: Weights, x: Array, labels: Array) -> Callable[[Array], Array]:
+        """For a decoder that ``reads_data``, its output step by step.
+
+        Args: as for ``forward``.
+
+        Returns: a function, to be called for each step after the other: from the data (R, V) of the step before, zeros
+            at first, to the M numbers about each of this one's, (R, M V).
+        """
+        raise NotImplementedError
+
     def output_bias(self, weights: Weights) -> Array:
-        """The view of the bias that is added to the output: (J,), or (M C,) the same for all pixels of an image."""
+        """The view of the bias that is added to the output: (J,), or (M C,) the same for all pixels of an image, or
+        (M V,) for all steps of a sequence.
+        """
         raise NotImplementedError
 
     def products(self) -> list[Product]:
@@ -123,7 +148,7 @@ class MLP(Network):
         """An affine map for each hidden layer and the output."""
         return mlp_shapes((math.prod(self.inputs) + self.n_labels, *self.hidden, math.prod(self.outputs)))
 
-    def forward(self, weights: Weights, x: Array, labels: Array) -> tuple[Array, Cache]:
+    def forward(self, weights: Weights, x: Array, labels: Array, given: Array | None = None) -> tuple[Array, Cache]:
         """``mlp`` of [x, labels]."""
         return mlp(beside(x, labels), dense(weights), self.activation)
 

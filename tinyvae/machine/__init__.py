@@ -26,11 +26,14 @@ NAMES = (
     # convolutions
     *("convolution", "convolution_input_gradient", "convolution_weight_gradient", "channel_sums"),
     *("transposed_convolution", "transposed_convolution_input_gradient"),
+    # recurrent networks
+    *("recurrence", "recurrence_gradient"),
     # Gaussians
     *("gaussian_sample", "gaussian_sample_gradient", "gaussian_log_posterior", "gaussian_log_posterior_gradient"),
     *("standard_normal_log_density", "gaussian_log_density", "gaussian_log_density_gradient"),
     # likelihoods
-    *("bernoulli_log_prob", "gaussian_log_prob", "logistic_log_prob", "scale_rows", "sigmoid"),
+    *("bernoulli_log_prob", "gaussian_log_prob", "logistic_log_prob", "categorical_log_prob"),
+    *("scale_rows", "sigmoid"),
     # random numbers (noise.py)
     *("random_words", "binary", "normal"),
     # optimisers

@@ -15,9 +15,19 @@ import numpy as np
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
-from tinyvae.machine import LINEAR, available_cores, blas, convolution_jobs, jobs, kernels, matrix_products, philox
+from tinyvae.machine import (
+    LINEAR,
+    available_cores,
+    blas,
+    convolution_jobs,
+    jobs,
+    kernels,
+    matrix_products,
+    philox,
+    recurrence_jobs,
+)
 from tinyvae.machine.code_cache import folder
-from tinyvae.machine.matrix_products import BLOCKS, are_few, mostly_zero
+from tinyvae.machine.matrix_products import BLOCKS, COPIES, are_few, mostly_zero
 from tinyvae.machine.patches import PIECES, images_at_a_time
 from tinyvae.machine.threads import Crew, at_hand, current
 
@@ -159,6 +169,40 @@ def _require_images(wide, narrow, W, geometry):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Recurrent networks
+# ---------------------------------------------------------------------------------------------------------------------
+
+HIGHEST = 64  # rows of a piece, if an example has no more
+
+
+def recurrence(steps, static, U, c, gates, states, is_reversed):
+    _require(c.shape == (3 * len(U),), "U and c")
+    arrays = steps, static, U, c, gates, states
+    _by_examples(recurrence_jobs.RECURRENCE, steps, static, U, gates, states, is_reversed, arrays)
+
+
+def recurrence_gradient(dstates, U, gates, states, dsteps, dstatic, dproducts, is_reversed):
+    _require(dproducts.shape == (len(gates), 3 * len(U)), "dproducts, U and the gates")
+    _require(dstates.shape in ((len(gates), len(U)), (len(dstatic), len(U))), "dstates, U and the gates")
+    arrays = dstates, np.ascontiguousarray(U.T), gates, states, dsteps, dstatic, dproducts  # BLAS is faster with Uᵀ
+    _by_examples(recurrence_jobs.RECURRENCE_GRADIENT, dsteps, dstatic, U, gates, states, is_reversed, arrays)
+
+
+def _by_examples(job, steps, static, U, gates, states, is_reversed, arrays):
+    """Have a job done on all rows, those of some examples in a piece."""
+    R, H = len(static), len(U)
+    T = len(gates) // max(1, R)
+    examples = len(steps) // max(1, T) or R
+    _require(U.shape == (H, 3 * H) and static.shape == (R, 3 * H), "U and static")
+    _require(gates.shape == (T * R, 4 * H) and states.shape == ((T + 1) * R, H), "the gates, the states and static")
+    _require(steps.shape in ((0, 3 * H), (T * examples, 3 * H)) and R % max(1, examples) == 0, "the steps and static")
+    samples = R // max(1, examples)
+    some = max(1, min(parts(examples, 2 if COPIES else BLOCKS), HIGHEST // max(1, samples)))
+    pieces, integers = parts(examples, some), (some, samples, T, int(is_reversed))
+    jobs.share_pieces(at_hand(), job.at(static.dtype), pieces, arrays, integers)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Likelihoods and noise
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -184,6 +228,12 @@ def logistic_log_prob(x, outputs, components, logp):
     has_room = outputs.shape[1] >= numbers * x.shape[1] and outputs.shape[1] % x.shape[1] == 0
     _require(len(logp) == len(x) and len(outputs) == logp.size and has_room, "x, outputs and logp")
     by_rows(jobs.LOGISTIC, outputs, (x, outputs, logp), (components,))
+
+
+def categorical_log_prob(x, logits, alike, logp):
+    _require(len(logp) == len(x) and logits.shape == (logp.size, x.shape[1]), "x, logits and logp")
+    _require(len(alike) == alike.shape[1] > 0 == x.shape[1] % len(alike), "alike and x")
+    by_rows(jobs.CATEGORICAL, logits, (x, logits, alike, logp))
 
 
 def scale_rows(weights, rows):
@@ -290,14 +340,13 @@ def watch_compilation(watcher):
     _listener.watcher, _listener.count = watcher, 0
 
 
-def compile_ahead(convolutions=False):
-    """If no code is kept yet, or none of convolutions where they are asked for, and there is a core to spare, let
-    another process compile and keep what is needed later (precompile.py), while this one begins.
+def compile_ahead(also=""):
+    """If no code is kept yet, or none of what is wanted too, "convolution" or "recurrence", and there is a core to
+    spare, let another process compile and keep what is needed later (precompile.py), while this one begins.
     """
-    wanted = "convolution_jobs." if convolutions else ""
-    if folder() is None or any(folder().glob(f"{wanted}*")) or available_cores() == 1:
+    if folder() is None or any(folder().glob(f"{also}*")) or available_cores() == 1:
         return
-    main = f"precompile.main({convolutions})"
+    main = f"precompile.main({also!r})"
     program = f"import sys; sys.path[:] = {sys.path}; from tinyvae.machine import precompile; {main}"
     try:
         helper = subprocess.Popen([sys.executable, "-c", program], stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)

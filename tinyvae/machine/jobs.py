@@ -304,6 +304,14 @@ def LOGISTIC(desk, piece, like):
 
 
 @Job
+def CATEGORICAL(desk, piece, like):
+    """Some rows of ``kernels.categorical_log_prob``, for (x, logits, alike, logp)."""
+    desk = carray(desk, TODO)
+    logits, where = matrix(desk, 1, like), rows_of(piece, matrix(desk, 1, like))
+    kernels.categorical_log_prob(matrix(desk, 0, like), logits, matrix(desk, 2, like), matrix(desk, 3, like), *where)
+
+
+@Job
 def SCALE_ROWS(desk, piece, like):
     """Some rows of ``kernels.scale_rows``, for (weights, rows)."""
     desk = carray(desk, TODO)

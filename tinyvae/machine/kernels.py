@@ -306,6 +306,36 @@ def mix(logits, joint, weights, top, top_weight, total, total_weight):
 
 
 @njit(**INNER)
+def categorical_log_prob(x, logits, alike, logp, first, last):
+    """logp = sum_t log softmax(l_t)[the symbol of step t], and some rows of the logits become its derivative, in place.
+
+    For x (N, T V), a one among the V numbers of each step or none, logits (N K, T V), alike (V, V), a row for each
+    symbol with ones for those that it is chosen from, and logp (N, K).
+    """
+    number, K, V = logits.dtype.type, logp.shape[1], alike.shape[0]
+    for r in range(first, last):
+        n, total = r // K, number(0)
+        for t in range(x.shape[1] // V):
+            row, data, symbol = logits[r, t * V : (t + 1) * V], x[n, t * V : (t + 1) * V], -1
+            for v in range(V):
+                symbol = v if data[v] > 0 else symbol
+            if symbol < 0:
+                row[:] = 0
+                continue
+            allowed, top, mass = alike[symbol], row[symbol], number(0)
+            for v in range(V):
+                top = max(top, row[v]) if allowed[v] > 0 else top
+            total += row[symbol] - top
+            for v in range(V):  # what is not allowed may be far above the others
+                row[v] = allowed[v] * exp(min(row[v] - top, number(0)))
+                mass += row[v]
+            total -= log(mass)
+            for v in range(V):
+                row[v] = data[v] - row[v] / mass
+        logp[n, r - n * K] = total
+
+
+@njit(**INNER)
 def scale_rows(weights, rows, first, last):
     """rows *= weights, row by row, in place, for weights (R,) and rows (R, D): those from the first to the last."""
     for r in range(first, last):

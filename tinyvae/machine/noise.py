@@ -29,6 +29,7 @@ class Stream(IntEnum):
     COMPONENTS = 4
     DEQUANTISATION = 5
     TEST_DEQUANTISATION = 6
+    FEEDBACK = 7
     TRAINING = 0x100  # plus the stochastic layer
     EVALUATION = 0x200
     PICTURES = 0x300

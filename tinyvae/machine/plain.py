@@ -144,6 +144,74 @@ def frame(geometry):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Recurrent networks (derivation/gru.py): T steps of R rows and H units, all rows of a step before those of the next.
+# Backwards the loop goes from the last step to the first.
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def recurrence(steps, static, U, c, gates, states, is_reversed):
+    """The gates (r, u, m, n), (T R, 4 H), and the states before, between and after the steps, ((T + 1) R, H).
+
+    The state that the loop begins with stands in its place, the first, or backwards the last. With x_t = static +
+    steps_t, for static (R, 3 H) and steps (T N, 3 H), each of which serves R / N rows, or none of which is there; with
+    s = before U + c, for U (H, 3 H) and c (3 H,); and each of these in its three parts of H numbers:
+
+        r = sigmoid(x^r + s^r),   u = sigmoid(x^u + s^u),   m = s^n,   n = tanh(x^n + r m)
+        after = (1 - u) n + u before
+    """
+    R, H = len(static), len(U)
+    T = len(gates) // max(1, R)
+    for t, start, end in order(T, is_reversed):
+        before = at(states, start, R)
+        x, s = static + at_step(steps, t, T, R), before @ U + c
+        r, u = special.expit(x[:, :H] + s[:, :H]), special.expit(x[:, H : 2 * H] + s[:, H : 2 * H])
+        m = s[:, 2 * H :]
+        n = np.tanh(x[:, 2 * H :] + r * m)
+        at(gates, t, R)[:] = np.concatenate([r, u, m, n], axis=1)
+        at(states, end, R)[:] = (1 - u) * n + u * before
+
+
+def recurrence_gradient(dstates, U, gates, states, dsteps, dstatic, dproducts, is_reversed):
+    """The derivatives by static, by the steps, if they have rows, and by the products s, (T R, 3 H), one after another.
+
+    From dstates (T R, H), those by the states after each step, or (R, H), by the last of them alone.
+    """
+    R, H = len(dstatic), len(U)
+    T = len(gates) // max(1, R)
+    dstate, dstatic[:] = np.zeros((R, H), dstates.dtype), 0
+    for i, (t, start, _) in reversed(list(enumerate(order(T, is_reversed)))):
+        if len(dstates) == T * R or i == T - 1:
+            dstate = dstate + (dstates if len(dstates) == R else at(dstates, t, R))
+        (r, u, m, n), before = np.split(at(gates, t, R), 4, axis=1), at(states, start, R)
+        dn = dstate * (1 - u) * (1 - n**2)
+        du = dstate * (before - n) * u * (1 - u)
+        dr = dn * m * r * (1 - r)
+        dx, ds = np.concatenate([dr, du, dn], axis=1), np.concatenate([dr, du, dn * r], axis=1)
+        at(dproducts, t, R)[:] = ds
+        dstatic += dx
+        if len(dsteps):
+            N = len(dsteps) // T
+            at(dsteps, t, N)[:] = dx.reshape(N, R // N, 3 * H).sum(axis=1)
+        dstate = dstate * u + ds @ U.T
+
+
+def order(T, is_reversed):
+    """The steps as they come, [(t, place of the state before it, of that after it), ...]."""
+    return [(t, t + 1, t) for t in reversed(range(T))] if is_reversed else [(t, t, t + 1) for t in range(T)]
+
+
+def at(array, t, R):
+    """The R rows that an array (T R, ...) has for step t: a view."""
+    return array[t * R : (t + 1) * R]
+
+
+def at_step(steps, t, T, R):
+    """What a step adds to R rows, the same for all of an example."""
+    N = len(steps) // max(1, T)
+    return np.repeat(at(steps, t, N), R // N, axis=0) if N else 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Gaussians (derivation/gaussian.py): rows of mu and logvar (R, D) serve S samples each, z and eps (R, S, D)
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -251,6 +319,22 @@ def logistic_log_prob(x, outputs, components, logp):
         parts[:, :C] = responsibilities - np.exp(log_weights)
     parts[:, first : first + C] = responsibilities * (by_l - by_u) / s
     parts[:, first + C : first + 2 * C] = responsibilities * np.where(abs(t) <= LOGSCALE_LIMIT, by_t, 0)
+
+
+def categorical_log_prob(x, logits, alike, logp):
+    """logp = sum_t log softmax(l_t) at the symbol of step t, and the logits become its derivative, in place.
+
+    For x (N, T V), with a one among the V numbers of each step, or none: such a step counts for nothing; logits (N K,
+    T V), and logp (N, K). The softmax runs over those symbols for which the symbol's row of alike (V, V) has a one.
+    """
+    V = len(alike)
+    x = np.repeat(x, logp.shape[1], axis=0).reshape(len(logits), -1, V)
+    l, allowed = logits.reshape(x.shape), x @ alike > 0
+    there = x.any(axis=2, keepdims=True)
+    l = np.where(allowed | ~there, l, -np.inf)
+    log_p = special.log_softmax(l, axis=2)
+    logp[:] = np.where(x > 0, log_p, 0).sum(axis=(1, 2)).reshape(logp.shape)
+    logits[:] = (x - there * np.exp(log_p)).reshape(logits.shape)
 
 
 def scale_rows(weights, rows):
@@ -387,7 +471,7 @@ def watch_compilation(watcher):
     """Nothing is ever compiled."""
 
 
-def compile_ahead(convolutions=False):
+def compile_ahead(also=""):
     """Nothing is to be compiled."""
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from tinyvae.machine import LINEAR, RELU, TANH, compiled
 
 
-def main(convolutions=False):
+def main(also=""):
     """Call the kernels of a step, first those that take long and are needed late, at last those that few data need."""
-    if convolutions:
+    if also == "convolution":
         _convolutions()
+    if also == "recurrence":
+        _recurrence()
     v, x, z = np.ones(1, np.float32), np.ones((1, 1), np.float32), np.ones((1, 1, 1), np.float32)
     two = np.ones((1, 2), np.float32)  # for two inputs one row is few, for one it is not
     first, zeros = two.reshape(2, 1), np.zeros_like(two)
@@ -36,3 +38,12 @@ def _convolutions():
     compiled.transposed_convolution_input_gradient(x, x, x, x.copy(), geometry, RELU)
     compiled.channel_sums(x, x.copy(), 1)
     compiled.transposed_convolution(x, x, x, x.copy(), geometry, RELU)
+
+
+def _recurrence():
+    """Those of a sequence of one step and of one symbol."""
+    x, two = np.ones((1, 1), np.float32), np.ones((2, 1), np.float32)
+    three, four = np.ones((1, 3), np.float32), np.ones((1, 4), np.float32)
+    compiled.recurrence_gradient(x, three, four, two, three.copy(), three.copy(), three.copy(), False)
+    compiled.recurrence(three, three, three, three[0], four, two, False)
+    compiled.categorical_log_prob(x, x.copy(), x, x.copy())

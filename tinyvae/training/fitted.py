@@ -22,12 +22,15 @@ from tinyvae.types import Array, Labels, Pair
 ROWS = 1000  # examples at a time through a network: bounds the memory
 
 
-def build_model(settings: Settings, data_shape: tuple[int, ...], n_labels: int) -> Model:
-    """The Model of the settings for data of a shape, with so many labels if it is conditional."""
+def build_model(settings: Settings, data_shape: tuple[int, ...], n_labels: int, groups: tuple[int, ...] = ()) -> Model:
+    """The Model of the settings for data of a shape, with so many labels if it is conditional, and groups of symbols
+    (``Model.groups``).
+    """
     labels = n_labels if settings.conditional else 0
     shape = (settings.latent, settings.hidden, settings.likelihood, labels, settings.prior, settings.components)
     layout = (settings.activation, settings.channels, settings.kernel, settings.stride)
-    return Model(data_shape, *shape, settings.network, *layout)
+    recurrent = (settings.units, settings.directions, settings.feedback)
+    return Model(data_shape, *shape, settings.network, *layout, *recurrent, groups)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.data.datasets import Dataset, to_float
-from tinyvae.data.rows import extremes, mean_image
+from tinyvae.data.rows import blocks, extremes, mean_image
+from tinyvae.derivation.bounds import kl_weights
 from tinyvae.derivation.model import ModelCache
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.disk.run import BITS, Row, Run
@@ -79,8 +80,8 @@ class Training:
         mean = mean_image(dataset.train) / (255 if dataset.train.dtype == np.uint8 else 1)
         initialise(self.params, settings.initialisation, settings.seed)
         if settings.mean_bias:
-            likelihood, bias = LIKELIHOODS[settings.likelihood], self.model.output_bias(self.params)
-            # where all pixels share a bias, it starts from their mean
+            likelihood, bias = self.model.observation, self.model.output_bias(self.params)
+            # where all pixels, or all steps, share a bias, it starts from their mean
             bias[:] = likelihood.bias(mean.reshape(-1, bias.size // likelihood.outputs_per_dimension).mean(axis=0))
         step = len(self.params)  # after those of the layers (initialisation.py)
 
@@ -112,7 +113,7 @@ class Training:
             for start in range(self.position, N, settings.batch_size):
                 rows = order[start : start + settings.batch_size]
                 factor = SCHEDULES[settings.schedule](self.epoch + start / N, settings.epochs)
-                bound = self._step(rows, settings.learning_rate * factor)
+                bound = self._step(rows, settings.learning_rate * factor, self._beta(self.epoch + start / N))
                 self.position += len(rows)
                 self.epoch_total += bound
                 if on_step:
@@ -166,17 +167,25 @@ class Training:
         earlier = (*self.settings.raised_from, self.settings.epochs)
         self.settings = dataclasses.replace(self.settings, epochs=epochs, raised_from=earlier)
 
-    def _step(self, rows: np.ndarray, rate: float) -> float:
-        """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds."""
+    def _beta(self, epoch: float) -> float:
+        """The weight of the KL divergence, from the epochs that are done (fractions count)."""
+        return self.settings.beta * min(1.0, epoch / self.settings.anneal if self.settings.anneal else 1.0)
+
+    def _step(self, rows: np.ndarray, rate: float, beta: float) -> float:
+        """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds.
+
+        With training aids the gradient is that of something else, and the bounds are what they are.
+        """
         N, x = len(rows), self._examples(rows)
         y = self.labels(self.dataset.train_labels, rows)
-        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step)
+        bound, dlogw, cache = self._forward(x, y, Stream.TRAINING, self.step, given=self._given(x))
         total = float(bound.sum(dtype=np.float64))
         self._require_finite(total, "bound")
         dlogw = dlogw.astype(np.longdouble)  # a few numbers, whose squares are to keep their digits
         mean, ways = dlogw / N, self._estimator.weights(dlogw)
         path, direct = (mean if way is dlogw else way / N for way in ways)
-        self.model.backward(self.params, cache, mean, path, direct, out=self._grads, consume=True)
+        aids = kl_weights(cache.divergence, beta, self.settings.free_bits) if self.settings.has_aids else None
+        self.model.backward(self.params, cache, mean, path, direct, self._grads, consume=True, kl_weights=aids)
         self._require_finite(self.optimiser.update(self.params, self._grads, rate), "sum of the parameters")
         self.step += 1
         self.samples_seen += N
@@ -194,13 +203,22 @@ class Training:
         """The labels of some rows where the model is conditional, else None."""
         return take(labels, rows) if self.settings.conditional else None
 
+    def _given(self, x: Array) -> Array | None:
+        """What a decoder with feedback is told of the data (N, D) at this step: some of their steps are zeros."""
+        settings, T = self.settings, self.model.data_shape[0]
+        if not settings.word_dropout:
+            return None
+        kept = np.full((len(x), T), 1 - settings.word_dropout, x.dtype)
+        kept = noise.bernoulli(kept, settings.seed, Stream.FEEDBACK, self.step)
+        return (x.reshape(len(x), T, -1) * kept[:, :, None]).reshape(x.shape)
+
     def _forward(
-        self, x: Array, y: Labels | None, stream: int, step: int, first: int = 0
+        self, x: Array, y: Labels | None, stream: int, step: int, first: int = 0, given: Array | None = None
     ) -> tuple[Array, Array, ModelCache]:
         settings = self.settings
         shapes = self.model.noise_shapes(len(x), settings.samples)
         eps = noise.layers(shapes, settings.seed, stream, step, first, dtype=x.dtype)
-        logw, cache = self.model.log_weights(self.params, x, eps, y, closed_form_kl=settings.kl == "closed")
+        logw, cache = self.model.log_weights(self.params, x, eps, y, settings.kl == "closed", given)
         return *self._bound(logw), cache
 
     def _require_finite(self, number: float, name: str) -> None:
@@ -276,6 +294,8 @@ def check(settings: Settings, dataset: Dataset) -> None:
                 f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
             )
     require_levels(settings, dataset)
+    if settings.likelihood == "categorical":
+        require_symbols(dataset)
 
 
 def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
@@ -299,6 +319,19 @@ def require_levels(settings: Settings, dataset: Dataset) -> None:
             f"{dataset.name} has values between the 256 levels 0, 1/255, ..., 1, and the {settings.likelihood} "
             "likelihood gives probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
         )
+
+
+def require_symbols(dataset: Dataset) -> None:
+    """Raise a DataError for rows that have not one symbol at each step."""
+    V = dataset.data_shape[-1]
+    for part in (dataset.train, dataset.test):
+        for block in blocks(part):
+            steps = to_float(block, np.float32).reshape(-1, V)
+            if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
+                raise DataError(
+                    f"{dataset.name} is not of symbols, and the categorical likelihood wants, in each {V} numbers, one "
+                    "that is 1 and the others 0: use another --likelihood"
+                )
 
 
 class Watcher(Protocol):

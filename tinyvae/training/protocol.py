@@ -19,6 +19,7 @@ def protocol(settings: Settings) -> str:
         [
             f"{_bound(settings)}, K = {settings.samples}",
             *([] if settings.estimator == "standard" else [f"{settings.estimator} gradients"]),
+            *_aids(settings),
             "uniform dequantisation" if settings.dequantise else BINARISATION[settings.binarise],
             *_model(settings),
             f"{settings.epochs} epochs{_raised(settings)}",
@@ -38,6 +39,14 @@ def _bound(settings: Settings) -> str:
     return f"ELBO ({'closed-form' if settings.kl == 'closed' else 'sampled'} KL)"
 
 
+def _aids(settings: Settings) -> list[str]:
+    """What was trained in the place of the bound, as in "trained with beta = 4, annealed over 10 epochs"."""
+    words = [f"beta = {settings.beta:g}"] if settings.beta != 1 or settings.anneal else []
+    words += [f"annealed over {settings.anneal} epochs"] if settings.anneal else []
+    words += [f"{settings.free_bits:g} nats free in each dimension"] if settings.free_bits else []
+    return [f"trained with {words[0]}", *words[1:]] if words else []
+
+
 def _model(settings: Settings) -> list[str]:
     """The layers from the data up, as in "mlp 200-200-100, 100-100-50", and the distributions at both ends.
 
@@ -46,15 +55,21 @@ def _model(settings: Settings) -> list[str]:
     layers = [_dashed((*hidden, units)) for hidden, units in zip(settings.hidden, settings.latent)]
     components = f" of {settings.components} components" if PRIORS[settings.prior].has_components else ""
     labels = ["given labels"] if settings.conditional else []
-    words = [f"{name} {_dashed(getattr(settings, name))}" for name in NETWORKS[settings.network][0].own_settings]
+    words = [_named(name, getattr(settings, name)) for name in NETWORKS[settings.network][0].own_settings]
+    words += [f"word dropout {settings.word_dropout:g}"] if settings.word_dropout else []
     words += [settings.activation] if settings.activation != "tanh" else []
-    options = f" ({', '.join(words)})" if words else ""
+    options = f" ({', '.join(filter(None, words))})" if words else ""
     return [
         f"{settings.network}{options} {', '.join(layers)}",
         f"{settings.prior} prior{components}",
         settings.likelihood,
         *labels,
     ]
+
+
+def _named(name: str, value: object) -> str:
+    """A setting of a network: its name alone, or nothing, where it is a yes or a no."""
+    return name * value if isinstance(value, bool) else f"{name} {_dashed(value)}"
 
 
 def _dashed(value: object) -> str:

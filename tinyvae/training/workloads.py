@@ -1,12 +1,15 @@
-"""Five training steps by which speed is measured, what their matrix products alone cost, and where the rest goes.
+"""Six training steps by which speed is measured, what their matrix products alone cost, and where the rest goes.
 
 - vae: 784-500-20, AEVB's recipe: grey levels, the ELBO with the closed-form KL divergence, minibatches of 100, Adagrad.
 - iwae-k1, iwae-k5, iwae-k50: 784-200-200-50, IWAE's recipe with K = 1, 5 and 50: pixels drawn anew at every visit, the
   importance-weighted bound, minibatches of 20, Adam.
 - conv: 28 x 28 images, convolutions of 4 x 4 with 32 and 64 filters and a stride of 2, 256 units, z of 32, rectifiers,
   the recipe "conv": grey levels, the ELBO with the closed-form KL divergence, minibatches of 100, Adam.
+- gru: sequences of 15 steps of 12 symbols, a GRU of 100 units each way in the encoder and one in the decoder, z of 25,
+  the recipe "gru" with the categorical likelihood: the ELBO with the closed-form KL, minibatches of 100, Adam.
 
-All take minibatches from MNIST's 60,000 training images of 784 pixels and compute in float32.
+The last takes minibatches from 60,000 random sequences, all others from MNIST's 60,000 training images of 784 pixels;
+they compute in float32.
 """
 
 import itertools
@@ -20,11 +23,23 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tinyvae.settings import AEVB, CONV, IWAE_1, LIKELIHOODS
+from tinyvae.settings import AEVB, CONV, GRU, IWAE_1
 
 WORKLOADS = {"vae": AEVB} | {f"iwae-k{K}": replace(IWAE_1, samples=K) for K in (1, 5, 50)} | {"conv": CONV}
+WORKLOADS |= {"gru": replace(GRU, likelihood="categorical")}
+SEQUENCES = 60_000, 15, 12  # of random symbols: how many, their steps, and the symbols
 EVALUATION_SAMPLES = 5000
 REPEATS = 7  # of each measurement of the profile
+
+
+def data_of(name, dataset):
+    """What a workload is trained on: the data set, or for symbols random ones, as uint8 of 0 and 255."""
+    if WORKLOADS[name].likelihood != "categorical":
+        return dataset
+    N, T, V = SEQUENCES
+    symbols = np.random.default_rng(0).integers(0, V, (N, T))
+    rows = (255 * np.eye(V, dtype=np.uint8))[symbols].reshape(N, T * V)
+    return replace(dataset, name="random symbols", train=rows, test=rows[: N // 6], data_shape=(T, V), n_labels=0)
 
 
 class WindowOver(Exception):
@@ -140,7 +155,7 @@ def profile(training):
     shape = (N, K, model.latent[0])
     z = noise.normal(shape, 0, Stream.TRAINING, dtype=x.dtype).reshape(N * K, -1)
     networks = {"encoder": (model.encoders[0], x), "decoder": (model.decoders[0], z)}
-    likelihood, weights = LIKELIHOODS[settings.likelihood], np.ones((N, K), x.dtype)
+    likelihood, weights = model.observation, np.ones((N, K), x.dtype)
     outputs = model.decode_outputs(params, z)
     gradient = params.with_flat(np.zeros_like(params.flat))
 
