@@ -68,7 +68,8 @@ def _load(
     arrays, state = run.load_checkpoint()
     with _from_checkpoint(run):
         # before a model is made: its size is what the files claim
-        _require_own(settings, build_model(settings, dataset.data_shape, dataset.n_labels), arrays, state)
+        model = build_model(settings, dataset.data_shape, dataset.n_labels, dataset.vocabulary)
+        _require_own(settings, model, arrays, state)
     training = Training(settings, dataset, threads)
     with _from_checkpoint(run):
         training.restore(arrays, state)
@@ -132,7 +133,8 @@ def load_fitted(path: AnyPath) -> Fitted:
     with _from_checkpoint(run):
         data_shape = tuple(about["data_shape"])
         n_labels = about["n_labels"] or _count_labels(settings, data_shape, arrays["params"].size)
-        model = build_model(settings, data_shape, n_labels)
+        vocabulary = about["vocabulary"] and sequences.from_json(about["vocabulary"])
+        model = build_model(settings, data_shape, n_labels, vocabulary)
         _require_own(settings, model, arrays, state)
         return Fitted(model, Parameters(model.shapes(), arrays["params"]), settings)
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from tinyvae import machine
 from tinyvae.data.datasets import to_float
 from tinyvae.data.rows import Images, Rows, flat
+from tinyvae.data.sequences import Vocabulary
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.shapes import require_labels
@@ -22,15 +23,18 @@ from tinyvae.types import Array, Labels, Pair
 ROWS = 1000  # examples at a time through a network: bounds the memory
 
 
-def build_model(settings: Settings, data_shape: tuple[int, ...], n_labels: int, groups: tuple[int, ...] = ()) -> Model:
-    """The Model of the settings for data of a shape, with so many labels if it is conditional, and groups of symbols
-    (``Model.groups``).
+def build_model(
+    settings: Settings, data_shape: tuple[int, ...], n_labels: int, vocabulary: Vocabulary | None = None
+) -> Model:
+    """The Model of the settings for data of a shape, with so many labels if it is conditional, and of the groups of a
+    vocabulary's symbols.
     """
     labels = n_labels if settings.conditional else 0
     shape = (settings.latent, settings.hidden, settings.likelihood, labels, settings.prior, settings.components)
     layout = (settings.activation, settings.channels, settings.kernel, settings.stride)
     recurrent = (settings.units, settings.directions, settings.feedback)
-    return Model(data_shape, *shape, settings.network, *layout, *recurrent, groups)
+    groups = () if vocabulary is None else map(int, vocabulary.groups)
+    return Model(data_shape, *shape, settings.network, *layout, *recurrent, tuple(groups))
 
 
 @dataclass(frozen=True)

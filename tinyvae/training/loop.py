@@ -62,7 +62,7 @@ class Training:
         if settings.dequantise:
             self.dataset = dequantisation.dequantise(dataset, settings.seed)
         check(settings, self.dataset)
-        self.model = build_model(settings, dataset.data_shape, dataset.n_labels)
+        self.model = build_model(settings, dataset.data_shape, dataset.n_labels, dataset.vocabulary)
         require_memory(self.model, settings, EVALUATION_ROWS)
         self.params = Parameters(self.model.shapes(), dtype=np.dtype(settings.dtype))
         self._initialise(dataset)
