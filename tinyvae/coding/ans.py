@@ -7,9 +7,9 @@ on are its own. Then
                                                              s = f (s' div M) + u - c
 
 are each other's inverse, and s' is nearly s M / f: the message has grown by log2 (M / f) bits, which is what the symbol
-is worth (Duda 2009; range ANS). A message is a stack: what was pushed last is popped first. And any number is a message:
-symbols may be popped that nobody has pushed. They are a sample of their distribution, and pushing them again gives the
-number back: that is how bits-back draws.
+is worth (Duda 2009, range ANS). A message is a stack: what was pushed last is popped first. And any number is a
+message: symbols may be popped that nobody has pushed. They are a sample of their distribution, and pushing them again
+gives the number back: that is how bits-back draws.
 
 So that no large number is needed, the message is a list of 32-bit words below a state of 31 to 63 bits: before a push
 that would make the state larger a word moves to the list, after a pop that has made it smaller one comes back. (A state

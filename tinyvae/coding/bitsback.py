@@ -6,13 +6,13 @@ For an image x and a model with one stochastic layer,
     push  x under p(x | z)       costs             - log2 p(x | z)
     push  z under p(z)           costs             - log2 p(z)
 
-and the message has grown by -log2 w, of which the mean over z is -ELBO (docs/derivations.md says why). The decoder does
-the inverse of each in the opposite order: pop z, pop x, push z under q(z | x), which it knows now. So the bits that chose z
-come back, and with them the image before. The bits that the first image pops are initial ones.
+and the message has grown by -log2 w, of which the mean over z is -ELBO (docs/derivations.md says why). The decoder
+does the inverse of each in the opposite order: pop z, pop x, push z under q(z | x), which it knows now. So the bits
+that chose z come back, and with them the image before. The bits that the first image pops are initial ones.
 
-Images are shared out to *chains*, messages of their own, so that several threads have something to do; how many there are
-depends on the number of images alone, since each has initial bits of its own. The last image is pushed first, so that
-they are popped in their order.
+Images are shared out to *chains*, messages of their own, so that several threads have something to do. How many there
+are depends on the number of images alone, and they are few, since each has initial bits of its own. The last image is
+pushed first, so that they are popped in their order.
 """
 
 import threading
@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae.coding.ans import FAILED, LOWEST, WORD_BITS, Message, Stack, bits
+from tinyvae.coding.archive import model_digest
 from tinyvae.coding.cells import Cells, cells, pop_gaussian, pop_uniform, push_gaussian, push_uniform
 from tinyvae.coding.elementary import exact
 from tinyvae.coding.network import Plan, Scratch, evaluate, plan_for, scratch_for
@@ -38,7 +39,7 @@ Progress = Callable[[int], object]  # told how many images were coded
 
 
 class Tools(NamedTuple):
-    """What images are coded with: both networks, the likelihood's coder, what its levels are to the encoder, the cells."""
+    """What images are coded with: both networks, the kind of coder, what its levels are to the encoder, the cells."""
 
     encoder: Plan
     decoder: Plan
@@ -137,8 +138,12 @@ class BitsBack:
     """A trained model as a code.
 
     Args:
-        model: Model with one stochastic layer, a standard normal prior, no labels, and a likelihood of ``pixels.CODERS``.
+        model: Model of one stochastic layer, a standard normal prior, no labels, a likelihood of ``pixels.CODERS``.
         params: Parameters of it.
+
+    Attributes:
+        model: Model.
+        digest: of the model and its parameters.
 
     Raises: UserError for another model, with the reason.
     """
@@ -150,7 +155,7 @@ class BitsBack:
         decoder = plan_for(model.decoders[0], params.part("decoder"))
         # by one division that IEEE 754 defines, as data sets have them
         intensities = np.divide(np.arange(coder.levels), coder.levels - 1, dtype=params.flat.dtype)
-        self.model = model
+        self.model, self.digest = model, model_digest(model, params)
         self._tools = Tools(encoder, decoder, coder.kind, intensities, cells())
 
     def encode(self, levels: np.ndarray, threads: int = 1, progress: Progress = lambda n: None) -> Encoded:
@@ -161,6 +166,7 @@ class BitsBack:
             threads: how many chains are coded at a time; nothing else depends on it.
             progress: told how many images were coded, by the threads.
         """
+        levels = np.require(levels, np.uint8, ["C", "W"])  # Numba compiles read-only arrays apart
         N, D, latent = *levels.shape, self.model.latent[0]
         parts = chains(N, count_chains(N))
         stacks = [Stack(number) for number in range(len(parts))]
@@ -177,6 +183,8 @@ class BitsBack:
                 push_images(stack.words, stack.head, *arrays, self._tools, scratch)
                 progress(count)
 
+        # with nothing to do: they are compiled here, and not by several threads
+        push_images(stacks[0].words, stacks[0].head, levels[:0], chosen[:0], spent[0], self._tools, self._scratch())
         in_threads(code, len(stacks), threads)
         initial = sum(stack.initial_bits for stack in stacks)
         growth = sum(float(bits(stack.head)) - WORD_BITS * stack.unused for stack in stacks) - initial
@@ -211,6 +219,8 @@ class BitsBack:
             if not stack.is_at_start():
                 raise DataError("a message does not end in its initial bits: it is not one of this model's")
 
+        empty = Stack(0)
+        pop_images(empty.words, empty.head, levels[:0], np.empty(latent, np.int32), self._tools, self._scratch())
         in_threads(code, len(messages), threads)
         return levels
 
@@ -254,8 +264,10 @@ def blocks(images: range, D: int) -> Iterator[slice]:
 
 
 def in_threads(task: Callable[[int, Callable[[], bool]], None], count: int, threads: int) -> None:
-    """Do the tasks 0 ... count - 1, so many at a time; a task is told its number, and a function that says whether to go
-    on. What one of them raises is raised here, when the others have stopped; so is Ctrl-C.
+    """Do the tasks 0 ... count - 1, so many at a time.
+
+    A task is told its number, and a function that says whether to go on. What one of them raises is raised here, when
+    the others have stopped; so is Ctrl-C.
     """
     stopped = threading.Event()
     with ThreadPoolExecutor(min(threads, count)) as pool:

@@ -1,13 +1,14 @@
 """Coders of a latent variable: cells of equal mass under the prior, and a Gaussian posterior's share of each.
 
-A real number cannot be coded, a cell of numbers can. The line is cut into 2^16 cells to which the prior N(0, 1) gives the
-same probability: so under the prior a cell costs 16 bits, whichever it is, and none is lost by rounding. The posterior
-N(mu, sigma²) gives a cell what its distribution function rises by between the edges, rounded to multiples of 2^-24:
+A real number cannot be coded, a cell of numbers can. The line is cut into 2^16 cells to which the prior N(0, 1) gives
+the same probability: so under the prior a cell costs 16 bits, whichever it is, and nothing is lost by rounding. The
+posterior N(mu, sigma²) gives a cell what its distribution function rises by between the edges, rounded to multiples of
+2^-24:
 
     F_i = floor(2^24 Phi((e_i - mu) / sigma))        cell i:  the numbers from F_i to before F_{i+1}
 
-A cell with no number of its own is never drawn, so nothing must be set aside for it. What stands for a cell is its median
-under the prior.
+A cell without a number of its own is never drawn, so nothing must be set aside for it. What stands for a cell is its
+median under the prior.
 """
 
 from functools import cache
@@ -25,7 +26,7 @@ FARTHEST_MEAN, WIDEST = 1e6, 40.0  # means and log variances beyond are taken fo
 
 
 class Cells(NamedTuple):
-    """The ``edges`` (2^16 + 1,) float64 of all cells, the first and the last infinite, and their ``medians`` (2^16,)."""
+    """The ``edges`` (2^16 + 1,) float64 of all cells, the outer ones infinite, and their ``medians`` (2^16,)."""
 
     edges: Array
     medians: Array

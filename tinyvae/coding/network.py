@@ -5,8 +5,8 @@ last bits with it. Here each output has a sum of its own,
 
     a_j = b_j + h_0 W_0j + h_1 W_1j + ...        from the left to the right
 
-and vector instructions work on several outputs side by side, never on several terms of a sum. Terms with h_i = 0, most of
-them in a binary image, are left out.
+and vector instructions work on several outputs side by side, never on several terms of a sum. Terms with h_i = 0, in a
+binary image most of them, are left out.
 
 A network is handed over as a *plan*, rows of whole numbers that say layer by layer what is to be done, and one vector
 with all weights: so one compiled function serves all of them. ``PLANNERS`` says how the plan of a network is made; one
@@ -70,7 +70,8 @@ def evaluate(plan, scratch):
     now, patches = 0, scratch.rows[2]
     for l in range(len(plan.layers)):
         layer = plan.layers[l]
-        kind, R, I, J, first, bias = layer[KIND], layer[ROWS], layer[INPUTS], layer[OUTPUTS], layer[WEIGHTS], layer[BIASES]
+        kind, R, I, J = layer[KIND], layer[ROWS], layer[INPUTS], layer[OUTPUTS]
+        first, bias = layer[WEIGHTS], layer[BIASES]
         W = plan.weights[first : first + I * J].reshape((I, J))
         h, out = scratch.rows[now], scratch.rows[1 - now]
         if kind == NUMBERS_FIRST:
@@ -189,7 +190,7 @@ def reorder(h, out, R, M, C):
 
 
 class Draft:
-    """A plan that is being made: what each layer says, all weights so far, and the most that any layer needs room for."""
+    """A plan that is being made: its layers and weights so far, and the most that any layer needs room for."""
 
     def __init__(self, inputs: int):
         self.layers: list[list[int]] = []
@@ -230,8 +231,8 @@ def conv_decoder_plan(draft: Draft, network: Any, weights: Weights) -> None:
     draft.add_dense(dense(without_convolutions(weights)), network.activation, network.activation)
     for i in reversed(range(len(network.geometries))):
         geometry, F, b = network.geometries[i], weights[f"conv.{i}.W"], weights[f"conv.{i}.b"]
-        activation = network.activation if i > 0 else LINEAR
-        draft.add(TRANSPOSED, geometry.places[0] * geometry.places[1], np.ascontiguousarray(F.T), b, activation, geometry)
+        places, activation = geometry.places[0] * geometry.places[1], network.activation if i > 0 else LINEAR
+        draft.add(TRANSPOSED, places, np.ascontiguousarray(F.T), b, activation, geometry)
     M, (height, width, channels) = network.outputs[0], network.image
     if M > 1:
         draft.layers.append([NUMBERS_FIRST, height * width, M, channels // M, LINEAR, 0, 0, *ANYTHING])
@@ -251,7 +252,7 @@ def plan_for(network: Network, weights: Weights) -> Plan:
     """
     if type(network) not in PLANNERS:
         raise UserError(
-            f"the network {type(network).__name__} cannot be evaluated in a fixed order: compression knows the networks "
+            f"the network {type(network).__name__} cannot be evaluated in a fixed order: compression knows "
             f"{', '.join(kind.__name__ for kind in PLANNERS)} (coding/network.py)"
         )
     inputs, outputs = int(np.prod(network.inputs)), int(np.prod(network.outputs))

@@ -1,9 +1,9 @@
 """Coders of data: what each likelihood of ``derivation`` gives to a level, in whole numbers that add up to 2^bits.
 
 A coder takes a level, 0 ... L - 1, under the decoder's outputs for it, and pushes it onto a message; its inverse stands
-below it. No level has less than one number of its own: what the model holds for impossible can be coded, and costs as many
-bits as the numbers have. ``CODERS`` lists them by the likelihood's name; another is a pair of functions, a line there,
-and a branch in ``push_data`` and ``pop_data``.
+below it. No level has less than one number of its own: what the model holds for impossible can be coded, and costs as
+many bits as the numbers have. ``CODERS`` lists them by the likelihood's name; another is a pair of functions, a line
+there, and a branch in ``push_data`` and ``pop_data``.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from tinyvae.coding.elementary import exact, exp, limited, sigmoid
 BERNOULLI, LOGISTIC = range(2)
 BERNOULLI_BITS, LOGISTIC_BITS = 16, 22
 LEVELS = 256
-WIDEST, NARROWEST, LARGEST_LOGIT = 8.0, -12.0, 1e9  # log scales beyond give each level what these do, once that is rounded
+NARROWEST, WIDEST = -12.0, 8.0  # log scales beyond give each level what these do, once that is rounded
+LARGEST_LOGIT = 1e9
 
 
 class Coder(NamedTuple):
@@ -121,8 +122,8 @@ def components(outputs, d, D, mixture):
 def below(level, mixture):
     """How many of the 2^22 numbers stand for lower levels than this one, 0 ... 256.
 
-    One for each level, and of the others the share sum_c pi_c sigmoid((v - h - m_c) / s_c), where v - h is the edge below
-    the level (levels.py, P(v)); rounded down, so that it cannot fall as the level rises.
+    One for each level, and of the others the share sum_c pi_c sigmoid((v - h - m_c) / s_c), where v - h is the edge
+    below the level (levels.py, P(v)); rounded down, so that it cannot fall as the level rises.
     """
     if level == 0:
         return 0

@@ -20,7 +20,7 @@ def levels_of(images: np.ndarray, levels: int) -> np.ndarray:
         come back as others.
     """
     if images.dtype.str not in DTYPES:
-        raise DataError(f"its numbers are of type {images.dtype}, and bool, uint8, float32 or float64 can be compressed")
+        raise DataError(f"its numbers are of type {images.dtype}: bool, uint8, float32 or float64 can be compressed")
     largest = np.uint8(levels - 1)
     if images.dtype == np.bool_:
         found = images * largest

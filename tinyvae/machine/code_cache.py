@@ -41,7 +41,7 @@ ROOM = Path(__file__).parent
 
 @functools.cache
 def digest(room=ROOM):
-    """What a room's compiled code depends on: its sources and the machine room's, the versions beneath, machine, BLAS."""
+    """What a room's compiled code depends on: its sources and this room's, the versions beneath, machine and BLAS."""
     versions = [numba.__version__, llvmlite.__version__, numpy.__version__, scipy.__version__, sys.version]
     total = hashlib.sha256("\n".join([*versions, platform.machine(), str(copies_factors())]).encode())
     for path in sorted({*ROOM.glob("*.py"), *room.glob("*.py")}):
@@ -156,12 +156,11 @@ def kernel(function):
 
 
 def exact(function):
-    """Compile a function such that every number in it is that of IEEE 754, on any machine, and keep the code.
+    """Compile a function such that each of its numbers is what IEEE 754 says, on any machine, and keep the code.
 
     The kernels' ``fastmath`` lets sums be reordered, and a product and a sum become one operation with one rounding, as
     the processor at hand likes: the last bits are then those of this processor. Without it each operation is rounded as
-    it is written. What calls such functions is to do all else by + - * / and the square root: the C library's exp is
-    another on another machine.
+    it is written. (A call of the C library's exp would still be another's on another system.)
     """
     return keep(njit(**EXACTLY)(function), function)
 

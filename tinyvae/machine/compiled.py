@@ -16,7 +16,8 @@ from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
 from tinyvae.machine import LINEAR, available_cores, blas, convolution_jobs, jobs, kernels, matrix_products, philox
-from tinyvae.machine.code_cache import exact, folder
+from tinyvae.machine.code_cache import exact as exact
+from tinyvae.machine.code_cache import folder
 from tinyvae.machine.matrix_products import BLOCKS, are_few, mostly_zero
 from tinyvae.machine.patches import PIECES, images_at_a_time
 from tinyvae.machine.threads import Crew, at_hand, current
