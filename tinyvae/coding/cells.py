@@ -49,6 +49,7 @@ def fill(table):
         table.medians[CELLS - 1 - i] = -table.medians[i]
         table.edges[i + 1] = normal_quantile((i + 1) / CELLS)
         table.edges[CELLS - 1 - i] = -table.edges[i + 1]
+    table.edges[CELLS // 2] = 0.0
 
 
 @exact
