@@ -2,7 +2,8 @@
 
 examples:
   python -m tinyvae.decompress mnist.tvz --out mnist.npy
-  python -m tinyvae.decompress mnist.tvz --out mnist.npy --run runs/mnist     where the run has moved
+  python -m tinyvae.decompress mnist.tvz --out mnist.npy --run elsewhere/mnist     where the run has moved to
+  python -m tinyvae.decompress mnist.tvz --out mnist.npy --overwrite --quiet
 """
 
 from pathlib import Path
