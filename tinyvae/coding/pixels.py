@@ -16,8 +16,8 @@ from tinyvae.coding.elementary import exact, exp, limited, sigmoid
 BERNOULLI, LOGISTIC = range(2)
 BERNOULLI_BITS, LOGISTIC_BITS = 16, 22
 LEVELS = 256
-# Log scales beyond are taken for these. The derivation has ± 30; but neighbouring levels' edges must be so far from each
-# other, in scales, that the sigmoid can tell them apart; and at 20 only a mean of many thousands still plays a part.
+# Log scales beyond are taken for these. The derivation has ± 30; but neighbouring levels' edges must be so far from
+# each other, in scales, that the sigmoid can tell them apart; and at 20 only a mean of many thousands plays a part.
 NARROWEST, WIDEST = -30.0, 20.0
 LARGEST_LOGIT = 1e9
 
