@@ -9,7 +9,7 @@ examples:
 from pathlib import Path
 
 from tinyvae.cli import console
-from tinyvae.errors import DataError, RunError
+from tinyvae.errors import DataError, RunError, UserError
 
 RUNS = Path("runs")
 
@@ -23,7 +23,6 @@ def main(argv=None):
     from tinyvae import machine
     from tinyvae.coding import lossless
     from tinyvae.coding.archive import Archive
-    from tinyvae.coding.bitsback import BitsBack
     from tinyvae.disk.files import atomic_write, explained, open_to_read
 
     with explained(arguments.archive, "read"), open_to_read(arguments.archive) as file:
@@ -31,8 +30,8 @@ def main(argv=None):
     machine.watch_compilation(None if arguments.quiet else console.CompilationBar())
     try:
         archive = Archive.from_bytes(content)
-        fitted = find(archive, arguments.run) if archive.coded else None
-        code, threads = fitted and BitsBack(fitted.model, fitted.params), arguments.threads or machine.available_cores()
+        code = find(archive, arguments.run) if archive.coded else None
+        threads = arguments.threads or machine.available_cores()
         with console.sample_bar(archive.shape[0], arguments.quiet, " images") as bar:
             images = lossless.decompress(archive, code, threads, bar.update)
     except DataError as error:
@@ -59,24 +58,25 @@ def parse(argv):
 
 
 def find(archive, given):
-    """The trained model that an archive was made with: in the run that is given, else where it was, else in runs/*.
+    """The model that an archive was made with, as a code: in the run that is given, else where it was, else in runs/*.
 
     Raises: RunError if it is in none of these, with what is there.
     """
-    from tinyvae.coding.archive import model_digest
+    from tinyvae.coding.bitsback import BitsBack
     from tinyvae.training import description
 
     reasons = []
     for path in [given] if given else dict.fromkeys([Path(archive.run), *sorted(RUNS.glob("*"))]):
         try:
             fitted = description.load_fitted(path)
-        except RunError as error:
+            code = BitsBack(fitted.model, fitted.params)
+        except UserError as error:
             if given:
                 raise
             reasons += [str(error).split("\n")[0]] if str(path) == archive.run else []
             continue
-        if model_digest(fitted.model, fitted.params) == archive.model:
-            return fitted
+        if code.digest == archive.model:
+            return code
         reasons.append(f"{path} holds another model, or has been trained further")
     raise RunError(
         f"the model that the archive was made with ({archive.model[:12]}...) is not there: {'; '.join(reasons)}\n"

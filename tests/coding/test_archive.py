@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.coding.models import build, likelihoods, networks, random_levels, seeds
 from tinyvae.coding import archive
-from tinyvae.coding.archive import DIGEST, MAGIC, Archive, model_digest, unpack_messages
+from tinyvae.coding.archive import DIGEST, MAGIC, Archive, unpack_messages
 from tinyvae.coding.bitsback import BitsBack
 from tinyvae.coding.lossless import compress, decompress
 from tinyvae.coding.pixels import CODERS
@@ -128,7 +128,7 @@ def test_equal_images_give_an_equal_file(content, code, images):
 def build_again(code):
     model, params = build(NETWORK, seed=1)
     params["decoder.1.b"][:] = -4
-    assert model_digest(model, params) == code.digest
+    assert BitsBack(model, params).digest == code.digest
     return model, params
 
 

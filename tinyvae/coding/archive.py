@@ -19,15 +19,15 @@ from math import prod
 import numpy as np
 
 from tinyvae.coding.ans import FIRST_STATE, STATE_BITS, Message
+from tinyvae.coding.network import Plan
 from tinyvae.coding.pixels import LEVELS
 from tinyvae.coding.symbols import DTYPES
-from tinyvae.derivation.model import Model
-from tinyvae.derivation.parameters import Parameters
 from tinyvae.errors import DataError
 
 MAGIC = b"\x89tvz\r\n\x1a\n"  # as PNG's: what a transfer as text would change, it shows
 FORMAT = 1  # raise it when an older tinyvae would misread the file
 DIGEST = 32  # bytes
+MOST_NUMBERS = 2**48  # in all images
 LENGTH, CHAIN = struct.Struct("<I"), struct.Struct("<QI")
 
 
@@ -90,9 +90,10 @@ class Archive:
 
     def _checked(self) -> "Archive":
         """Itself, or ValueError for what no ``to_bytes`` writes."""
-        sizes = all(type(n) is int and 0 < n < 2**48 for n in self.shape) and len(self.shape) >= 2
-        kinds = type(self.coded) is bool and type(self.run) is str and self.levels in (2, LEVELS)
-        if not (sizes and kinds and self.dtype in DTYPES and len(self.images) == 2 * DIGEST):
+        sizes = len(self.shape) >= 2 and all(type(n) is int and n > 0 for n in self.shape)
+        kinds = type(self.coded) is bool and type(self.run) is str and type(self.levels) is int
+        known = self.levels in (2, LEVELS) and self.dtype in DTYPES and len(self.images) == 2 * DIGEST
+        if not (sizes and kinds and known and prod(self.shape) < MOST_NUMBERS):
             raise ValueError("its header")
         if not self.coded and len(self.payload) != raw_size(prod(self.shape), self.levels):
             raise ValueError("its length")
@@ -137,11 +138,13 @@ def unpack_messages(payload: bytes) -> list[Message]:
     return messages
 
 
-def model_digest(model: Model, params: Parameters) -> str:
-    """SHA-256 over the shape of a model and all its numbers, in hexadecimal: whether it is the same code."""
-    text = json.dumps(dataclasses.asdict(model), sort_keys=True)
-    numbers = params.flat.astype(params.flat.dtype.newbyteorder("<")).tobytes()
-    return hashlib.sha256(f"{text} {params.flat.dtype.name} ".encode() + numbers).hexdigest()
+def model_digest(likelihood: str, *networks: Plan) -> str:
+    """SHA-256 over all that a code is made of, in hexadecimal: the likelihood's name, the layers and their weights."""
+    digest = hashlib.sha256(likelihood.encode())
+    for layers, weights, *_ in networks:
+        digest.update(f" {layers.shape} {weights.shape} {weights.dtype.name} ".encode())
+        digest.update(layers.astype("<i8").tobytes() + weights.astype(weights.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
 
 
 def images_digest(images: np.ndarray) -> str:

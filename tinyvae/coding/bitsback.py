@@ -155,7 +155,7 @@ class BitsBack:
         decoder = plan_for(model.decoders[0], params.part("decoder"))
         # by one division that IEEE 754 defines, as data sets have them
         intensities = np.divide(np.arange(coder.levels), coder.levels - 1, dtype=params.flat.dtype)
-        self.model, self.digest = model, model_digest(model, params)
+        self.model, self.digest = model, model_digest(model.likelihood, encoder, decoder)
         self._tools = Tools(encoder, decoder, coder.kind, intensities, cells())
 
     def encode(self, levels: np.ndarray, threads: int = 1, progress: Progress = lambda n: None) -> Encoded:

@@ -14,7 +14,7 @@ MOST_PIXELS = 2**30  # of a picture
 
 
 def sizes(levels: np.ndarray, count: int, data_shape: tuple[int, ...]) -> dict[str, int]:
-    """Bytes by the name of what made them, each at its strongest.
+    """Bytes by the name of what made them.
 
     Args:
         levels: (N, D) uint8.
@@ -27,7 +27,7 @@ def sizes(levels: np.ndarray, count: int, data_shape: tuple[int, ...]) -> dict[s
     found = {
         "gzip": len(gzip.compress(raw, 9, mtime=0)),
         "bz2": len(bz2.compress(raw, 9)),
-        "LZMA": len(lzma.compress(raw, preset=9)),
+        "LZMA": len(lzma.compress(raw, preset=6)),  # more of it wants more memory than data of most sizes are worth
     }
     if len(data_shape) >= 2 and (len(data_shape) == 2 or data_shape[2] == 3) and levels.size < MOST_PIXELS:
         found["PNG"] = len(_png(levels, count, data_shape))
