@@ -109,6 +109,11 @@ def test_grey_levels_under_a_bernoulli_are_refused_with_two_ways_out(here):
     assert not (here / "grey.tvz").exists()
 
 
+def test_bytes_of_0_and_1_are_asked_about(here):
+    np.save("ones.npy", np.load("bits.npy").astype(np.uint8))
+    assert_misuse(packed("ones.npy", "ones.tvz"), "If its 1 means white", "x.astype(bool)")
+
+
 def test_nothing_is_written_over_unless_that_is_asked_for(here):
     (here / "there.tvz").write_text("mine")
     assert_misuse(packed("bits.npy", "there.tvz"), "there.tvz is there already", "--overwrite")

@@ -38,7 +38,7 @@ def main(argv=None):
         try:
             done = lossless.compress(code, images, os.path.abspath(arguments.run), threads, bar.update)
         except DataError as error:
-            raise DataError(f"{arguments.data}: {error}{advice(fitted, arguments)}") from None
+            raise DataError(f"{arguments.data}: {error}{advice(fitted, images, arguments)}") from None
     seconds = time.perf_counter() - start
     with atomic_write(arguments.out) as file:
         file.write(done.content)
@@ -101,10 +101,12 @@ def drawn(images, seed, name):
     return binarise(dataset, "dynamic", seed).test.reshape(images.shape)
 
 
-def advice(fitted, arguments):
+def advice(fitted, images, arguments):
     """What to do about images that the run's likelihood has no levels for, on lines of its own."""
     from tinyvae.settings import LIKELIHOODS
 
+    if images.dtype == "uint8" and images.size and images.max() == 1:
+        return "\nIf its 1 means white, and not the grey level 1 of 255, save it as bool: x.astype(bool)"
     if LIKELIHOODS[fitted.settings.likelihood].levels == 2 and not arguments.binarise:
         return (
             "\nA Bernoulli gives probabilities to 0 and 1 alone: have each pixel drawn with --binarise, and the draws "
