@@ -122,3 +122,24 @@ def test_the_same_run_is_the_same_whatever_code_was_kept_before(tmp_path):
     assert trained("one", wanted) == first
     assert trained("two", "bernoulli float64", "gaussian float32").keys().isdisjoint(first)
     assert trained("two", wanted) == first
+
+
+EXACT = "from tinyvae.coding.elementary import exp; print(exp(0.0))"
+
+
+@pytest.mark.slow
+def test_another_room_has_its_own_folder_and_an_edit_there_leaves_this_room_s_code(installed):
+    def value():
+        result = python("-c", EXACT, cwd=installed.parent, env={"PYTHONPATH": str(installed), "NUMBA_CACHE_DIR": ""})
+        assert result.returncode == 0, result.stderr
+        return float(result.stdout)
+
+    sample(installed)
+    before = kept(installed)
+    assert value() == 1 and kept(installed) == before
+    file = installed / "tinyvae/coding/elementary.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("return series(r, EXP) *", "return 3.0 * series(r, EXP) *"), encoding="utf-8")
+    assert value() == 3 and kept(installed) == before
+    folders = list((installed / "tinyvae/coding/__pycache__").glob("coding-*"))
+    assert len(folders) == 2 and all(list(folder.glob("elementary.exp*")) for folder in folders)

@@ -101,6 +101,12 @@ def path(text):
     return Path(text)
 
 
+def require_free(path, overwrite):
+    """UserError if a file to be written is there already, and is not to be overwritten."""
+    if os.path.lexists(path) and not overwrite:
+        raise UserError(f"{path} is there already: add --overwrite to replace it, or choose another --out")
+
+
 def run(main):
     """Call a command's main function and exit with its status; errors that a person can mend have no traceback."""
     with steadfast() as out:
@@ -258,8 +264,8 @@ def table(rows):
     return "\n".join(line.rstrip() for line in lines)
 
 
-def sample_bar(total, quiet=False):
-    """A progress bar over samples, on standard error; nothing where that is no terminal."""
+def sample_bar(total, quiet=False, unit=" samples"):
+    """A progress bar over samples, or another unit, on standard error; nothing where that is no terminal."""
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=" samples", unit_scale=True, disable=quiet or not sys.stderr.isatty())
+    return tqdm(total=total, unit=unit, unit_scale=True, disable=quiet or not sys.stderr.isatty())

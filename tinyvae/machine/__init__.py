@@ -38,6 +38,8 @@ NAMES = (
     *("random_words", "binary", "normal"),
     # optimisers
     *("sgd_update", "adagrad_update", "adam_update", "parts_of"),
+    # a decorator for loops of other rooms whose every bit counts
+    "exact",
     # threads, the wait for the compiler, and what does the products
     *("crew", "watch_compilation", "compile_ahead", "blas_kernels", "blas_description"),
 )

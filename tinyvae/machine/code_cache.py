@@ -3,7 +3,8 @@
 Numba keeps a kernel's machine code by the date of the kernel's own file. That is not enough here: kernels are compiled
 into one another, across the files of this room, and an upgrade may leave old code behind. So what is kept stands in a
 folder whose name is a digest of every source file of the room and of the versions beneath it: after any edit or upgrade
-it is another folder. The last few stay, older ones are removed.
+it is another folder. The last few stay, older ones are removed. Another room that has loops compiled (``exact``, at the
+door) has folders of its own, which depend on its sources too: an edit there leaves the code of this room alone.
 
 The folder is in $NUMBA_CACHE_DIR if that is set, else beside the sources, else, where nothing can be written there, in
 the user's cache folder. All of this only saves time: code that cannot be read or written is compiled in memory.
@@ -32,26 +33,31 @@ from numba.core.ccallback import CFunc
 from tinyvae.machine.blas import copies_factors
 from tinyvae.machine.elementary import FAST
 
+# The exception to elementary.FAST, for ``exact``: no fastmath.
+EXACTLY = {"fastmath": False, "error_model": "numpy", "nogil": True}
 KEPT = 3  # folders of older digests
 ROOM = Path(__file__).parent
 
 
 @functools.cache
-def digest():
-    """What all compiled code depends on: the sources of the machine room, the versions beneath it, machine and BLAS."""
+def digest(room=ROOM):
+    """What a room's compiled code depends on: its sources and this room's, the versions beneath, the processor's kind;
+    and in this room, which alone does products by BLAS, how that takes its factors.
+    """
     versions = [numba.__version__, llvmlite.__version__, numpy.__version__, scipy.__version__, sys.version]
-    total = hashlib.sha256("\n".join([*versions, platform.machine(), str(copies_factors())]).encode())
-    for path in sorted(ROOM.glob("*.py")):
+    products = str(copies_factors()) if room == ROOM else room.name
+    total = hashlib.sha256("\n".join([*versions, platform.machine(), products]).encode())
+    for path in sorted({*ROOM.glob("*.py"), *room.glob("*.py")}):
         total.update(path.read_bytes())
     return total.hexdigest()[:16]
 
 
 @functools.cache
-def folder():
-    """The folder for the compiled code, made if need be; None where there is none to be had."""
+def folder(room=ROOM):
+    """The folder for a room's compiled code, made if need be; None where there is none to be had."""
     given = os.environ.get("NUMBA_CACHE_DIR")
-    for root in [Path(given)] if given else [ROOM / "__pycache__", Path(platformdirs.user_cache_dir("tinyvae"))]:
-        path = root / f"kernels-{digest()}"
+    for root in [Path(given)] if given else [room / "__pycache__", Path(platformdirs.user_cache_dir("tinyvae"))]:
+        path = root / f"{'kernels' if room == ROOM else room.name}-{digest(room)}"
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):
@@ -60,16 +66,17 @@ def folder():
             reason = error
             continue
         os.utime(path)  # used today
-        _remove_old(root)
+        _remove_old(path)
         return path
     give_up(reason)
     return None
 
 
-def _remove_old(root):
-    """Remove all but the newest folders of other digests."""
+def _remove_old(current):
+    """Remove all but the newest folders of the room's other digests."""
     with suppress(OSError):
-        others = [path for path in root.glob("kernels-*") if path.name != f"kernels-{digest()}"]
+        kind, _, _ = current.name.rpartition("-")
+        others = [path for path in current.parent.glob(f"{kind}-*") if path != current]
         for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-KEPT]:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -93,17 +100,17 @@ class _Locator(_CacheLocator):
     """Numba's question where, answered by ``folder``, and how fresh, by ``digest``."""
 
     def __init__(self, function):
-        self._line = function.__code__.co_firstlineno
+        self._room, self._line = Path(function.__code__.co_filename).parent, function.__code__.co_firstlineno
 
     @classmethod
     def from_function(cls, py_func, py_file):
         return cls(py_func)
 
     def get_cache_path(self):
-        return str(folder())
+        return str(folder(self._room))
 
     def get_source_stamp(self):
-        return digest()
+        return digest(self._room)
 
     def get_disambiguator(self):
         return str(self._line)
@@ -139,8 +146,9 @@ class KernelCache(FunctionCache):
 
 
 def keep(compiled, function):
-    """Let a compiled function (a Numba dispatcher or a CFunc) be kept, if it is of this room; returns it."""
-    if Path(function.__code__.co_filename).parent == ROOM and folder():
+    """Let a compiled function (a Numba dispatcher or a CFunc) be kept, if it is of a room of ours; returns it."""
+    room = Path(function.__code__.co_filename).parent
+    if room.parent == ROOM.parent and folder(room):
         compiled._cache = KernelCache(function)
     return compiled
 
@@ -148,6 +156,16 @@ def keep(compiled, function):
 def kernel(function):
     """Compile a function as kernels are (kernels.py says how and why), when it is first called, and keep the code."""
     return keep(njit(**FAST)(function), function)
+
+
+def exact(function):
+    """Compile a function such that each of its numbers is what IEEE 754 says, on any machine, and keep the code.
+
+    The kernels' ``fastmath`` lets sums be reordered, and a product and a sum become one operation with one rounding, as
+    the processor at hand likes: the last bits are then those of this processor. Without it each operation is rounded as
+    it is written. (A call of the C library's exp would still be another's on another system.)
+    """
+    return keep(njit(**EXACTLY)(function), function)
 
 
 def callback(signature, function):

@@ -26,6 +26,7 @@ from tinyvae.machine import (
     philox,
     recurrence_jobs,
 )
+from tinyvae.machine.code_cache import exact as exact
 from tinyvae.machine.code_cache import folder
 from tinyvae.machine.matrix_products import BLOCKS, COPIES, are_few, mostly_zero
 from tinyvae.machine.patches import PIECES, images_at_a_time

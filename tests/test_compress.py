@@ -1,0 +1,228 @@
+"""The commands that compress and decompress, from a run and images to a file and back."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.commands import assert_misuse, call, command
+from tinyvae import compress, decompress
+from tinyvae.coding.archive import Archive
+from tinyvae.data import datasets
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
+
+QUICK = ("--epochs", "3", "--hidden", "20", "--latent", "2", "--quiet", "--seed", "5")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a run on digits, runs/digits, and images like its own in files."""
+    folder = tmp_path_factory.mktemp("compress")
+    assert call("digits", *QUICK, "--binarise", "dynamic", "--out", folder / "runs/digits").returncode == 0
+    np.save(folder / "bits.npy", np.asarray(datasets.load("digits").train[:50] > 0.5).reshape(50, 8, 8))
+    return folder
+
+
+@pytest.fixture
+def here(folder, monkeypatch):
+    """The same as the current folder."""
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def packed(data, out, *options):
+    return call("runs/digits", data, "--out", out, *options, main=compress.main)
+
+
+def unpacked(archive, out, *options):
+    return call(archive, "--out", out, *options, main=decompress.main)
+
+
+def roundtrip(folder, data, *options):
+    """What comes back of data: the array."""
+    result = packed(data, "a.tvz", "--overwrite", "--quiet", *options)
+    assert result.returncode == 0 and result.stdout == "", result.stderr
+    result = unpacked("a.tvz", "a.npy", "--overwrite", "--quiet")
+    assert result.returncode == 0 and result.stdout == "", result.stderr
+    return np.load(folder / "a.npy")
+
+
+def test_a_file_comes_back_in_its_type_shape_and_order(here):
+    images = np.load("bits.npy")
+    for name, array in [
+        ("one", images[:1]),
+        ("flat", images.reshape(50, 64)),
+        ("bytes", images * np.uint8(255)),
+        ("floats", images.astype(np.float64)),
+        ("fortran", np.asfortranarray(images)),
+    ]:
+        np.save(f"{name}.npy", array)
+        again = roundtrip(here, f"{name}.npy")
+        assert again.dtype == array.dtype and again.shape == array.shape and np.array_equal(again, array)
+    np.savez("labelled.npz", x=images, y=np.arange(50))
+    assert np.array_equal(roundtrip(here, "labelled.npz"), images)
+
+
+def test_the_test_images_of_a_set_are_drawn_as_the_run_draws_them(here):
+    dataset = datasets.load("digits")
+    again = roundtrip(here, "digits", "--binarise")
+    assert again.dtype == bool and again.shape == (180, 8, 8)
+    drawn = noise.bernoulli(dataset.test, 5, Stream.TEST_BINARISATION)  # by the seed of the run
+    assert np.array_equal(again.reshape(180, 64), drawn)
+    other = roundtrip(here, "digits", "--binarise", "--seed", "6")
+    assert np.array_equal(other.reshape(180, 64), noise.bernoulli(dataset.test, 6, Stream.TEST_BINARISATION))
+
+
+def test_parts_of_a_set_and_of_a_file(here):
+    assert roundtrip(here, "digits", "--binarise", "--part", "train").shape == (1617, 8, 8)
+    assert roundtrip(here, "digits", "--binarise", "--part", "all").shape == (1797, 8, 8)
+    again = roundtrip(here, "bits.npy", "--part", "test")
+    assert np.array_equal(again.reshape(5, 64), datasets.load("bits.npy").test)
+
+
+def test_it_is_said_what_the_bits_are_spent_on(here):
+    result = packed("digits", "said.tvz", "--binarise", "--json", "--overwrite")
+    figures = json.loads(result.stdout)
+    bits = figures["bits_per_dimension"]
+    assert np.isclose(bits["net"], bits["bound"] + bits["cells"] + bits["precision"])
+    assert np.isclose(bits["total"], bits["net"] + bits["initial"] + bits["container"])
+    assert np.isclose(bits["total"] * 180 * 64, 8 * (here / "said.tvz").stat().st_size)
+    assert set(figures["others"]) == {"gzip", "bz2", "LZMA", "PNG"} and figures["coded"]
+    assert 0.3 < bits["net"] < 1 and "dynamic binarisation" in figures["protocol"]
+    words = packed("digits", "said.tvz", "--binarise", "--overwrite").stdout
+    for name in ("net", "bound", "cells", "precision", "initial", "container", "total", "protocol", "bz2"):
+        assert f" {name} " in words
+    assert "another bound" not in words  # it was trained by the ELBO
+
+
+def test_equal_images_give_an_equal_file_whatever_the_threads(here):
+    for name, threads in (("x", 1), ("y", 3)):
+        assert packed("digits", f"{name}.tvz", "--binarise", "--threads", threads, "--quiet").returncode == 0
+    assert (here / "x.tvz").read_bytes() == (here / "y.tvz").read_bytes()
+
+
+def test_grey_levels_under_a_bernoulli_are_refused_with_two_ways_out(here):
+    result = packed("digits", "grey.tvz")
+    assert_misuse(result, "not on one of 2 levels", "--binarise", "--likelihood logistic")
+    assert not (here / "grey.tvz").exists()
+
+
+def test_bytes_of_0_and_1_are_asked_about(here):
+    np.save("ones.npy", np.load("bits.npy").astype(np.uint8))
+    assert_misuse(packed("ones.npy", "ones.tvz"), "If its 1 means white", "x.astype(bool)")
+
+
+def test_nothing_is_written_over_unless_that_is_asked_for(here):
+    (here / "there.tvz").write_text("mine")
+    assert_misuse(packed("bits.npy", "there.tvz"), "there.tvz is there already", "--overwrite")
+    assert (here / "there.tvz").read_text() == "mine"
+    assert packed("bits.npy", "there.tvz", "--overwrite").returncode == 0
+    assert_misuse(unpacked("there.tvz", "bits.npy"), "bits.npy is there already")
+
+
+@pytest.mark.parametrize("shape", [(0, 8, 8), (3, 7, 8), (64,)])
+def test_what_does_not_fit_is_refused(here, shape):
+    np.save("wrong.npy", np.zeros(shape, bool))
+    assert_misuse(packed("wrong.npy", "wrong.tvz"), "wrong.npy: ")
+    assert not (here / "wrong.tvz").exists()
+
+
+@pytest.mark.parametrize("options", ["--prior mixture", "--conditional", "--latent 3 2 --hidden 9 9"])
+def test_a_run_that_is_no_code_is_refused(here, options):
+    assert call("digits", *QUICK, *options.split(), "--epochs", 1, "--out", "no-code", "--overwrite").returncode == 0
+    result = call("no-code", "bits.npy", "--out", "no.tvz", main=compress.main)
+    assert_misuse(result, "this model cannot be used for compression, for its")
+
+
+def test_a_run_by_another_bound_is_taken_and_that_is_said(here):
+    words = ("--objective", "iwae", "--samples", "3", "--epochs", "1", "--out", "iwae")
+    assert call("digits", *QUICK, *words).returncode == 0
+    result = call("iwae", "bits.npy", "--out", "iwae.tvz", main=compress.main)
+    assert result.returncode == 0 and "the run maximised another bound, iwae: a file pays the ELBO" in result.stdout
+
+
+# -- the way back --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: c + b"\0", lambda c: c[:99] + b"?" + c[100:], len])
+def test_a_damaged_archive_leaves_no_file(here, damage):
+    assert packed("bits.npy", "good.tvz", "--overwrite", "--quiet").returncode == 0
+    content = (here / "good.tvz").read_bytes()
+    wrong = damage(content)
+    (here / "bad.tvz").write_bytes(wrong if isinstance(wrong, bytes) else b"")
+    assert_misuse(unpacked("bad.tvz", "bad.npy"), "bad.tvz: it is", "Nothing was written")
+    assert not (here / "bad.npy").exists()
+    assert_misuse(unpacked("nowhere.tvz", "bad.npy"), "nowhere.tvz")
+
+
+def test_the_run_is_found_where_it_was_or_among_the_runs_or_where_it_is_said_to_be(here, tmp_path, monkeypatch):
+    archive = here / "moved.tvz"
+    assert packed("digits", archive, "--binarise", "--overwrite", "--quiet").returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert unpacked(archive, "1.npy").returncode == 0  # where it was
+    shutil.copytree(here / "runs/digits", tmp_path / "runs/copy")
+    (here / "runs/digits").rename(here / "runs/hidden")
+    try:
+        assert unpacked(archive, "2.npy").returncode == 0  # in ./runs
+        (tmp_path / "runs").rename(tmp_path / "elsewhere")
+        assert_misuse(unpacked(archive, "3.npy"), "is not there", "runs/digits: there is no such folder", "--run")
+        assert unpacked(archive, "3.npy", "--run", "elsewhere/copy").returncode == 0
+    finally:
+        (here / "runs/hidden").rename(here / "runs/digits")
+    arrays = [np.load(f"{number}.npy") for number in (1, 2, 3)]
+    assert all(np.array_equal(arrays[0], array) for array in arrays)
+
+
+def test_a_run_that_has_been_trained_further_is_another_model(here):
+    shutil.copytree("runs/digits", "further")
+    assert call("further", "bits.npy", "--out", "further.tvz", "--quiet", main=compress.main).returncode == 0
+    assert call("--resume", "further", "--epochs", 4, "--quiet").returncode == 0
+    result = unpacked("further.tvz", "further.npy", "--run", "further")
+    assert_misuse(result, "further holds another model, or has been trained further")
+    assert not (here / "further.npy").exists()
+
+
+def test_what_stands_in_it_as_it_is_needs_no_run(here, tmp_path, monkeypatch):
+    np.save("noise.npy", np.random.default_rng(0).random((3, 64)) < 0.5)
+    result = packed("noise.npy", "noise.tvz")
+    assert result.returncode == 0 and "as they are" in result.stdout
+    content = (here / "noise.tvz").read_bytes()
+    assert not Archive.from_bytes(content).coded and len(content) < 3 * 8 + 400
+    (tmp_path / "noise.tvz").write_bytes(content.replace(b"runs/digits", b"runs/digitz"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(here / "noise.tvz", tmp_path)
+    assert unpacked("noise.tvz", "noise.npy").returncode == 0
+    assert np.array_equal(np.load("noise.npy"), np.load(here / "noise.npy"))
+
+
+@pytest.mark.slow  # all is compiled for each set of kernels
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_one_blas_kernel_set_writes_and_others_read(tmp_path, network):
+    """In processes of their own, with other numbers of threads; the files are the same byte for byte."""
+    words = ("--network", network, "--latent", 3, "--epochs", 1, "--binarise", "static", "--out", tmp_path / "run")
+    assert call("digits", "--quiet", *words).returncode == 0
+    kernels = {"Haswell": 1, "Sandybridge": 3, "Prescott": 2}
+    for core, threads in kernels.items():
+        words = (
+            "run",
+            "digits",
+            "--part",
+            "all",
+            "--binarise",
+            "--out",
+            f"{core}.tvz",
+            "--threads",
+            threads,
+            "--quiet",
+        )
+        result = command(*words, module="tinyvae.compress", cwd=tmp_path, env={"OPENBLAS_CORETYPE": core})
+        assert result.returncode == 0, result.stderr
+    contents = {(tmp_path / f"{core}.tvz").read_bytes() for core in kernels}
+    assert len(contents) == 1
+    for core, threads in (("Prescott", 1), ("Haswell", 2)):
+        words = ("Sandybridge.tvz", "--out", f"{core}.npy", "--threads", threads, "--quiet")
+        result = command(*words, module="tinyvae.decompress", cwd=tmp_path, env={"OPENBLAS_CORETYPE": core})
+        assert result.returncode == 0, result.stderr
+    assert np.array_equal(np.load(tmp_path / "Prescott.npy"), np.load(tmp_path / "Haswell.npy"))

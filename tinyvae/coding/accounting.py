@@ -1,0 +1,90 @@
+"""What the bits of a compressed file are spent on: the bound, and what a code of finite precision adds to it.
+
+The bound is taken at the very samples of z that were coded, from the model's own passes, so that chance plays no part
+in the difference.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import machine
+from tinyvae.coding.bitsback import Encoded
+from tinyvae.coding.cells import CELL_BITS, cells
+from tinyvae.coding.pixels import CODERS
+from tinyvae.derivation import gaussian
+from tinyvae.derivation.model import Model
+from tinyvae.derivation.parameters import Parameters
+from tinyvae.types import Array
+
+ROWS = 1000  # images at a time
+
+
+class Account(NamedTuple):
+    """Bits for each number of the data.
+
+    Attributes:
+        bound: -ELBO, at one sample for each image.
+        cells: since a cell has the probabilities of a range, and its median stands for it; and by their rounding.
+        precision: since the probabilities of levels are rounded, and the message is a whole number.
+        initial: the random bits that the first images popped.
+        container: header, digests, checksum, and the ends of the messages.
+    """
+
+    bound: float
+    cells: float
+    precision: float
+    initial: float
+    container: float
+
+    @property
+    def net(self) -> float:
+        """By how much the messages grow for each number of one more image."""
+        return self.bound + self.cells + self.precision
+
+    @property
+    def total(self) -> float:
+        """The size of the file."""
+        return self.net + self.initial + self.container
+
+
+def account(model: Model, params: Parameters, levels: np.ndarray, encoded: Encoded, size: int) -> Account:
+    """What the bits are spent on.
+
+    Args:
+        model, params: that coded.
+        levels: (N, D) uint8.
+        encoded: what ``BitsBack.encode`` said of them.
+        size: of the file, in bytes.
+    """
+    log_likelihood, log_ratio = log_weights(model, params, levels, encoded.chosen)
+    cell_bits = float(CELL_BITS * encoded.chosen.size) - encoded.given
+    bits = (
+        -(log_likelihood + log_ratio) / math.log(2),
+        cell_bits + log_ratio / math.log(2),
+        encoded.growth - cell_bits + log_likelihood / math.log(2),
+        encoded.initial,
+        8 * size - encoded.growth - encoded.initial,
+    )
+    return Account(*(part / levels.size for part in bits))
+
+
+def log_weights(model: Model, params: Parameters, levels: np.ndarray, chosen: np.ndarray) -> tuple[float, float]:
+    """The sums over all images of log p(x | z), and of log p(z) - log q(z | x), in nats, at the medians of their cells.
+
+    Args:
+        model, params: Model and Parameters.
+        levels: (N, D) uint8.
+        chosen: (N, D_1) cells.
+    """
+    largest, sums = CODERS[model.likelihood].levels - 1, np.zeros(2)
+    with machine.crew():
+        for first in range(0, len(levels), ROWS):
+            some = slice(first, first + ROWS)
+            x: Array = np.divide(levels[some], largest, dtype=params.flat.dtype)
+            z = cells().medians[chosen[some]].astype(x.dtype)
+            log_likelihood, log_prior, _ = model.joint(params, x, [z])
+            log_q, _ = gaussian.log_density(z[:, None], *model.encode(params, x))
+            sums += log_likelihood.sum(dtype=np.float64), (log_prior - log_q).sum(dtype=np.float64)
+    return float(sums[0]), float(sums[1])

@@ -1,0 +1,169 @@
+"""Compress images with a trained model, losslessly: the file is as long as the model's bound says.
+
+examples:
+  python -m tinyvae.compress runs/mnist mnist --binarise --out mnist.tvz     the test images, pixels drawn once
+  python -m tinyvae.compress runs/photos photos --part all --out photos.tvz
+  python -m tinyvae.compress runs/mine my_images.npy --out my_images.tvz
+  python -m tinyvae.decompress my_images.tvz --out again.npy
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+from tinyvae.cli import console, options
+from tinyvae.errors import DataError
+from tinyvae.settings import DATASETS
+
+
+def main(argv=None):
+    """Load the run and the images, write the archive, and say what its bits are spent on."""
+    arguments = parse(argv)
+    console.require_free(arguments.out, arguments.overwrite)
+    from tinyvae import machine
+    from tinyvae.coding import lossless
+    from tinyvae.coding.bitsback import BitsBack
+    from tinyvae.disk.files import atomic_write
+    from tinyvae.training import description
+
+    fitted = description.load_fitted(arguments.run)
+    images = read(arguments)
+    if arguments.binarise:
+        images = drawn(images, fitted.settings.seed if arguments.seed is None else arguments.seed, arguments.data)
+    machine.watch_compilation(None if arguments.quiet else console.CompilationBar())
+    code, threads = BitsBack(fitted.model, fitted.params), arguments.threads or machine.available_cores()
+    start = time.perf_counter()
+    with console.sample_bar(len(images), arguments.quiet, " images") as bar:
+        try:
+            done = lossless.compress(code, images, os.path.abspath(arguments.run), threads, bar.update)
+        except DataError as error:
+            raise DataError(f"{arguments.data}: {error}{advice(fitted, images, arguments)}") from None
+    seconds = time.perf_counter() - start
+    with atomic_write(arguments.out) as file:
+        file.write(done.content)
+    if not arguments.quiet:
+        results = figures(fitted, images, done, seconds)
+        print(json.dumps(results, indent=2) if arguments.json else report(results, arguments.out))
+    return 0
+
+
+def parse(argv):
+    """The arguments."""
+    parser = console.Parser("python -m tinyvae.compress", __doc__)
+    parser.add_argument("run", type=console.path, help="the folder of a training run")
+    parser.add_argument("data", help="as the train command takes them: a name, a file, a folder")
+    parser.add_argument("--out", type=console.path, required=True, metavar="FILE", help="the archive, FILE.tvz")
+    parser.add_argument(
+        "--part",
+        choices=("test", "train", "all"),
+        help="by the split of a training; all is the training images, then the test images, of a file its images in "
+        "their order [test of a data set with a name, else all]",
+    )
+    parser.add_argument("--binarise", action="store_true", help="draw each pixel, by its grey level, and compress that")
+    parser.add_argument("--seed", type=console.seed, metavar="S", help="of --binarise [the run's]")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file that --out names")
+    parser.add_argument(
+        "--data-dir", type=console.path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]"
+    )
+    parser.add_argument("--threads", type=console.threads, metavar="T", help="[the cores this process may use]")
+    parser.add_argument("--json", action="store_true", help="print all figures instead of words")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    options.add_pictures(parser.add_argument_group("a folder of pictures"))
+    return parser.parse_args(argv)
+
+
+def read(arguments):
+    """The images that the arguments name, (N, ...): all of a file in their own order, shape and type."""
+    import numpy as np
+
+    from tinyvae.data import datasets, formats
+
+    source, reading = arguments.data, (arguments.size, arguments.grey, arguments.skip_broken)
+    part = arguments.part or ("test" if source in DATASETS else "all")
+    path = Path(os.path.expanduser(source))
+    whole = part == "all" and source not in DATASETS and not any(reading)
+    if whole and os.path.isfile(path) and path.suffix.lower() in datasets.READERS:
+        with formats.explained(path, datasets.ACCEPTED):
+            return np.asarray(datasets.READERS[path.suffix.lower()](path)[0])
+    dataset = datasets.load(source, arguments.data_dir, None, *reading)
+    pieces = {"test": [dataset.test], "train": [dataset.train], "all": [dataset.train, dataset.test]}[part]
+    return np.concatenate([np.asarray(piece) for piece in pieces]).reshape(-1, *dataset.data_shape)
+
+
+def drawn(images, seed, name):
+    """Each pixel 1 with its grey level as the probability: bool, as a run of that seed draws its test images."""
+    from tinyvae.data.datasets import Dataset
+    from tinyvae.training.binarisation import binarise
+
+    rows = images.reshape(len(images), -1)
+    dataset = Dataset(name, rows[:0], rows, None, None, images.shape[1:], "")
+    return binarise(dataset, "dynamic", seed).test.reshape(images.shape)
+
+
+def advice(fitted, images, arguments):
+    """What to do about images that the run's likelihood has no levels for, on lines of its own."""
+    from tinyvae.settings import LIKELIHOODS
+
+    if images.dtype == "uint8" and images.size and images.max() == 1:
+        return "\nIf its 1 means white, and not the grey level 1 of 255, save it as bool: x.astype(bool)"
+    if LIKELIHOODS[fitted.settings.likelihood].levels == 2 and not arguments.binarise:
+        return (
+            "\nA Bernoulli gives probabilities to 0 and 1 alone: have each pixel drawn with --binarise, and the draws "
+            "compressed, or take a run with --likelihood logistic, which has 256 grey levels."
+        )
+    return ""
+
+
+def figures(fitted, images, done, seconds):
+    """What the archive is, what its bits are spent on, and what others make of the same images; for JSON."""
+    from tinyvae.coding import others
+    from tinyvae.coding.accounting import account
+    from tinyvae.coding.pixels import CODERS
+    from tinyvae.training.protocol import protocol
+
+    numbers, size, settings = done.levels.size, len(done.content), fitted.settings
+    bits = account(fitted.model, fitted.params, done.levels, done.encoded, size)
+    compared = others.sizes(done.levels, CODERS[settings.likelihood].levels, fitted.data_shape)
+    return {
+        "images": len(images),
+        "shape": list(images.shape[1:]),
+        "dtype": images.dtype.name,
+        "bytes": size,
+        "coded": done.coded,
+        "seconds": seconds,
+        "protocol": protocol(settings),
+        "objective": "elbo" if settings.samples == 1 else settings.objective,  # of one sample all bounds are the ELBO
+        "bits_per_dimension": {"net": bits.net, "total": bits.total, **bits._asdict()},
+        "others": {name: 8 * other / numbers for name, other in compared.items()},
+    }
+
+
+def report(results, path):
+    """The figures in words."""
+    bits, others = results["bits_per_dimension"], results["others"]
+    lines = [
+        f"{path}: {results['bytes']:,} bytes for {results['images']:,} images, {results['seconds']:.1f} s",
+        console.paragraph("protocol", results["protocol"]),
+    ]
+    if not results["coded"]:
+        lines.append("  the images stand in it as they are: by this model they would take more")
+    else:
+        words = {
+            "net": "bits per dimension, by which the file grows with the images:",
+            "  bound": "-ELBO, at the samples of z that were coded",
+            "  cells": "z in cells, and their rounding",
+            "  precision": "probabilities and message in whole numbers",
+            "initial": "random bits that the first images use up",
+            "container": "header, digests, ends",
+            "total": "the file",
+        }
+        lines += [f"  {name:12s}{bits[name.strip()]:9.5f}  {text}" for name, text in words.items()]
+        if results["objective"] != "elbo":
+            lines.append(f"  the run maximised another bound, {results['objective']}: a file pays the ELBO")
+    lines.append("  others      " + ", ".join(f"{name} {value:.3f}" for name, value in others.items()))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    console.run(main)
