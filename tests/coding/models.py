@@ -11,7 +11,8 @@ from tinyvae.training.initialisation import initialise
 seeds = st.integers(0, 10**6)
 # How far the weights are stretched: 100 and more saturate every unit, and probabilities round to 0 and 1.
 stretches = st.sampled_from([0.0, 1.0, 3.0, 100.0, 1e20, 1e38])
-likelihoods = st.sampled_from(sorted(CODERS))
+COLOUR = "logistic-colour"  # which goes with some shapes only
+likelihoods = st.sampled_from(sorted(CODERS.keys() - {COLOUR}))
 networks = st.sampled_from(
     [
         {"data_shape": (3, 5), "latent": (2,), "hidden": ((7,),)},

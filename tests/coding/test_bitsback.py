@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.coding.models import build, dtypes, likelihoods, networks, random_levels, seeds, stretches
+from tests.coding.models import COLOUR, build, dtypes, likelihoods, networks, random_levels, seeds, stretches
 from tinyvae.coding import bitsback
 from tinyvae.coding.accounting import account, log_weights
 from tinyvae.coding.ans import FIRST_STATE, Message
@@ -25,6 +25,14 @@ def test_decode_undoes_encode_for_any_images_and_any_model(network, likelihood, 
     encoded = code.encode(levels)
     # that the messages have returned to their start, decode asks for itself
     assert np.array_equal(code.decode(encoded.messages, N), levels)
+
+
+@given(dtypes, stretches, st.integers(1, 5), seeds)
+def test_so_it_does_in_colour(dtype, stretch, N, seed):
+    network = {"data_shape": (4, 5, 3), "latent": (2,), "hidden": ((3,),), "network": "conv", "channels": (4,)}
+    code = BitsBack(*build(network, COLOUR, dtype, seed, stretch))
+    levels = random_levels(code.model, N, seed)
+    assert np.array_equal(code.decode(code.encode(levels).messages, N), levels)
 
 
 def test_a_weight_that_is_no_number_does_no_harm():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from tests.coding.models import seeds
+from tests.coding.models import COLOUR, seeds
 from tinyvae.coding import pixels
 from tinyvae.coding.ans import Stack, bits
 from tinyvae.coding.pixels import BERNOULLI_BITS, CODERS, LEVELS, LOGISTIC_BITS, pop_data, push_data
@@ -21,6 +21,7 @@ numbers = st.one_of(st.sampled_from(EXTREME), st.floats(-20, 20, width=32))
 def test_pop_undoes_push_whatever_the_decoder_says(likelihood, D, dtype, seed, data):
     kind, levels = CODERS[likelihood]
     M = LIKELIHOODS[likelihood].outputs_per_dimension
+    D *= LIKELIHOODS[likelihood].channels or 1
     outputs = np.array(data.draw(st.lists(numbers, min_size=M * D, max_size=M * D)), dtype)
     x = np.random.default_rng(seed).integers(0, levels, D, np.uint8)
     stack, again = Stack(seed), np.empty_like(x)
@@ -39,7 +40,7 @@ def shares(likelihood, outputs):
     mixture = np.empty((3, max(1, len(outputs) // D // 3)))
     found = []
     for d in range(D):
-        pixels.components(outputs, d, D, mixture)
+        pixels.components(outputs, d, D, mixture, 0.0)
         found.append(np.diff([pixels.below(level, mixture) for level in range(LEVELS + 1)]))
     return np.array(found) / 2**LOGISTIC_BITS
 
@@ -67,7 +68,10 @@ def realistic(likelihood, D, seed):
     return np.concatenate(rows[-(M // C) :]).astype(np.float32).ravel()
 
 
-@pytest.mark.parametrize("likelihood", sorted(CODERS))
+ALONE = sorted(CODERS.keys() - {COLOUR})  # each entry has its probabilities, whatever the others are
+
+
+@pytest.mark.parametrize("likelihood", ALONE)
 def test_the_coder_means_the_probabilities_of_the_likelihood(likelihood):
     """Up to a number that is rounded, and one for each level; and they add up to 1, and none is 0."""
     outputs = realistic(likelihood, 500, 1)
@@ -88,7 +92,7 @@ def test_levels_of_extreme_logistics_have_numbers_of_their_own(scale, mean):
     assert np.abs(found - wanted).max() <= (LEVELS + 2) / 2**LOGISTIC_BITS
 
 
-@pytest.mark.parametrize("likelihood", sorted(CODERS))
+@pytest.mark.parametrize("likelihood", ALONE)
 def test_a_million_levels_cost_the_sum_of_log2_p(likelihood):
     """The message's own rounding is within 0.02 % of the sum of -log2 (f / M), that of the probabilities within 0.1 %.
 
@@ -109,6 +113,35 @@ def test_a_million_levels_cost_the_sum_of_log2_p(likelihood):
     rounded, exact = (-np.log2(each[entry]).sum() for each in (mine, theirs))
     assert abs(cost / rounded - 1) < 2e-4  # the message's own rounding
     assert abs(rounded / exact - 1) < 1e-3  # that of the probabilities, apart
+
+
+def test_colours_cost_the_sum_of_log2_p():
+    """A million levels, drawn channel by channel under the likelihood's own probabilities."""
+    P, random = 700, np.random.default_rng(5)
+    D, M = 3 * P, LIKELIHOODS[COLOUR].outputs_per_dimension
+    own = realistic("logistic-mixture", D, 6)
+    outputs = np.concatenate([own, random.normal(0, 0.5, D).astype(np.float32)])
+    x = np.zeros((N // D, D), np.uint8)
+    means, coefficients = own.reshape(M - 1, D)[5:10], outputs[-D:].reshape(P, 3)
+    for row in x:
+        pixel = row.reshape(P, 3)
+        for c, by in enumerate((lambda r, g, k: 0 * r, lambda r, g, k: k[0] * r, lambda r, g, k: k[1] * r + k[2] * g)):
+            shift = by(pixel[:, 0] / 255, pixel[:, 1] / 255, coefficients.T)
+            chosen = random.integers(0, 5, P)  # weights are not what is tested here: any levels will do
+            draws = means[chosen, np.arange(c, D, 3)] + shift + 0.05 * random.logistic(size=P)
+            pixel[:, c] = np.rint(255 * np.clip(draws, 0, 1))
+    stack = Stack(0)
+    stack.make_room(0, x.size)
+    for row in x:
+        push_data(stack.words, stack.head, CODERS[COLOUR].kind, row, outputs)
+    cost = float(bits(stack.head)) - stack.initial_bits
+    tiled = np.repeat(outputs.astype(np.float64)[None], len(x), axis=0)
+    logp, _ = LIKELIHOODS[COLOUR].log_prob(x / 255, tiled)
+    assert abs(cost / (-logp.sum() / np.log(2)) - 1) < 1e-3
+    again = np.empty_like(x)
+    for row in again[::-1]:
+        pop_data(stack.words, stack.head, CODERS[COLOUR].kind, row, outputs)
+    assert np.array_equal(x, again) and stack.is_at_start()
 
 
 def test_what_is_impossible_costs_the_bits_of_a_number():

@@ -267,11 +267,11 @@ def test_a_folder_of_the_name_of_a_file_is_passed_over(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (gzip.compress(FILES["images.gz"][:-1] + b"\xff"), "it has another content (SHA-256 "),
-        (gzip.compress(FILES["images.gz"][:-1]), "it ends early, after 83 of 84 bytes"),
-        (gzip.compress(FILES["images.gz"])[:-9], "it is damaged (Compressed file ended"),
+        (gzip.compress(FILES["images.gz"][:-1] + b"\xff", mtime=0), "it has another content (SHA-256 "),
+        (gzip.compress(FILES["images.gz"][:-1], mtime=0), "it ends early, after 83 of 84 bytes"),
+        (gzip.compress(FILES["images.gz"], mtime=0)[:-9], "it is damaged (Compressed file ended"),
         (
-            gzip.compress(FILES["labels.gz"]),
+            gzip.compress(FILES["labels.gz"], mtime=0),
             "it is no IDX file of bytes with 3 dimensions (it begins with 00 00 08 01)",
         ),
         (b"", "it ends early"),

@@ -28,7 +28,7 @@ def put(folder, pattern="{}-{}-ubyte.gz", test="t10k", arrays=(TRAIN, Y_TRAIN, T
     for (part, kind), array in zip(kinds, arrays):
         name = pattern.format(part, kind)
         content = idx_bytes(array)
-        (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        (folder / name).write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     return folder
 
 
@@ -95,7 +95,11 @@ def test_a_set_without_labels(tmp_path):
         ("t10k-images-idx3-ubyte.gz", idx_bytes(TRAIN.swapaxes(1, 2)), "(5, 4) pixels, and its test images (4, 5)"),
         ("t10k-images-idx3-ubyte.gz", idx_bytes(TEST[:0]), "its array is empty (shape (0, 5, 4))"),
         ("train-labels-idx1-ubyte.gz", idx_bytes(Y_TEST), "its labels y have the shape (3,): expected is (7,)"),
-        ("train-images-idx3-ubyte.gz", gzip.compress(idx_bytes(TRAIN))[:-5], "it is damaged (Compressed file ended"),
+        (
+            "train-images-idx3-ubyte.gz",
+            gzip.compress(idx_bytes(TRAIN), mtime=0)[:-5],
+            "it is damaged (Compressed file ended",
+        ),
     ],
 )
 def test_a_missing_or_damaged_idx_file_is_named(tmp_path, name, content, reason):

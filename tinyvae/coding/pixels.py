@@ -13,7 +13,7 @@ import numpy as np
 from tinyvae.coding.ans import peek, pop, push
 from tinyvae.coding.elementary import exact, exp, limited, sigmoid
 
-BERNOULLI, LOGISTIC = range(2)
+BERNOULLI, LOGISTIC, COLOUR = range(3)
 BERNOULLI_BITS, LOGISTIC_BITS = 16, 22
 LEVELS = 256
 # Log scales beyond are taken for these. The derivation has ± 30; but neighbouring levels' edges must be so far from
@@ -33,19 +33,27 @@ CODERS = {
     "bernoulli": Coder(BERNOULLI, 2),
     "logistic": Coder(LOGISTIC, LEVELS),
     "logistic-mixture": Coder(LOGISTIC, LEVELS),
+    "logistic-colour": Coder(COLOUR, LEVELS),
 }
 
 
 @exact
 def push_data(words, head, kind, levels, outputs):
-    """The levels (D,) of an example under a decoder's outputs (M D,), from the first to the last."""
+    """The levels (D,) of an example under a decoder's outputs (M D,), from the first to the last.
+
+    Of a pixel in colour blue comes first, and red last: so red is the first that is popped, and by then the others need
+    it.
+    """
     D = levels.size
     mixture = np.empty((3, max(1, outputs.size // D // 3)))
-    for d in range(D):
+    for i in range(D):
         if kind == BERNOULLI:
-            push_bernoulli(words, head, levels[d], outputs[d])
+            push_bernoulli(words, head, levels[i], outputs[i])
+        elif kind == LOGISTIC:
+            push_logistic(words, head, levels[i], outputs, i, D, mixture, 0.0)
         else:
-            push_logistic(words, head, levels[d], outputs, d, D, mixture)
+            d = i + 2 - 2 * (i % 3)
+            push_logistic(words, head, levels[d], outputs, d, D, mixture, moved(levels, outputs, d, D))
 
 
 @exact
@@ -53,11 +61,14 @@ def pop_data(words, head, kind, levels, outputs):
     """What was pushed by ``push_data``, from the last to the first, into ``levels`` (D,)."""
     D = levels.size
     mixture = np.empty((3, max(1, outputs.size // D // 3)))
-    for d in range(D - 1, -1, -1):
+    for i in range(D - 1, -1, -1):
         if kind == BERNOULLI:
-            levels[d] = pop_bernoulli(words, head, outputs[d])
+            levels[i] = pop_bernoulli(words, head, outputs[i])
+        elif kind == LOGISTIC:
+            levels[i] = pop_logistic(words, head, outputs, i, D, mixture, 0.0)
         else:
-            levels[d] = pop_logistic(words, head, outputs, d, D, mixture)
+            d = i + 2 - 2 * (i % 3)
+            levels[d] = pop_logistic(words, head, outputs, d, D, mixture, moved(levels, outputs, d, D))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -96,19 +107,36 @@ def pop_bernoulli(words, head, logit):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The discretised logistic, and mixtures of it (levels.py)
+# The discretised logistic, mixtures of it, and colours (levels.py)
 # ---------------------------------------------------------------------------------------------------------------------
 
 
 @exact
-def components(outputs, d, D, mixture):
-    """The weights, the means and 1 / s of the C logistics of entry d, as rows of ``mixture`` (3, C)."""
+def moved(levels, outputs, d, D):
+    """By how much the channels before entry d of a pixel in colour move its means: 0, c_gr r, or c_br r + c_bg g."""
+    channel = d % 3
+    red = d - channel
+    c_gr, c_br, c_bg = outputs.size - D + red, outputs.size - D + red + 1, outputs.size - D + red + 2
+    r, g = levels[red] / (LEVELS - 1.0), levels[red + 1] / (LEVELS - 1.0)
+    if channel == 0:
+        return 0.0
+    if channel == 1:
+        return limited(np.float64(outputs[c_gr]), -LARGEST_LOGIT, LARGEST_LOGIT) * r
+    blue = limited(np.float64(outputs[c_br]), -LARGEST_LOGIT, LARGEST_LOGIT) * r
+    return blue + limited(np.float64(outputs[c_bg]), -LARGEST_LOGIT, LARGEST_LOGIT) * g
+
+
+@exact
+def components(outputs, d, D, mixture, by):
+    """The weights, the means, moved ``by`` so much, and 1 / s of the C logistics of entry d, as rows of ``mixture``
+    (3, C).
+    """
     C = mixture.shape[1]
     weights, means, precisions = mixture[0], mixture[1], mixture[2]
     first = 0 if C == 1 else C  # one component has no logits before its mean
     for c in range(C):
         weights[c] = limited(np.float64(outputs[c * D + d]), -LARGEST_LOGIT, LARGEST_LOGIT)
-        means[c] = np.float64(outputs[(first + c) * D + d])
+        means[c] = np.float64(outputs[(first + c) * D + d]) + by
         precisions[c] = exp(-limited(np.float64(outputs[(first + C + c) * D + d]), NARROWEST, WIDEST))
     largest, total = -LARGEST_LOGIT, 0.0
     for c in range(C):
@@ -138,18 +166,18 @@ def below(level, mixture):
 
 
 @exact
-def push_logistic(words, head, level, outputs, d, D, mixture):
-    """A level 0 ... 255 of entry d, for ``mixture`` (3, C) to work in."""
-    components(outputs, d, D, mixture)
+def push_logistic(words, head, level, outputs, d, D, mixture, by):
+    """A level 0 ... 255 of entry d, whose means are moved ``by`` so much, for ``mixture`` (3, C) to work in."""
+    components(outputs, d, D, mixture, by)
     level = np.int64(level)
     start = below(level, mixture)
     push(words, head, start, below(level + 1, mixture) - start, LOGISTIC_BITS)
 
 
 @exact
-def pop_logistic(words, head, outputs, d, D, mixture):
+def pop_logistic(words, head, outputs, d, D, mixture, by):
     """The level that was pushed by ``push_logistic``: the last that begins at or below the number."""
-    components(outputs, d, D, mixture)
+    components(outputs, d, D, mixture, by)
     u = peek(head, LOGISTIC_BITS)
     low, high = 0, LEVELS
     while high - low > 1:

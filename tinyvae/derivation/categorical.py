@@ -110,6 +110,4 @@ class Categorical(Likelihood):
         return replace(self, log_prob=log_prob, mean=mean)
 
 
-CATEGORICAL = Categorical(
-    categorical, categorical_backward, categorical_mean, categorical_bias, 1, (0.0, 1.0), levels=2
-)
+CATEGORICAL = Categorical(categorical, categorical_backward, categorical_mean, categorical_bias, 1, (0.0, 1.0))
