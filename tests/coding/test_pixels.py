@@ -122,14 +122,17 @@ def test_colours_cost_the_sum_of_log2_p():
     own = realistic("logistic-mixture", D, 6)
     outputs = np.concatenate([own, random.normal(0, 0.5, D).astype(np.float32)])
     x = np.zeros((N // D, D), np.uint8)
-    means, coefficients = own.reshape(M - 1, D)[5:10], outputs[-D:].reshape(P, 3)
+    logits, means, scales = own.reshape(3, (M - 1) // 3, D)
+    weights, coefficients = special.softmax(logits, axis=0), outputs[-D:].reshape(P, 3)
+    entries = np.arange(D)
     for row in x:
-        pixel = row.reshape(P, 3)
-        for c, by in enumerate((lambda r, g, k: 0 * r, lambda r, g, k: k[0] * r, lambda r, g, k: k[1] * r + k[2] * g)):
-            shift = by(pixel[:, 0] / 255, pixel[:, 1] / 255, coefficients.T)
-            chosen = random.integers(0, 5, P)  # weights are not what is tested here: any levels will do
-            draws = means[chosen, np.arange(c, D, 3)] + shift + 0.05 * random.logistic(size=P)
-            pixel[:, c] = np.rint(255 * np.clip(draws, 0, 1))
+        chosen = (random.random(D) > np.cumsum(weights, axis=0)[:-1]).sum(axis=0)
+        draws = means[chosen, entries] + np.exp(scales[chosen, entries]) * random.logistic(size=D)
+        red, green, blue = draws.reshape(P, 3).T
+        r = np.rint(255 * np.clip(red, 0, 1))
+        g = np.rint(255 * np.clip(green + coefficients[:, 0] * r / 255, 0, 1))
+        b = np.rint(255 * np.clip(blue + (coefficients[:, 1] * r + coefficients[:, 2] * g) / 255, 0, 1))
+        row[:] = np.stack([r, g, b], axis=1).ravel()
     stack = Stack(0)
     stack.make_room(0, x.size)
     for row in x:
