@@ -122,6 +122,8 @@ def test_a_field_that_is_missing_takes_its_default(field):
         {"learning_rate": 0.0}, {"learning_rate": float("inf")}, {"learning_rate": 1}, {"epsilon": float("nan")},
         {"seed": -1}, {"seed": 2**64}, {"conditional": 1}, {"raised_from": [0]}, {"dtype": "float16"},
         {"channels": []}, {"channels": [0]}, {"channels": 32}, {"kernel": 0}, {"stride": 1.0},
+        {"units": 0}, {"directions": 3}, {"directions": True}, {"feedback": 1}, {"word_dropout": 1.5}, {"beta": -1.0},
+        {"beta": 1}, {"anneal": -1}, {"anneal": 1.0}, {"free_bits": -0.1}, {"free_bits": float("inf")},
         {"activation": "sigmoid"},
     ],
 )  # fmt: skip
@@ -339,6 +341,13 @@ def test_the_convolutional_network_alone_takes_its_recipe():
     (("--channels", "8"), "--channels is of convolutional networks: add --network conv, or leave it out"),
     (("--kernel", 3), "--kernel is of convolutional networks"),
     (("--recipe", "aevb", "--stride", 3), "--stride is of convolutional networks"),
+    (("--units", 8), "--units is of recurrent networks: add --network gru, or leave it out"),
+    (("--network", "conv", "--feedback"), "--feedback is of recurrent networks"),
+    (("--network", "gru", "--kernel", 3), "--kernel is of convolutional networks"),
+    (("--network", "gru", "--word-dropout", 0.1), "--word-dropout 0.1 hides what is fed back: add --feedback"),
+    (("--network", "gru", "--directions", 3), "argument --directions"),
+    (("--beta", -1), "argument --beta: a number of at least 0 is needed, not -1"),
+    (("--objective", "iwae", "--free-bits", 1), "--beta, --anneal and --free-bits change the KL divergence in closed"),
     (("--network", "conv", "--stride", 5), "--stride 5 is more than --kernel 4, and nobody would see the pixels"),
     (("--network", "conv", "--channels", "8,0"), "argument --channels"),
 ])  # fmt: skip

@@ -90,10 +90,9 @@ DATASETS = Registry(
 )
 
 # The values that a setting may take.
-CHOICES: dict[str, Collection[Any]] = {
+CHOICES: dict[str, Collection[str]] = {
     "network": NETWORKS,
     "activation": ACTIVATIONS,
-    "directions": (1, 2),
     "likelihood": LIKELIHOODS,
     "prior": PRIORS,
     "objective": BOUNDS,
@@ -220,8 +219,8 @@ class Settings:
             raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")
         if not (0 <= settings.beta < math.inf and 0 <= settings.free_bits < math.inf and settings.anneal >= 0):
             raise ValueError(f"beta, free_bits or anneal is below zero, in {settings}")
-        if not 0 <= settings.word_dropout <= 1:
-            raise ValueError(f"word_dropout is {settings.word_dropout}")
+        if not (0 <= settings.word_dropout <= 1 and settings.directions in (1, 2)):
+            raise ValueError(f"word_dropout or directions cannot be so, in {settings}")
         if not 0 <= settings.seed < 2**64:
             raise ValueError(f"seed is {settings.seed}")
         return settings

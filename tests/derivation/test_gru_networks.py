@@ -139,6 +139,15 @@ def test_a_network_multiplies_and_keeps_what_it_says():
     assert 4 * decoder.kept_numbers == kept + out.size
 
 
+@pytest.mark.parametrize("feedback", [False, True])
+def test_no_rows_are_none(feedback):
+    model = Model((T, V), (2,), ((),), "categorical", network="gru", units=H, feedback=feedback)
+    params = Parameters(model.shapes())
+    none = np.empty((0, T * V), np.float32)
+    assert [half.shape for half in model.encode(params, none)] == [(0, 2), (0, 2)]
+    assert model.decode(params, np.empty((0, 2), np.float32)).shape == (0, T * V)
+
+
 def test_data_without_steps_are_refused():
     with pytest.raises(ValueError, match="the network gru reads images"):
         Model((5,), network="gru")

@@ -53,7 +53,7 @@ def add_model(group):
     states = f"numbers of the states of --network gru {show(DEFAULT.units)}"
     group.add_argument("--units", type=console.positive, metavar="U", help=states)
     directions = f"in which its encoder reads {show(DEFAULT.directions)}"
-    group.add_argument("--directions", type=int, choices=CHOICES["directions"], help=directions)
+    group.add_argument("--directions", type=int, choices=(1, 2), help=directions)
     group.add_argument("--feedback", action="store_true", help="tell its decoder what the data are at the step before")
     hidden = "hide that from it at this share of the steps, in training [0]"
     group.add_argument("--word-dropout", type=share, metavar="P", help=hidden)
@@ -207,7 +207,18 @@ def given_settings(arguments):
         "dequantise": arguments.dequantise or None,
         "feedback": arguments.feedback or None,
     }
-    sizes = "channels", "kernel", "stride", "units", "word_dropout", "samples", "beta", "anneal", "free_bits"
+    sizes = (
+        "channels",
+        "kernel",
+        "stride",
+        "units",
+        "directions",
+        "word_dropout",
+        "samples",
+        "beta",
+        "anneal",
+        "free_bits",
+    )
     for name in (*sizes, "components", "batch_size", "seed", *CHOICES):
         given[name] = getattr(arguments, name)
     return {name: value for name, value in given.items() if value is not None}

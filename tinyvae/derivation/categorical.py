@@ -80,7 +80,7 @@ def alike(groups: tuple[int, ...], like: Array) -> Array:
 def categorical_mean(logits: Array, groups: tuple[int, ...] = ()) -> Array:
     """The probabilities of the symbols, each in its group: (R, T V) from (R, T V). In one group that is E[x | z]."""
     groups = groups or (0,) * logits.shape[1]
-    l = logits.reshape(len(logits), -1, len(groups))
+    l = logits.reshape(len(logits), logits.shape[1] // len(groups), len(groups))
     e = np.empty_like(l)
     for group in set(groups):
         own = np.equal(groups, group)

@@ -44,12 +44,14 @@ class Recurrent(Network):
 
     def steps_first(self, rows: Array) -> Array:
         """Rows (R, T V) of sequences as rows of steps (T R, V), all first ones before all second ones."""
-        return np.ascontiguousarray(rows.reshape(len(rows), self.steps, -1).swapaxes(0, 1)).reshape(-1, self.numbers)
+        return np.ascontiguousarray(rows.reshape(len(rows), self.steps, self.numbers).swapaxes(0, 1)).reshape(
+            -1, self.numbers
+        )
 
     def rows_first(self, steps: Array) -> Array:
         """The reverse."""
         rows = steps.reshape(self.steps, -1, self.numbers).swapaxes(0, 1)
-        return np.ascontiguousarray(rows).reshape(rows.shape[0], -1)
+        return np.ascontiguousarray(rows).reshape(rows.shape[0], self.steps * self.numbers)
 
 
 class RecurrentEncoderCache(NamedTuple):
@@ -239,7 +241,7 @@ class RecurrentDecoder(Recurrent):
     def _numbers_first(self, steps: Array) -> Array:
         """Outputs (T R, M V) as rows (R, M T V)."""
         out = steps.reshape(self.steps, -1, self.outputs[0], self.numbers)
-        return np.ascontiguousarray(out.transpose(1, 2, 0, 3)).reshape(out.shape[1], -1)
+        return np.ascontiguousarray(out.transpose(1, 2, 0, 3)).reshape(out.shape[1], math.prod(self.outputs))
 
     def _numbers_last(self, rows: Array) -> Array:
         """The reverse."""

@@ -487,7 +487,8 @@ class Model:
             outputs.append(step(before))
             before = self.observation.mean(outputs[-1])
         M = self.observation.outputs_per_dimension
-        return np.stack([out.reshape(len(z), M, -1) for out in outputs], axis=2).reshape(len(z), -1)
+        steps = [out.reshape(len(z), M, self.data_dim // T) for out in outputs]
+        return np.stack(steps, axis=2).reshape(len(z), M * self.data_dim)
 
     def stepper(self, params: Parameters, z: Array, y: Labels | None = None) -> Callable[[Array], Array]:
         """The decoder's outputs at values (N, D_1), step by step of a sequence.
@@ -498,9 +499,10 @@ class Model:
         decoder = self.decoders[0]
         if decoder.reads_data:
             return decoder.stepper(params.part("decoder"), z, self._one_hot(y, z))
-        shape = len(z), self.observation.outputs_per_dimension, self.data_shape[0], -1
-        steps = iter(self.decode_outputs(params, z, y).reshape(shape).transpose(2, 0, 1, 3))
-        return lambda before: next(steps).reshape(len(z), -1)
+        M, T = self.observation.outputs_per_dimension, self.data_shape[0]
+        outputs = self.decode_outputs(params, z, y).reshape(len(z), M, T, self.data_dim // T)
+        steps = iter(outputs.transpose(2, 0, 1, 3))
+        return lambda before: next(steps).reshape(len(z), M * self.data_dim // T)
 
     def conditional(self, params: Parameters, z_above: Array, layer: int, y: Labels | None = None) -> Pair:
         """mu and logvar (N, D_l) of p(z_l | z_{l+1}, y) at values (N, D_{l+1}); layer 0 is next to the data."""

@@ -328,7 +328,7 @@ def categorical_log_prob(x, logits, alike, logp):
     T V), and logp (N, K). The softmax runs over those symbols for which the symbol's row of alike (V, V) has a one.
     """
     V = len(alike)
-    x = np.repeat(x, logp.shape[1], axis=0).reshape(len(logits), -1, V)
+    x = np.repeat(x, logp.shape[1], axis=0).reshape(len(logits), logits.shape[1] // V, V)
     l, allowed = logits.reshape(x.shape), x @ alike > 0
     there = x.any(axis=2, keepdims=True)
     l = np.where(allowed | ~there, l, -np.inf)
