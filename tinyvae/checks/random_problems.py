@@ -94,13 +94,13 @@ def network(
     shapes = (data_shape, (4,)) if end == 0 else ((4,), (2, *data_shape))
     layout = *LAYOUT, directions, feedback
     net = NETWORKS[name][end](shapes[0], C, hidden, shapes[1], ACTIVATIONS[activation], *layout)
-    given = rng.standard_normal((R // (2 - R % 2), int(np.prod(data_shape)))) if net.reads_data else None
+    given = [rng.standard_normal((R // (2 - R % 2), int(np.prod(data_shape))))] if net.reads_data else []
     inputs = {"x": rng.standard_normal((R, int(np.prod(shapes[0]))))}
     inputs |= {"labels": rng.standard_normal((R, C))} if C else {}
     weights = {name: 0.7 * rng.standard_normal(shape) for name, shape in net.shapes().items()}
 
     def forward(x: Array, labels: Array | None = None, **weights: Array) -> tuple[Array, Cache]:
-        out, cache = net.forward(weights, x, np.empty((R, 0)) if labels is None else labels, given)
+        out, cache = net.forward(weights, x, np.empty((R, 0)) if labels is None else labels, *given)
         return out.copy(), cache
 
     def backward(dout: Array, cache: Cache) -> dict[str, Array]:

@@ -380,8 +380,9 @@ class Model:
             logp, density_cache = gaussian.log_density(z[l - 1][:, None], *gaussian.split(stats))
             log_prior = log_prior + logp.reshape(N, K)
             above.append(DecoderCache(density_cache, network_cache))
-        given = x if given is None else given
-        outputs, network_cache = self.decoders[0].forward(params.part("decoder"), z[0], labels, given)
+        decoder, told = self.decoders[0], [x if given is None else given]
+        told = told if decoder.reads_data else []
+        outputs, network_cache = decoder.forward(params.part("decoder"), z[0], labels, *told)
         log_likelihood, likelihood_cache = self.observation.log_prob(x, outputs, out=outputs)
         cache = JointCache((N, K), prior_cache, above, likelihood_cache, outputs, network_cache, [])
         return log_likelihood, log_prior, cache
