@@ -155,7 +155,7 @@ def test_cifar_10_is_trained_on_by_its_recipe(cifar10, tmp_path):
     result = call(folder, *sizes, "--out", tmp_path / "run")
     assert result.returncode == 0, result.stderr
     words = " ".join(result.stdout.split())
-    assert "bits per dimension" in words and "note" not in result.stderr
+    assert "bits per dimension" in words and "Bernoulli" not in result.stderr
     assert "conv (channels 4, kernel 4, stride 2, relu) 8-2, normal prior, logistic-colour, 1 epochs" in words
 
 

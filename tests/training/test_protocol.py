@@ -20,7 +20,7 @@ OTHER = {
     "binarise": "dynamic", "initialisation": "aevb", "mean_bias": False, "optimiser": "sgd", "learning_rate": 0.004,
     "epsilon": 1e-7, "schedule": "constant", "batch_size": 101, "epochs": 21, "seed": 1, "dtype": "float64",
     "raised_from": (3,), "units": 7, "directions": 1, "feedback": True, "word_dropout": 0.1, "beta": 2.0, "anneal": 3,
-    "free_bits": 0.5,
+    "free_bits": 0.5, "dequantise": True,
 }  # fmt: skip
 
 
