@@ -93,7 +93,7 @@ class Training:
     @property
     def fitted(self) -> Fitted:
         """The model as it stands, to hand around; training goes on with the same numbers."""
-        return Fitted(self.model, self.params, self.settings)
+        return Fitted(self.model, self.params, self.settings, self.dataset.vocabulary)
 
     def run_epoch(self, on_step: Callable[[int, float], object] | None = None) -> float:
         """Visit every training example once, in a random order, a step for each minibatch.
