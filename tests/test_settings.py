@@ -91,7 +91,7 @@ def test_each_setting_that_is_a_name_is_chosen_among_those_of_its_registry():
     }
     assert all(CHOICES[name] is registry for name, registry in registries.items())
     names = {field.name for field in dataclasses.fields(Settings) if isinstance(field.default, str)}
-    assert names == set(CHOICES) == {*registries, "kl", "binarise", "dtype"}
+    assert names == set(CHOICES) - {"directions"} == {*registries, "kl", "binarise", "dtype"}
     for recipe in RECIPES.values():
         assert all(getattr(recipe, name) in allowed for name, allowed in CHOICES.items())
 

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from tinyvae import machine
 from tinyvae.data.datasets import to_float
-from tinyvae.data.rows import Images, Rows, flat
 from tinyvae.data.grammar import Broken
+from tinyvae.data.rows import Images, Rows, flat
 from tinyvae.data.sequences import Vocabulary
 from tinyvae.derivation.generation import generate
 from tinyvae.derivation.model import Model
@@ -153,7 +153,7 @@ class Fitted:
         z = np.ascontiguousarray(z, self.params.flat.dtype)
         seed, T = self.settings.seed if seed is None else seed, self.data_shape[0]
 
-        def symbols(s: slice) -> tuple[Array]:
+        def symbols(s: slice) -> tuple[Labels]:
             rows = np.repeat(z[s], draws, axis=0)
             u = None if greedy else noise.uniform((len(z[s]), draws, T), seed, STRINGS, 0, s.start).reshape(-1, T)
             return (generate(self.model, self.params, rows, u, walk=vocabulary.walk(len(rows))),)
@@ -242,8 +242,8 @@ class Fitted:
         return None if y is None else np.asarray(y)
 
     def by_rows(
-        self, function: Callable[[slice], Sequence[Array]], n: int, rows: int | None = None
-    ) -> tuple[Array, ...]:
+        self, function: Callable[[slice], Sequence[np.ndarray]], n: int, rows: int | None = None
+    ) -> tuple[np.ndarray, ...]:
         """A function of some of n examples, ``rows`` or ``ROWS`` of them at a time, with all of its results end to
         end.
         """

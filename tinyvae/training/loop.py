@@ -330,7 +330,7 @@ def require_symbols(dataset: Dataset) -> None:
             if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
                 raise DataError(
                     f"{dataset.name} is not of symbols, and the categorical likelihood wants, in each {V} numbers, one "
-                    "that is 1 and the others 0: use another --likelihood"
+                    "that is 1 and the others 0: use another likelihood"
                 )
 
 

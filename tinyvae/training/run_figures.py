@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyvae.data import expressions
 from tinyvae.data.datasets import Dataset
-from tinyvae.disk.run import SAMPLES, Row, Run
+from tinyvae.disk.run import DRAWN, Row, Run
 from tinyvae.drawing import curves, maps, mosaics
 from tinyvae.training import strings
 from tinyvae.training.fitted import Fitted
@@ -64,7 +64,7 @@ def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> 
     curves.curve(run.figure_path("curve.png"), *columns.values(), bound_name=bound_name, title=dataset.name, bits=bits)
     if fitted.has_strings:
         run.write_samples(strings.report(fitted, dataset))
-        names = [SAMPLES, "figures/curve.png"]
+        names = [DRAWN, "figures/curve.png"]
         if fitted.model.latent[0] > 1:
             draw_string_map(run.figure_path("latent.png"), fitted, dataset)
             names.append("figures/latent.png")

@@ -58,7 +58,7 @@ class Judge:
     grammar: Grammar | None
 
     def __post_init__(self) -> None:
-        self._parser = self.grammar and Parser(self.grammar)
+        self._parser = None if self.grammar is None else Parser(self.grammar)
         self._trees: dict[str, str | None] = {}
 
     def tree(self, string: str) -> str | None:
@@ -77,7 +77,7 @@ class Judge:
         return not isinstance(drawn, Broken) and self.tree(drawn) is not None
 
     def verdict(self, drawn: str | Broken) -> str:
-        """"completed", "cut off" or "invalid".
+        """ "completed", "cut off" or "invalid".
 
         Characters are cut off where they fill all steps and are the beginning of a string of the language.
         """
@@ -92,9 +92,9 @@ class Judge:
         """How much of what was drawn is what."""
         drawn = list(drawn)
         verdicts = list(map(self.verdict, drawn))
-        counts = [verdicts.count(verdict) for verdict in ("completed", "cut off", "invalid")]
+        completed, cut_off, invalid = map(verdicts.count, ("completed", "cut off", "invalid"))
         different = {string for string, verdict in zip(drawn, verdicts) if verdict == "completed"}
-        return Tally(len(drawn), *counts, len(different))
+        return Tally(len(drawn), completed, cut_off, invalid, len(different))
 
     def line(self, drawn: str | Broken) -> str:
         """What was drawn, and its tree or what is wrong with it."""
