@@ -257,6 +257,7 @@ def test_strings_take_their_recipe_by_themselves(tmp_path, monkeypatch):
         ("words.txt", "--network", "gru", "--free-bits", 0): ("gru", "categorical", 0.0, "characters"),
         ("words.txt", "--network", "mlp"): ("mlp", "categorical", 0.0, "characters"),
         ("words.txt", "--likelihood", "bernoulli"): ("gru", "bernoulli", 0.5, "characters"),
+        ("words.txt", "--objective", "iwae"): ("gru", "categorical", 0.0, "characters"),  # where no bits are free
         ("words.txt", "--recipe", "gru"): ("gru", "bernoulli", 0.0, "characters"),
         ("sums",): ("gru", "categorical", 0.5, "rules"),  # of a name that is known in this program alone
         ("sums", "--recipe", "characters"): ("gru", "categorical", 0.5, "characters"),

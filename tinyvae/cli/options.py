@@ -252,6 +252,8 @@ def resolve(arguments, strings=None):
         settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
     if not settings.has_closed_kl or settings.estimator != "standard":
         settings = dataclasses.replace(settings, kl=arguments.kl or "sampled")
+    if settings.kl != "closed" and arguments.free_bits is None:  # a recipe's, which are of the closed form
+        settings = dataclasses.replace(settings, free_bits=DEFAULT.free_bits)
     require_sense(settings)
     return settings
 
