@@ -83,7 +83,7 @@ def report(results):
         f"{results['dataset']}, {results['n_images']} test images, after epoch {results['epochs']}",
         console.paragraph("protocol", results["protocol"]),
         console.paragraph("estimate", results["quantity"]),
-        f"            {results['log_likelihood']:.2f} nats per example{error}, by {results['samples']} samples each",
+        f"            {results['log_likelihood']:.2f} {results['unit']}{error}, by {results['samples']} samples each",
         *([f"            {bits:.3f} bits per dimension"] if bits is not None else []),
         *(f"  L_{k:<6}  {bound:.2f}{'  (the ELBO)' if k == '1' else ''}" for k, bound in results["bounds"].items()),
     ]

@@ -19,7 +19,7 @@ from tinyvae.disk.files import explained
 
 NAMES = (
     "aevb-mnist", "aevb-frey", "latent-space", "manifold-mnist", "manifold-frey", "vae-vs-iwae", "one-vs-two-layers",
-    "cvae", "samples", "photos", "coloured-digits",
+    "cvae", "samples", "photos", "coloured-digits", "grammar-vae",
 )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ examples:
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000
   python -m tinyvae.train --resume runs/mnist       go on where it stopped
   python -m tinyvae.train my_pictures/ --size 32 --recipe colour
+  python -m tinyvae.train expressions --recipe characters
   python -m tinyvae.train my_strings.txt --grammar my_grammar.txt
   python -m tinyvae.train my_images.npy --hidden 200,200 --epochs 50 --out runs/mine
 """
@@ -53,14 +54,23 @@ def start(arguments):
     from tinyvae.data import datasets
     from tinyvae.training import description, loop
 
-    reading = arguments.size, arguments.grey, arguments.skip_broken, arguments.grammar, arguments.characters
+    characters = arguments.characters or arguments.recipe == "characters"
+    reading = arguments.size, arguments.grey, arguments.skip_broken, arguments.grammar, characters
     dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit, *reading)
+    if dataset.vocabulary is not None:
+        settings = resolve_for_strings(arguments, dataset)
     for note in () if arguments.quiet else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
     if dataset.data_shape[2:] == (3,) and settings.likelihood == "bernoulli" and not arguments.quiet:
         print(
             "note: a Bernoulli takes colours for probabilities, and its bound is then no log probability; "
             "--recipe colour has a likelihood of their 256 levels, and counts in bits",
+            file=sys.stderr,
+        )
+    if dataset.vocabulary is not None and settings.likelihood == "bernoulli" and not arguments.quiet:
+        print(
+            "note: a Bernoulli takes each symbol of a step by itself, and no string can be drawn from it; --likelihood "
+            "categorical takes one of them",
             file=sys.stderr,
         )
     epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
@@ -72,6 +82,17 @@ def start(arguments):
     state = loop.Training(settings, dataset, arguments.threads)
     config = description.describe(state, dataset, arguments.dataset, arguments.limit)
     return create(arguments, dataset.name, config), state, []
+
+
+def resolve_for_strings(arguments, dataset):
+    """The settings for strings, now that it is known what they are made of; UserError where the recipe is another's."""
+    kind = "grammar" if len(dataset.vocabulary.groups) else "characters"
+    if arguments.recipe == "grammar" and kind != arguments.recipe:
+        raise UserError(
+            f"--recipe grammar takes strings for the rules of a grammar, and here {dataset.name} is characters: name a "
+            "grammar with --grammar FILE, or use --recipe characters"
+        )
+    return options.resolve(arguments, kind)
 
 
 def create(arguments, name, config):
@@ -126,7 +147,7 @@ def finish(run, state, history):
 
     dataset = state.dataset
     remark = evaluation.remark(state.fitted, dataset.test, state.labels(dataset.test_labels, slice(None)))
-    run.write_summary(description.summarise(state, history) | {"remark": remark})
+    run.write_summary(description.summarise(state, history) | {"remark": remark} | count_strings(state))
     try:
         from tinyvae.training import run_figures
 
@@ -137,20 +158,38 @@ def finish(run, state, history):
         return []
 
 
-def report(summary, path, figures):
+def count_strings(state):
+    """What the summary of a run of strings has of its samples (strings.Tally)."""
+    if not state.fitted.has_strings:
+        return {}
+    from tinyvae.training import strings
+
+    return {"samples": strings.count_samples(state.fitted, state.dataset)._asdict()}
+
+
+def say_counts(samples):
+    """The same in words."""
+    from tinyvae.training.strings import Tally
+
+    return f"from the prior, {Tally(**samples)}"
+
+
+def report(summary, path, files):
     """The short table at the end."""
     bits = summary["test_bits_per_dimension"]
     words = "" if bits is None else f", {bits:.3f} bits per dimension"
+    drawn = [console.paragraph("samples    ", say_counts(summary["samples"]))] if "samples" in summary else []
     lines = [
         f"{summary['dataset']}: {summary['epochs']} epochs, {summary['samples_seen']:,} examples seen, "
         f"{summary['seconds']:.0f} s",
-        f"  test bound   {summary['test_bound']:10.2f} nats per example{words}",
+        f"  test bound   {summary['test_bound']:10.2f} {summary['unit']}{words}",
         f"  train bound  {summary['train_bound']:10.2f}",
         console.paragraph("protocol   ", summary["protocol"]),
         *([f"  note         {summary['remark']}"] if summary["remark"] else []),
+        *drawn,
         f"{path}/",
         "  config.json  history.csv  summary.json  checkpoint.npz",
-        *(f"  figures/{name}" for name in figures),
+        *(f"  {name}" for name in files),
     ]
     return "\n".join(lines)
 

@@ -153,3 +153,16 @@ def test_left_recursion_and_depth_have_no_limit():
 def test_a_long_string_is_cut_in_messages():
     message = outcome(Parser(GRAMMAR), "x+" * 500)
     assert len(message) < 350 and "x+..." in message
+
+
+def test_what_a_string_of_the_language_begins_with():
+    """Every beginning of a string, and what follows no rule not even in part; parsing afterwards is what it was."""
+    parser = Parser(GRAMMAR)
+    for string in ("1/3+(x)+sin(x*x)", "exp(2)", "x"):
+        assert all(parser.begins(string[:n]) for n in range(len(string) + 1))
+        assert parser.parse(string) == Parser(GRAMMAR).parse(string)
+    for string in (")", "1++", "x)", "si(", "1/3+(x)+sin(x*x))"):
+        assert not parser.begins(string) and parser.begins(string[:-1])
+        with pytest.raises(DataError, match="does not parse"):
+            parser.parse(string)
+    assert parser.begins("1+") and not parser.begins("1+)") and parser.parse("1+2") == Parser(GRAMMAR).parse("1+2")

@@ -27,7 +27,7 @@ def test_latent_colours_every_point_by_its_label(tmp_path):
     named = {text.get_text(): text.get_position() for text in axes.texts}
     np.testing.assert_allclose(named["3"], np.median(means[labels == 3], axis=0))
     assert axes.get_aspect() == 1
-    assert "z_1" in axes.get_xlabel() and "z_2" in axes.get_ylabel() and axes.get_title() == "test set"
+    assert "z_{1}" in axes.get_xlabel() and "z_{2}" in axes.get_ylabel() and axes.get_title() == "test set"
     assert size(tmp_path / "latent.png") == (800, 700)
 
 
@@ -44,6 +44,15 @@ def test_latent_with_many_labels_has_a_scale(tmp_path):
     figure = maps.latent(tmp_path / "latent.png", np.random.default_rng(4).normal(size=(50, 2)), np.arange(50))
     axes, scale = figure.axes
     assert axes.get_legend() is None and scale.get_ylabel() == "label" and scale.get_ylim() == (0, 49)
+
+
+def test_latent_of_what_is_measured_has_a_scale_of_its_name(tmp_path):
+    """However few values there are, and fractions too; the axes say which dimensions they are."""
+    means, scores = np.random.default_rng(4).normal(size=(50, 2)), np.arange(50) % 3 / 4
+    figure = maps.latent(tmp_path / "latent.png", means, scores, scale="score", dimensions=(3, 17))
+    axes, scale = figure.axes
+    assert axes.get_legend() is None and scale.get_ylabel() == "score" and scale.get_ylim() == (0, 0.5)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("mean of $q(z_{3}|x)$", "mean of $q(z_{17}|x)$")
 
 
 def test_latent_without_labels_has_one_colour(tmp_path):

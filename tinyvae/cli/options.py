@@ -6,7 +6,17 @@ import math
 
 from tinyvae.cli import console
 from tinyvae.errors import UserError
-from tinyvae.settings import CHOICES, DATASETS, NETWORKS, RECIPES, iwae_epochs, recipe_for, require_sense
+from tinyvae.settings import (
+    CHOICES,
+    DATASETS,
+    NETWORKS,
+    RECIPES,
+    STRING_RECIPES,
+    WITH_GRAMMAR,
+    iwae_epochs,
+    recipe_for,
+    require_sense,
+)
 
 DEFAULT = RECIPES["default"]
 
@@ -80,7 +90,7 @@ def add_objective(group):
 
 def add_fitting(group):
     """How, and for how long."""
-    recipe = "named settings; other options override it [that of --network, or default]"
+    recipe = "named settings; other options override it [that of strings or of --network, or default]"
     group.add_argument("--recipe", choices=RECIPES, help=recipe)
     length = group.add_mutually_exclusive_group()
     length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
@@ -231,12 +241,19 @@ def given_epochs(arguments, n_examples):
     return math.ceil(arguments.samples_seen / n_examples) if arguments.samples_seen else arguments.epochs
 
 
-def resolve(arguments):
+def resolve(arguments, strings=None):
     """The recipe's settings with what the arguments override.
+
+    Args:
+        arguments: of the command.
+        strings: the recipe for the data, where they are known to be strings; by default what the arguments tell.
 
     Raises: UserError for options that do not go together.
     """
-    recipe = recipe_for(recipe_name(arguments), arguments.dataset)
+    strings = strings or string_recipe(arguments)
+    recipe = recipe_for(recipe_name(arguments, strings), arguments.dataset)
+    if strings and not arguments.recipe:  # with any network
+        recipe = dataclasses.replace(recipe, likelihood="categorical")
     settings = dataclasses.replace(recipe, **given_settings(arguments))
     for name, (network, kind) in OWN.items():
         if getattr(arguments, name) and name not in NETWORKS[settings.network][0].own_settings:
@@ -246,12 +263,25 @@ def resolve(arguments):
         settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])
     if not settings.has_closed_kl or settings.estimator != "standard":
         settings = dataclasses.replace(settings, kl=arguments.kl or "sampled")
+    if settings.kl != "closed" and arguments.free_bits is None:  # a recipe's, which are of the closed form
+        settings = dataclasses.replace(settings, free_bits=DEFAULT.free_bits)
     require_sense(settings)
     return settings
 
 
-def recipe_name(arguments):
-    """The recipe that was asked for, or that of the network where it has one, or the default."""
+def string_recipe(arguments):
+    """The recipe for the strings that the arguments name, or None where they are not seen to name any."""
+    if arguments.characters:
+        return "characters"
+    if arguments.grammar or arguments.dataset in WITH_GRAMMAR:
+        return "grammar"
+    return "characters" if str(arguments.dataset).lower().endswith(".txt") else None
+
+
+def recipe_name(arguments, strings=None):
+    """The recipe that was asked for, or that of strings, or that of the network where it has one, or the default."""
+    if strings and arguments.network in (None, "gru"):
+        return arguments.recipe or strings
     return arguments.recipe or (arguments.network if arguments.network in RECIPES else "default")
 
 
@@ -283,4 +313,4 @@ def as_given(value):
 def uses_default_length(arguments):
     """Whether nothing was said about the length of the run."""
     length = arguments.epochs or arguments.stages or arguments.samples_seen
-    return not length and recipe_name(arguments) in ("default", "conv", "gru")
+    return not length and recipe_name(arguments) in ("default", "conv", "gru", *STRING_RECIPES)

@@ -60,6 +60,8 @@ class Dataset:
             them; None of all else.
         vocabulary: of sequences of T of V symbols: what these are. ``data_shape`` is (T, V), ``train`` and ``test`` are
             bool, and an example has one True for each step. None of all else.
+        grammar: of strings that have one, whether they are taken for its rules or for their characters. None of all
+            else.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     pictures: Mapping[str, Any] | None = None
     vocabulary: Vocabulary | None = None
+    grammar: Grammar | None = None
 
 
 def load(
@@ -215,7 +218,8 @@ def _sequences(name: str, source: Strings, limit: int | None, grammar: Grammar |
     dataset = _dataset(name, split(vocabulary.one_hot(codes), None), limit)
     meaning = np.frombuffer(json.dumps(vocabulary.to_json()).encode(), np.uint8)  # the same bits may be other strings
     digest = _digest(dataset.train, dataset.test, meaning)
-    return replace(dataset, digest=digest, notes=(*source.notes, *dataset.notes), vocabulary=vocabulary)
+    notes = (*source.notes, *dataset.notes)
+    return replace(dataset, digest=digest, notes=notes, vocabulary=vocabulary, grammar=grammar)
 
 
 def to_float(images: Images, dtype: DTypeLike = np.float32) -> Array:

@@ -112,15 +112,8 @@ class Parser:
         Raises: DataError (the reason alone) if it has none, with the place and what could have stood there, or if it
             has two.
         """
-        same = _common(string, self._text)
-        self._text = self._text[:same]
-        del self._columns[same + 1 :]
-        for character in string[same:]:
-            column = self._column(character)
-            if not column.ways:
-                raise DataError(self._why(string, len(self._text)))
-            self._columns.append(column)
-            self._text += character
+        if not self.begins(string):
+            raise DataError(self._why(string, len(self._text)))
         last, n = (self._root + 1, 0), len(string)
         if last not in self._columns[n].ways:
             raise DataError(self._why(string, n))
@@ -133,6 +126,19 @@ class Parser:
                 f"{_cut(string)!r} has two derivations, and the grammar must leave one:\n  {first}\n  {second}"
             )
         return rules
+
+    def begins(self, string: str) -> bool:
+        """Whether some string of the language begins with this one, or is it."""
+        same = _common(string, self._text)
+        self._text = self._text[:same]
+        del self._columns[same + 1 :]
+        for character in string[same:]:
+            column = self._column(character)
+            if not column.ways:
+                return False
+            self._columns.append(column)
+            self._text += character
+        return True
 
     def _column(self, character: str) -> Column:
         """The column after one more character; without an item if it cannot stand there."""

@@ -466,12 +466,16 @@ class Model:
 
         Returns: (N, D) E[x | z_1].
         """
+        return self.observation.mean(self.decode_outputs(params, self.descend(params, z, noise, y), y))
+
+    def descend(self, params: Parameters, z: Array, noise: Arrays, y: Labels | None = None) -> Array:
+        """z_1 at the end of p(z_{l-1} | z_l, y) ... p(z_1 | z_2, y): (N, D_1); arguments as for ``decode``."""
         wanted = [(len(z), 1, units) for units in self.latent[:-1][: len(noise)]]
         if [eps.shape for eps in noise] != wanted:
             raise misfit(f"noise {wanted}", *noise)
         for l in reversed(range(len(noise))):
             z = gaussian.sample(*self.conditional(params, z, l, y), noise[l])[0][:, 0]
-        return self.observation.mean(self.decode_outputs(params, z, y))
+        return z
 
     def decode_outputs(self, params: Parameters, z: Array, y: Labels | None = None) -> Array:
         """The decoder's raw outputs (N, M D) at values (N, D_1) of the layer next to the data.

@@ -24,11 +24,12 @@ from tinyvae.errors import RunError
 from tinyvae.types import AnyPath
 
 CONFIG, HISTORY, CHECKPOINT, SUMMARY = "config.json", "history.csv", "checkpoint.npz", "summary.json"
+DRAWN = "samples.txt"  # what is drawn from a model of strings
 FIGURES = ("curve.png", "samples.png", "reconstructions.png", "manifold.png", "latent.png")
 
 # All that a run may write, and --overwrite may remove, in the order of removal: the config goes last, so that whatever
 # an interruption leaves still has the config that it belongs to.
-FILES = (CHECKPOINT, HISTORY, SUMMARY, "evaluation.json", *(f"figures/{name}" for name in FIGURES), CONFIG)
+FILES = (CHECKPOINT, HISTORY, SUMMARY, "evaluation.json", DRAWN, *(f"figures/{name}" for name in FIGURES), CONFIG)
 
 Row = dict[str, Any]  # of history.csv
 DEEPEST = 50  # levels of a JSON file; what we write has five
@@ -165,6 +166,11 @@ class Run:
         if not isinstance(content, dict):
             raise RunError(f"{path}: it should hold an object in braces\nMend it, or train again.")
         return content
+
+    def write_samples(self, text: str) -> None:
+        """Write ``samples.txt``, the whole of it; RunError if it cannot be written."""
+        with atomic_write(self.path / DRAWN) as file:
+            file.write(text.encode())
 
     def write_history(self, rows: Iterable[Row]) -> None:
         """Write ``history.csv``, the whole of it.

@@ -12,15 +12,26 @@ from tinyvae.drawing.style import COLOURS, DPI, TEST, TEXT, WIDTH, panel, plot, 
 from tinyvae.types import AnyPath
 
 
-def latent(path: AnyPath, means: np.ndarray, labels: np.ndarray | None = None, *, title: str = "") -> Figure:
-    """The means of q(z|x) of a set of examples in a two-dimensional latent space.
+def latent(
+    path: AnyPath,
+    means: np.ndarray,
+    labels: np.ndarray | None = None,
+    *,
+    scale: str = "",
+    dimensions: tuple[int, int] = (1, 2),
+    title: str = "",
+) -> Figure:
+    """The means of q(z|x) of a set of examples in a two-dimensional latent space, or in two dimensions of one.
 
-    Up to ten different labels have a colour each, and their name at the median of their points; more share a scale.
+    Up to ten different labels have a colour each, and their name at the median of their points; more share a scale, as
+    do numbers that measure something.
 
     Args:
         path: of the PNG.
         means: (M, 2); rows that are not finite are left out.
-        labels: (M,) integers, or None.
+        labels: (M,) integers, or None; with ``scale`` any numbers.
+        scale: the name of what they measure.
+        dimensions: which these are, counted from 1.
         title: of the figure.
 
     Raises: ValueError if means or labels have another shape.
@@ -38,14 +49,14 @@ def latent(path: AnyPath, means: np.ndarray, labels: np.ndarray | None = None, *
     style = {"s": np.clip(30_000 / max(len(means), 1), 6, 30), "alpha": 0.6, "linewidths": 0}
     if labels is None or len(means) == 0:
         axes.scatter(*means.T, color=TEST, **style)
-    elif len(np.unique(labels)) <= len(COLOURS):
+    elif not scale and len(np.unique(labels)) <= len(COLOURS):
         scatter_classes(axes, means, labels, style)
     else:
         points = axes.scatter(*means.T, c=labels, cmap="viridis", **style)
-        figure.colorbar(points, ax=axes, label="label").solids.set(alpha=1)
+        figure.colorbar(points, ax=axes, label=scale or "label").solids.set(alpha=1)
     axes.set_aspect("equal", "datalim")
-    axes.set_xlabel("mean of $q(z_1|x)$")
-    axes.set_ylabel("mean of $q(z_2|x)$")
+    axes.set_xlabel(f"mean of $q(z_{{{dimensions[0]}}}|x)$")
+    axes.set_ylabel(f"mean of $q(z_{{{dimensions[1]}}}|x)$")
     save(figure, path)
     return figure
 

@@ -32,6 +32,9 @@ MODEL = {
     "channels": "channels",
     "kernel": "kernel",
     "stride": "stride",
+    "units": "units",
+    "directions": "directions",
+    "feedback": "feedback",
     "components": "n_prior_components",
     "conditional": "conditional",
 }
@@ -40,18 +43,20 @@ SIZES = (
     "n_samples",
     "kernel",
     "stride",
+    "units",
     "n_prior_components",
     "max_epochs",
     "batch_size",
     "n_importance_samples",
 )
+OWN = ("channels", "kernel", "stride", "units", "directions", "feedback")  # of one network alone
 # How many sizes a parameter has, at least and at most, and the same in words.
 TUPLES = {
     "hidden": (0, math.inf, "a tuple is needed, as in hidden=(500,)"),
     "channels": (1, math.inf, "a tuple of one size or more is needed, as in channels=(32, 64)"),
     "data_shape": (1, 3, "a tuple of one to three sizes is needed, as in data_shape=(28, 28)"),
 }
-NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule")
+NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule", "directions")
 
 
 def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -> Settings:
@@ -63,6 +68,10 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -
         channels=tuple(map(int, vae.channels)),
         kernel=int(vae.kernel),
         stride=int(vae.stride),
+        units=int(vae.units),
+        directions=int(vae.directions),
+        feedback=bool(vae.feedback),
+        word_dropout=float(vae.word_dropout),
         latent=(int(vae.n_components),),
         hidden=(tuple(map(int, vae.hidden)),),
         likelihood=likelihood,
@@ -70,6 +79,9 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -
         components=int(vae.n_prior_components),
         conditional=bool(vae.conditional),
         objective=vae.objective,
+        beta=float(vae.beta),
+        anneal=int(vae.anneal),
+        free_bits=float(vae.free_bits),
         samples=int(vae.n_samples),
         learning_rate=float(vae.learning_rate),
         schedule=vae.schedule,
@@ -78,6 +90,11 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -
         seed=seed,
         dtype=float_type(X).name,
     )
+    if settings.has_aids and not settings.has_closed_kl:
+        raise ValueError(
+            'beta, anneal and free_bits change the KL divergence in its closed form: they go with objective="elbo" and '
+            f"prior={' or '.join(repr(name) for name, prior in PRIORS.items() if prior.has_kl)}"
+        )
     return settings if settings.has_closed_kl else replace(settings, kl="sampled")
 
 
@@ -139,25 +156,45 @@ def require_sense(vae: BaseEstimator) -> None:
         if name != "data_shape" or vae.data_shape is not None:
             require_sizes(name, getattr(vae, name))
     choices: dict[str, tuple[Any, ...]] = {name: tuple(CHOICES[name]) for name in NAMES}
-    choices |= {"likelihood": ("auto", *CHOICES["likelihood"]), "conditional": (False, True)}
+    flags = dict.fromkeys(("conditional", "feedback"), (False, True))
+    choices |= {"likelihood": ("auto", *CHOICES["likelihood"])} | flags
     for name, allowed in choices.items():
         if getattr(vae, name) not in allowed:
             raise ValueError(f"{name}={getattr(vae, name)!r}: one of {', '.join(map(repr, allowed))} is needed")
     rate = vae.learning_rate
     if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < float(rate) < math.inf:
         raise ValueError(f"learning_rate={rate!r}: a number above zero is needed")
+    require_aids(vae)
     if PRIORS[vae.prior].needs_labels and not vae.conditional:
         raise ValueError(f'prior="{vae.prior}" is learned for each label: it needs conditional=True')
     require_images(vae)
 
 
+def require_aids(vae: BaseEstimator) -> None:
+    """ValueError for training aids that are no numbers of theirs, and for steps to be hidden that nobody is shown."""
+    for name, most in (("beta", math.inf), ("anneal", math.inf), ("free_bits", math.inf), ("word_dropout", 1)):
+        value = getattr(vae, name)
+        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) <= most:
+            limits = "a number from 0 to 1" if most == 1 else "a number that is not below zero"
+            raise ValueError(f"{name}={value!r}: {limits} is needed")
+        if math.isinf(value) or (name == "anneal" and not isinstance(value, numbers.Integral)):
+            raise ValueError(f"{name}={value!r}: a {'whole' if name == 'anneal' else 'finite'} number is needed")
+    if vae.word_dropout and not vae.feedback:
+        raise ValueError(f"word_dropout={vae.word_dropout!r} hides what is fed back: it needs feedback=True")
+
+
 def require_images(vae: BaseEstimator) -> None:
-    """ValueError where a network needs images and has none, or would leave pixels out."""
+    """ValueError where a network needs images or sequences and has none, or would leave pixels out."""
     dimensions = NETWORKS[vae.network][0].data_dimensions
     if dimensions and (vae.data_shape is None or len(vae.data_shape) not in dimensions or 1 in vae.data_shape[:2]):
+        wanted = (
+            ("sequences", "data_shape=(steps, numbers of a step), as in data_shape=(15, 12)")
+            if "units" in NETWORKS[vae.network][0].own_settings
+            else ("images", "data_shape=(height, width) or (height, width, channels), as in data_shape=(28, 28)")
+        )
         raise ValueError(
-            f'network="{vae.network}" needs images, and data_shape={vae.data_shape!r} is not the shape of one: pass '
-            "data_shape=(height, width) or (height, width, channels), as in data_shape=(28, 28)"
+            f'network="{vae.network}" needs {wanted[0]}, and data_shape={vae.data_shape!r} is not the shape of one: '
+            f"pass {wanted[1]}"
         )
     if "stride" in NETWORKS[vae.network][0].own_settings and vae.stride > vae.kernel:
         raise ValueError(
@@ -173,8 +210,7 @@ def require_same_model(settings: Settings, data_shape: tuple[int, ...], fitted: 
     changed = [
         name
         for setting, name in MODEL.items()
-        if getattr(settings, setting) != getattr(before, setting)
-        and (setting not in ("channels", "kernel", "stride") or setting in own)
+        if getattr(settings, setting) != getattr(before, setting) and (setting not in OWN or setting in own)
     ]
     changed += ["data_shape"] if data_shape != fitted.data_shape else []
     if changed:

@@ -31,6 +31,7 @@ def read(path: AnyPath) -> tuple[dict[str, Any], dict[str, Any]]:
         "hidden": settings.hidden[0],
         "data_shape": fitted.data_shape if len(fitted.data_shape) > 1 else None,
         "objective": settings.objective,
+        **{name: getattr(settings, name) for name in ("word_dropout", "beta", "anneal", "free_bits")},
         "n_samples": settings.samples,
         "max_epochs": settings.epochs,
         "batch_size": settings.batch_size,
@@ -45,6 +46,7 @@ def read(path: AnyPath) -> tuple[dict[str, Any], dict[str, Any]]:
         "n_features_in_": model.data_dim,
         "settings_": settings,
         "model_": model,
+        "_vocabulary": fitted.vocabulary,
         "history_": [{name: row[name] for name in HISTORY} for row in run.history()[: state["epoch"]]],
         "_progress": (kept, state | {"position": 0, "epoch_total": 0.0}),
     }

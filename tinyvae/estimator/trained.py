@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tinyvae import machine
+from tinyvae.data.sequences import Vocabulary
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.estimator.arguments import count_threads, draw_seed, require_size
 from tinyvae.estimator.inputs import as_floats, compare_scales, places_of, require_support
@@ -22,6 +23,7 @@ from tinyvae.types import Array, Labels
 class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """The part of ``VAE`` that needs a trained model; the parameters and the attributes are described there."""
 
+    _vocabulary: Vocabulary | None = None  # what the symbols of sequences are, if the model is of a run that knows it
     _is_unit: bool | None = None  # whether the X that was fitted lay between 0 and 1, if that is known
 
     @property
@@ -35,7 +37,7 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def fitted_(self) -> Fitted:
         """The trained model, to hand around: training.fitted.Fitted, for data of their shape."""
         check_is_fitted(self)
-        return Fitted(self.model_, self.params_, self.settings_)
+        return Fitted(self.model_, self.params_, self.settings_, self._vocabulary)
 
     @property
     def _n_features_out(self) -> int:

@@ -54,14 +54,25 @@ class VAE(Trained):
         prior: of z: "normal", "mixture", "vamp" or, of a conditional model, "label".
         network: of the encoder and of the decoder, "mlp" or, for images, "conv"; for this the command's recipe is
             activation="relu", hidden=(256,), n_components=32 and learning_rate=0.002, which no other default becomes.
+            For sequences "gru", whose recipe is hidden=(), n_components=25 and learning_rate=0.002.
         activation: of the hidden layers, "tanh" or "relu".
         channels: feature maps of the layers of "conv", from the data on; ``hidden`` stands between the last and z.
         kernel: the height and the width of its windows, in pixels.
         stride: the steps of its windows, in pixels, from 1 to ``kernel``.
+        units: numbers of the states of "gru"; ``hidden`` stands between these and z.
+        directions: in which its encoder reads, 1 or 2.
+        feedback: whether its decoder is told at each step what the data are at the step before.
+        word_dropout: how often that is hidden from it in training, a share of all steps.
         data_shape: of the examples, each of which is a row of X, as by X.reshape(len(X), -1): (height, width) or
-            (height, width, channels), which "conv" must know; None for (D,).
+            (height, width, channels), which "conv" must know; (steps, numbers of a step) for "gru" and for
+            likelihood="categorical", which takes each step for a symbol, one of as many as it has numbers; None for
+            (D,).
         n_prior_components: of the priors "mixture" and "vamp".
         conditional: whether the labels y enter the encoder and the decoder; every method then wants them.
+        beta: the weight of the KL divergence in training; with another than 1 it is no bound that is trained. (What
+            is reported stays the bound; these three go with the closed form.)
+        anneal: epochs in which that weight rises from 0; 0 for none.
+        free_bits: nats of the divergence that each dimension of z may keep at no price, on a minibatch's mean.
         max_epochs: how often ``fit`` visits each example.
         batch_size: examples in a minibatch; all of them where there are fewer (``settings_`` has what was used).
         learning_rate: the largest step of Adam.
@@ -101,9 +112,16 @@ class VAE(Trained):
         channels: Sequence[int] = (32, 64),
         kernel: int = 4,
         stride: int = 2,
+        units: int = 100,
+        directions: int = 2,
+        feedback: bool = False,
+        word_dropout: float = 0.0,
         data_shape: Sequence[int] | None = None,
         n_prior_components: int = 50,
         conditional: bool = False,
+        beta: float = 1.0,
+        anneal: int = 0,
+        free_bits: float = 0.0,
         max_epochs: int = 100,
         batch_size: int = 100,
         learning_rate: float = 0.003,
@@ -124,9 +142,16 @@ class VAE(Trained):
         self.channels = channels
         self.kernel = kernel
         self.stride = stride
+        self.units = units
+        self.directions = directions
+        self.feedback = feedback
+        self.word_dropout = word_dropout
         self.data_shape = data_shape
         self.n_prior_components = n_prior_components
         self.conditional = conditional
+        self.beta = beta
+        self.anneal = anneal
+        self.free_bits = free_bits
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -203,7 +228,8 @@ class VAE(Trained):
         likelihood = chosen if self.likelihood == "auto" else self.likelihood
         settings = settings_of(self, X, likelihood, draw_seed(self.random_state))
         require_support(X, likelihood)
-        self.__dict__.pop("classes_", None)
+        for name in ("classes_", "_vocabulary"):
+            self.__dict__.pop(name, None)
         if self.conditional:
             labels = read_labels(y)
             check_classification_targets(labels)
@@ -215,7 +241,7 @@ class VAE(Trained):
     ) -> "VAE":
         """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
         n_labels = 0 if labels is None else len(self.classes_)
-        dataset = Dataset("X", X, X[:0], labels, None, shape_of(self, X), "", n_labels)  # without a test set
+        dataset = Dataset("X", X, X[:0], labels, None, shape_of(self, X), "", n_labels, vocabulary=self._vocabulary)
         training = Training(settings, dataset, count_threads(self.n_jobs))
         if progress:
             arrays, state = progress

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinyvae.disk.files import atomic_write
 from tinyvae.disk.run import Run
-from tinyvae.papers import colour, published
+from tinyvae.papers import colour, grammar_vae, published
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import AEVB, BEST, IWAE_1, IWAE_2, IWAE_BEST, Settings, iwae_epochs
 
@@ -85,11 +85,9 @@ class Report:
         """The run.Run of a plan."""
         return Run.open(self.runs / plan.name)
 
-    def dataset(self):
-        """The data of the first plan."""
-        from tinyvae.data import datasets
-
-        return datasets.load(self.plans[0].source, self.data_dir, self.plans[0].limit)
+    def dataset(self, plan=None):
+        """The data of a plan, by default of the first one."""
+        return (plan or self.plans[0]).load(self.data_dir)
 
     def fitted(self, plan):
         """The trained model of a plan, at its end."""
@@ -359,5 +357,10 @@ EXPERIMENTS = {
     ),
     "coloured-digits": Experiment(
         "hue and label from the latent means, beside PCA", colour.coloured_digits_plans, colour.write_coloured_digits
+    ),
+    "grammar-vae": Experiment(
+        "the grammar variational autoencoder's expressions, and a search in its latent space",
+        grammar_vae.plans,
+        grammar_vae.write,
     ),
 }

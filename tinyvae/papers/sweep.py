@@ -21,6 +21,8 @@ from tinyvae.errors import RunError
 from tinyvae.settings import Settings
 
 DATA_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "photos": (16, 16, 3), "coloured-digits": (8, 8, 3)}
+DATA_SHAPES |= dict.fromkeys(("expressions", "expressions-unsolved"), (15, 12))
+N_TRAIN = {"mnist": 60_000, "frey": 1_768, "digits": 1_617, "expressions": 90_000, "expressions-unsolved": 89_995}
 INTERVAL = 30  # seconds from one line of progress to the next, where there is no terminal
 BLINK = 0.2  # seconds from one look of a worker at its parent to the next
 LOOK = 2  # seconds from one look at the runs to the next
@@ -37,6 +39,7 @@ class Plan:
         samples: K of the evaluation of log p(x) at the end; 0 for none.
         images: so many test images are evaluated; None for all.
         checkpoint_every: epochs from one checkpoint to the next.
+        characters: of strings that have a grammar: take them for characters.
     """
 
     name: str
@@ -46,6 +49,13 @@ class Plan:
     samples: int = 0
     images: int | None = None
     checkpoint_every: int = 1
+    characters: bool = False
+
+    def load(self, data_dir=None):
+        """The data: datasets.Dataset."""
+        from tinyvae.data import datasets
+
+        return datasets.load(self.source, data_dir, self.limit, characters=self.characters)
 
     def training_cost(self, n_examples):
         """The multiplications of the training on so many examples, roughly."""
@@ -144,14 +154,13 @@ def begin(plan, folder, data_dir=None, threads=None):
 
     Args, raises: as for ``carry_out``.
     """
-    from tinyvae.data import datasets
     from tinyvae.disk.run import CONFIG, Run
     from tinyvae.training import description
     from tinyvae.training.loop import Training
 
     path = Path(folder) / plan.name
     if not (path / CONFIG).exists():
-        dataset = datasets.load(plan.source, data_dir, plan.limit)
+        dataset = plan.load(data_dir)
         state = Training(plan.settings, dataset, threads)
         return Run.create(path, description.describe(state, dataset, plan.source, plan.limit)), state, []
     run = Run.open(path, to_train=True)
@@ -171,6 +180,8 @@ def require_same(plan, run, settings):
     different = [name for name in wanted if wanted[name] != found[name]]
     about = run.config()["dataset"]
     different += [name for name in ("source", "limit") if about[name] != getattr(plan, name)]
+    kind = (about.get("vocabulary") or {}).get("kind")
+    different += ["characters"] if plan.characters != (kind == "characters") else []
     if different:
         raise RunError(
             f"{run.path} holds a run that differs in {', '.join(different)}\n"
@@ -286,7 +297,7 @@ class Progress:
         return text
 
     def _size(self, plan):
-        n = plan.limit or {"mnist": 60_000, "frey": 1_768, "digits": 1_617}.get(plan.source, 10_000)
+        n = plan.limit or N_TRAIN.get(plan.source, 10_000)
         return plan.training_cost(n * plan.settings.epochs), plan.evaluation_cost()
 
     def _reached(self, plan):

@@ -20,7 +20,7 @@ from tinyvae.errors import DataError, RunError, UserError
 from tinyvae.settings import CHOICES, DATASETS, Settings, is_size, require_sense
 from tinyvae.training.fitted import Fitted, build_model
 from tinyvae.training.loop import Training, require_arrays, require_progress
-from tinyvae.training.protocol import bits_per_dimension, protocol
+from tinyvae.training.protocol import bits_per_dimension, protocol, unit
 from tinyvae.types import AnyPath
 
 VERSION = re.compile(r"\d{1,9}(\.\d{1,9})*\S{0,20}")
@@ -136,7 +136,7 @@ def load_fitted(path: AnyPath) -> Fitted:
         vocabulary = about["vocabulary"] and sequences.from_json(about["vocabulary"])
         model = build_model(settings, data_shape, n_labels, vocabulary)
         _require_own(settings, model, arrays, state)
-        return Fitted(model, Parameters(model.shapes(), arrays["params"]), settings)
+        return Fitted(model, Parameters(model.shapes(), arrays["params"]), settings, vocabulary)
 
 
 def _count_labels(settings: Settings, data_shape: tuple[int, ...], size: int) -> int:
@@ -305,7 +305,6 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
         "test_examples": len(dataset.test),
         "classes": dataset.classes,
         "pictures": dataset.pictures,
-        "vocabulary": dataset.vocabulary and dataset.vocabulary.to_json(),
     }
     return describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
 
@@ -322,9 +321,10 @@ def describe_fitted(
     """
     about = about or {"name": "X", "source": None, "limit": None, "digest": ""}
     shape = {"data_shape": fitted.data_shape, "n_labels": fitted.model.n_labels if n_labels is None else n_labels}
+    vocabulary = None if fitted.vocabulary is None else fitted.vocabulary.to_json()
     return {
         "tinyvae": __version__,
-        "dataset": {**about, **shape},
+        "dataset": {**about, **shape, "vocabulary": vocabulary},
         "threads": machine.available_cores(),
         "parameters": fitted.params.flat.size,
         **describe_settings(fitted.settings),
@@ -341,6 +341,7 @@ def describe_evaluation(training: Training) -> dict[str, Any]:
     return {
         "dataset": training.dataset.name,
         "protocol": protocol(training.settings),
+        "unit": unit(training.fitted),
         "epochs": training.epoch,
     }
 
@@ -354,6 +355,7 @@ def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
         "k": settings.samples,
         "epochs": training.epoch,
         "protocol": protocol(settings),
+        "unit": unit(training.fitted),
         "test_examples": len(training.dataset.test),
         "test_bits_per_dimension": bits_per_dimension(training.fitted, training.dataset.test, last["test_bound"]),
         **{name: last[name] for name in ("samples_seen", "train_bound", "test_bound", "seconds")},

@@ -9,8 +9,10 @@ from numpy.typing import ArrayLike
 
 from tinyvae import machine
 from tinyvae.data.datasets import to_float
+from tinyvae.data.grammar import Broken
 from tinyvae.data.rows import Images, Rows, flat
 from tinyvae.data.sequences import Vocabulary
+from tinyvae.derivation.generation import generate
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.shapes import require_labels
@@ -21,6 +23,7 @@ from tinyvae.training import dequantisation, importance_sampling
 from tinyvae.types import Array, Labels, Pair
 
 ROWS = 1000  # examples at a time through a network: bounds the memory
+STRINGS = 0x400  # a stream of random numbers, as those of ``Stream``: of the symbols of strings, and of their latents
 
 
 def build_model(
@@ -42,18 +45,21 @@ class Fitted:
     """A trained model: its shape, its numbers, and how it was made.
 
     Images go in as data sets hold them, uint8, bool or floats (``to_float``), with the shape of the data or flat; they
-    come out as intensities in the shape of the data. Labels are 0 ... C - 1, for conditional models only. Each method
+    come out as intensities in the shape of the data. A model of strings takes them wherever images are taken, as a list
+    of str, and has three methods that give strings. Labels are 0 ... C - 1, for conditional models only. Each method
     takes all cores that this process may use, or the crew (``machine.crew``) in whose block it is called.
 
     Attributes:
         model: Model.
         params: Parameters.
         settings: Settings of the training.
+        vocabulary: of sequences: what their symbols are. None of all else.
     """
 
     model: Model
     params: Parameters
     settings: Settings
+    vocabulary: Vocabulary | None = None
 
     @property
     def data_shape(self) -> tuple[int, ...]:
@@ -64,12 +70,13 @@ class Fitted:
         """The posterior q(z_1 | x, y) of the layer next to the data.
 
         Args:
-            images: (N, *data_shape) or (N, D).
+            images: (N, *data_shape) or (N, D), or N strings.
             y: (N,) labels.
 
         Returns: mu and logvar, (N, D_1) each.
 
-        Raises: ValueError, as all methods, for images or labels that do not fit.
+        Raises: ValueError, as all methods, for images or labels that do not fit, and DataError, which is one, for a
+            string that cannot be written with the vocabulary.
         """
         images = self._checked(images)
         y = self._labels(y, len(images))
@@ -103,23 +110,93 @@ class Fitted:
 
         Returns: (N, *data_shape).
         """
+        return self.decode(self.sample_latents(n, y, seed, share), y)
+
+    def sample_latents(self, n: int, y: Labels | None = None, seed: int | None = None, share: int = 1) -> Array:
+        """Samples of the prior, or what follows from them in the layer next to the data: z_1 (N, D_1).
+
+        Args: as for ``sample``.
+        """
         y, seed = self._labels(y, n), self.settings.seed if seed is None else seed
         dtype, shapes = self.params.flat.dtype, self.model.noise_shapes(-(-n // share), 1)
         u = noise.uniform((-(-n // share), 1, 1), seed, Stream.COMPONENTS, dtype=dtype)[:, 0, 0]
         arrays = [*noise.layers(shapes, seed, Stream.PICTURES, dtype=dtype), u]
         *below, top, u = (np.repeat(array, share, axis=0)[:n] for array in arrays)
 
-        def images(s: slice) -> tuple[Array]:
+        def latents(s: slice) -> tuple[Array]:
             z = self.model.sample_prior(self.params, top[s, 0], u[s], take(y, s))
-            return (self.model.decode(self.params, z, [eps[s] for eps in below], take(y, s)),)
+            return (self.model.descend(self.params, z, [eps[s] for eps in below], take(y, s)),)
 
-        return self.by_rows(images, n)[0].reshape(-1, *self.data_shape)
+        return self.by_rows(latents, n)[0]
+
+    @property
+    def has_strings(self) -> bool:
+        """Whether strings can be drawn from the model: it has a vocabulary, and the categorical likelihood."""
+        return self.vocabulary is not None and self.settings.likelihood == "categorical"
+
+    def decode_strings(
+        self, z: ArrayLike, draws: int = 1, seed: int | None = None, greedy: bool = False
+    ) -> list[str | Broken]:
+        """x ~ p(x | z_1), symbol by symbol (``derivation.generation``).
+
+        Args:
+            z: (N, D_1).
+            draws: S, for each z.
+            seed: another for other strings; by default that of the training.
+            greedy: take the most probable symbol at each step, given those before: all draws of a z are then the same.
+
+        Returns: N S strings, the S of one z side by side; in the place of one that is none, what is wrong with it.
+
+        Raises: ValueError, as all methods that give strings, for a model of something else.
+        """
+        vocabulary = self._require_strings()
+        z = np.ascontiguousarray(z, self.params.flat.dtype)
+        seed, T = self.settings.seed if seed is None else seed, self.data_shape[0]
+
+        def symbols(s: slice) -> tuple[Labels]:
+            rows = np.repeat(z[s], draws, axis=0)
+            u = None if greedy else noise.uniform((len(z[s]), draws, T), seed, STRINGS, 0, s.start).reshape(-1, T)
+            return (generate(self.model, self.params, rows, u, walk=vocabulary.walk(len(rows))),)
+
+        return vocabulary.text(self.by_rows(symbols, len(z), max(1, ROWS // draws))[0])
+
+    def sample_strings(self, n: int, seed: int | None = None, greedy: bool = False) -> list[str | Broken]:
+        """Strings from the model: z from the prior, as for ``sample``, and x ~ p(x | z), as for ``decode_strings``.
+
+        Args:
+            n: N.
+            seed, greedy: as for ``decode_strings``.
+
+        Returns: N strings, or what is wrong with them.
+        """
+        self._require_strings()
+        return self.decode_strings(self.sample_latents(n, seed=seed), 1, seed, greedy)
+
+    def reconstruct_strings(
+        self, strings: ArrayLike | Rows, draws: int = 1, seed: int | None = None, greedy: bool = False
+    ) -> list[str | Broken]:
+        """x' ~ p(x' | z), z ~ q(z | x); with ``greedy`` the most probable symbols at the mean of q(z | x).
+
+        Args:
+            strings: N strings, or rows as for ``encode``.
+            draws, seed, greedy: as for ``decode_strings``; each draw has a z of its own.
+
+        Returns: N S strings, the S of one x side by side, or what is wrong with them.
+        """
+        self._require_strings()
+        mu, logvar = self.encode(strings)
+        if greedy:
+            return self.decode_strings(np.repeat(mu, draws, axis=0), greedy=True)
+        seed = self.settings.seed if seed is None else seed
+        eps = noise.normal((len(mu), draws, mu.shape[1]), seed, STRINGS, 1, dtype=mu.dtype)
+        z = mu[:, None] + np.exp(logvar / 2)[:, None] * eps
+        return self.decode_strings(z.reshape(-1, mu.shape[1]), 1, seed)
 
     def log_likelihood(self, images: ArrayLike | Rows, y: Labels | None = None, samples: int = 1000) -> Array:
         """log p(x), or log p(x | y), by importance sampling (``importance_sampling.log_likelihood``).
 
         Args:
-            images: (N, *data_shape) or (N, D).
+            images: (N, *data_shape) or (N, D), or N strings.
             y: (N,) labels.
             samples: K, for each example.
 
@@ -139,7 +216,10 @@ class Fitted:
 
     def _checked(self, images: ArrayLike | Rows) -> Images:
         """Images as an array, or as the Rows that they are; ValueError for those that do not fit."""
-        images = images if isinstance(images, Rows) else np.asarray(images)
+        if not isinstance(images, Rows):
+            images = np.asarray(images)
+            if self.vocabulary is not None and images.dtype.kind == "U" and images.ndim == 1:
+                images = self.vocabulary.one_hot(self.vocabulary.encode(images.tolist()))
         if images.dtype != np.uint8 and images.dtype.kind not in "bf":
             raise ValueError(f"images of uint8 (grey levels 0 to 255), bool or floats are needed, not {images.dtype}")
         shape, D = self.data_shape, math.prod(self.data_shape)
@@ -147,15 +227,29 @@ class Fitted:
             raise ValueError(f"images (N, {', '.join(map(str, shape))}) or (N, {D}) are needed, not {images.shape}")
         return images
 
+    def _require_strings(self) -> Vocabulary:
+        """The vocabulary; ValueError where there is none, or where no string can be drawn."""
+        if self.vocabulary is None or not self.has_strings:
+            raise ValueError(
+                "strings come from a model of strings under the categorical likelihood, and this one is of "
+                f"{self.data_shape} under {self.settings.likelihood}: use decode and sample"
+            )
+        return self.vocabulary
+
     def _labels(self, y: Labels | None, n: int) -> Labels | None:
         """The labels (n,) as an array, or None for a model without."""
         require_labels(y, n, self.model.n_labels)
         return None if y is None else np.asarray(y)
 
-    def by_rows(self, function: Callable[[slice], Sequence[Array]], n: int) -> tuple[Array, ...]:
-        """A function of some of n examples, ``ROWS`` of them at a time, with all of its results end to end."""
+    def by_rows(
+        self, function: Callable[[slice], Sequence[np.ndarray]], n: int, rows: int | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """A function of some of n examples, ``rows`` or ``ROWS`` of them at a time, with all of its results end to
+        end.
+        """
+        rows = rows or ROWS
         with machine.crew():
-            parts = [function(slice(first, first + ROWS)) for first in range(0, max(n, 1), ROWS)]
+            parts = [function(slice(first, first + rows)) for first in range(0, max(n, 1), rows)]
         return tuple(np.concatenate(pieces) for pieces in zip(*parts))
 
 

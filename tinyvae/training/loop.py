@@ -93,7 +93,7 @@ class Training:
     @property
     def fitted(self) -> Fitted:
         """The model as it stands, to hand around; training goes on with the same numbers."""
-        return Fitted(self.model, self.params, self.settings)
+        return Fitted(self.model, self.params, self.settings, self.dataset.vocabulary)
 
     def run_epoch(self, on_step: Callable[[int, float], object] | None = None) -> float:
         """Visit every training example once, in a random order, a step for each minibatch.
@@ -330,7 +330,7 @@ def require_symbols(dataset: Dataset) -> None:
             if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
                 raise DataError(
                     f"{dataset.name} is not of symbols, and the categorical likelihood wants, in each {V} numbers, one "
-                    "that is 1 and the others 0: use another --likelihood"
+                    "that is 1 and the others 0: use another likelihood"
                 )
 
 

@@ -80,6 +80,11 @@ def _raised(settings: Settings) -> str:
     return f" (raised from {', '.join(map(str, settings.raised_from))})" if settings.raised_from else ""
 
 
+def unit(fitted: Fitted) -> str:
+    """What bounds and log p(x) are counted in."""
+    return "nats per example" if fitted.vocabulary is None else "nats per sequence"
+
+
 def quantity(fitted: Fitted, images: Images) -> str:
     """What an estimate by importance sampling is of: the name of log (1/K) sum_k w_k as K grows.
 
@@ -112,8 +117,11 @@ def bits_per_dimension(fitted: Fitted, images: Images, nats: float) -> float | N
 
     -nats / (D log 2). A compressor that is given the decoder, and codes by it, comes so far at best. Only probabilities
     have codes: a density of dequantised levels counts with the probabilities that it gives these (dequantisation.py);
-    None where the likelihood is another density, or the data lie between its levels.
+    None where the likelihood is another density, or the data lie between its levels, and of symbols, whose zeros and
+    ones are no numbers that anybody would code.
     """
+    if fitted.settings.likelihood == "categorical":
+        return None
     levels, bits = LIKELIHOODS[fitted.settings.likelihood].levels, -nats / (fitted.model.data_dim * math.log(2))
     if fitted.settings.dequantise:
         return bits + math.log2(dequantisation.LEVELS)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tinyvae.data import expressions
 from tinyvae.data.datasets import Dataset
-from tinyvae.disk.run import Row, Run
+from tinyvae.disk.run import DRAWN, Row, Run
 from tinyvae.drawing import curves, maps, mosaics
+from tinyvae.training import strings
 from tinyvae.training.fitted import Fitted
 from tinyvae.training.protocol import bits_per_dimension
 from tinyvae.types import AnyPath
@@ -15,6 +17,7 @@ SAMPLES = 100
 RECONSTRUCTIONS = 20
 MANIFOLD_SIDE = 20
 ROWS = 10  # noise vectors of a conditional model, each under every label
+MAPPED = 2000  # strings of a map
 MOST_COLUMNS = 20  # labels: a picture of more is wider than a page
 
 
@@ -44,7 +47,7 @@ def draw_reconstructions(path: AnyPath, fitted: Fitted, dataset: Dataset) -> Non
 
 
 def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> list[str]:
-    """Write the figures of a run into its folder.
+    """Write the figures of a run into its folder; of a run of strings, what is drawn of it is text.
 
     Args:
         run: Run.
@@ -52,13 +55,20 @@ def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> 
         dataset: Dataset, as trained on.
         history: the rows of ``history.csv``.
 
-    Returns: the names of the files.
+    Returns: the names of the files in the folder.
     """
     columns = {name: [row[name] for row in history] for name in ("samples_seen", "train_bound", "test_bound")}
     bound_name = fitted.settings.objective.upper()
     start, at_one = (bits_per_dimension(fitted, dataset.test, nats) for nats in (0.0, 1.0))
     bits = None if start is None or at_one is None else (at_one - start, start)
     curves.curve(run.figure_path("curve.png"), *columns.values(), bound_name=bound_name, title=dataset.name, bits=bits)
+    if fitted.has_strings:
+        run.write_samples(strings.report(fitted, dataset))
+        names = [DRAWN, "figures/curve.png"]
+        if fitted.model.latent[0] > 1:
+            draw_string_map(run.figure_path("latent.png"), fitted, dataset)
+            names.append("figures/latent.png")
+        return names
     draw_samples(run.figure_path("samples.png"), fitted, dataset.classes)
     draw_reconstructions(run.figure_path("reconstructions.png"), fitted, dataset)
     names = ["curve.png", "samples.png", "reconstructions.png"]
@@ -67,7 +77,21 @@ def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> 
         labels = None if dataset.classes is None else dataset.classes[dataset.test_labels]
         maps.latent(run.figure_path("latent.png"), fitted.encode(dataset.test)[0], labels)
         names += ["manifold.png", "latent.png"]
-    return names
+    return [f"figures/{name}" for name in names]
+
+
+def draw_string_map(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:
+    """The posterior means of test strings, in the two dimensions in which they vary most; the colour is the score of an
+    expression (``expressions.score``), and the length of what is none.
+    """
+    means = fitted.encode(dataset.test[:MAPPED])[0]
+    most = np.sort(np.argsort(-means.var(axis=0), kind="stable")[:2])
+    words = strings.texts(strings.judge(fitted, dataset).vocabulary, dataset.test[:MAPPED])
+    is_scored = dataset.grammar == expressions.GRAMMAR
+    colours = np.array(list(map(expressions.score if is_scored else len, words)))
+    scale = "score" if is_scored else "characters"
+    first, second = (int(number) + 1 for number in most)
+    maps.latent(path, means[:, most], colours, scale=scale, dimensions=(first, second), title=dataset.name)
 
 
 def draw_manifold(path: AnyPath, fitted: Fitted) -> None:
