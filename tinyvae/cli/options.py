@@ -90,8 +90,8 @@ def add_objective(group):
 
 def add_fitting(group):
     """How, and for how long."""
-    recipe = "named settings; other options override it [that of strings or of --network, or default]"
-    group.add_argument("--recipe", choices=RECIPES, help=recipe)
+    own = "[that of strings or of --network, or default]"
+    add_name(group, "--recipe", RECIPES, "named settings, which other options override", own)
     length = group.add_mutually_exclusive_group()
     length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
     length.add_argument(
@@ -194,7 +194,15 @@ def number(text):
 
 def add_choice(group, name, text):
     """An option that takes one of a setting's ``CHOICES``."""
-    group.add_argument(f"--{name}", choices=CHOICES[name], help=f"{text} {show(getattr(DEFAULT, name))}")
+    add_name(group, f"--{name}", CHOICES[name], text, show(getattr(DEFAULT, name)))
+
+
+def add_name(group, option, names, text, default):
+    """An option that takes one of some names; where these are many they stand in the help's text."""
+    is_short = len(",".join(map(str, names))) < 70
+    listed = {} if is_short else {"metavar": "NAME"}
+    words = text if is_short else f"{text}, one of {', '.join(names)}"
+    group.add_argument(option, choices=names, help=f"{words} {default}", **listed)
 
 
 def show(default):
