@@ -79,6 +79,7 @@ def test_all_that_a_run_writes_is_known_to_overwriting(run):
     run.save_checkpoint({}, {})
     run.write_summary({})
     run.write_json("evaluation.json", {})
+    run.write_samples("x+1\n")
     for name in FIGURES:
         run.figure_path(name).write_bytes(b"")
     assert files(run.path) == sorted(FILES)

@@ -120,7 +120,7 @@ def test_the_floor_of_the_variance_is_reported():
 def test_the_end_of_a_training_says_what_the_likelihood_remarks():
     summary = {"dataset": "x", "epochs": 1, "samples_seen": 1, "seconds": 1, "test_bound": 0, "train_bound": 0}
     summary |= {"protocol": "", "remark": "12.5 % of the decoder's variances are at their floor"}
-    summary["test_bits_per_dimension"] = None
+    summary |= {"test_bits_per_dimension": None, "unit": "nats per example"}
     assert f"  note         {summary['remark']}\n" in train.report(summary, "run", [])
     assert "note" not in train.report(summary | {"remark": ""}, "run", [])
 
