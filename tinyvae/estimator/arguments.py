@@ -56,7 +56,7 @@ TUPLES = {
     "channels": (1, math.inf, "a tuple of one size or more is needed, as in channels=(32, 64)"),
     "data_shape": (1, 3, "a tuple of one to three sizes is needed, as in data_shape=(28, 28)"),
 }
-NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule", "directions")
+NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule")
 
 
 def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -> Settings:
@@ -157,7 +157,7 @@ def require_sense(vae: BaseEstimator) -> None:
             require_sizes(name, getattr(vae, name))
     choices: dict[str, tuple[Any, ...]] = {name: tuple(CHOICES[name]) for name in NAMES}
     flags = dict.fromkeys(("conditional", "feedback"), (False, True))
-    choices |= {"likelihood": ("auto", *CHOICES["likelihood"])} | flags
+    choices |= {"likelihood": ("auto", *CHOICES["likelihood"]), "directions": (1, 2)} | flags
     for name, allowed in choices.items():
         if getattr(vae, name) not in allowed:
             raise ValueError(f"{name}={getattr(vae, name)!r}: one of {', '.join(map(repr, allowed))} is needed")
