@@ -1,7 +1,7 @@
 """The command from end to end: in processes of its own, as its users run it, and in this one where they add nothing."""
 
-import re
 import os
+import re
 
 import numpy as np
 import pytest
