@@ -378,8 +378,12 @@ def test_log_weights_bound_and_gradient(network, images, prior, bound, layers):
     path, direct = ESTIMATORS[settings.estimator].weights(v)
     np.testing.assert_allclose(own_logw, logw.detach(), rtol=1e-12)
     np.testing.assert_allclose(own_bounds, bounds.detach(), rtol=1e-12)
-    gradient = model.backward(params, cache, v / N, path / N, direct / N)
-    assert_same(gradient, {name: tensor.grad for name, tensor in tensors.items()}, 1e-10)
+    gradient = dict(model.backward(params, cache, v / N, path / N, direct / N).items())
+    theirs = {name: tensor.grad for name, tensor in tensors.items()}
+    if (images, network) == ("categorical", "conv"):  # what moves all logits of a step alike moves no softmax
+        for gradients in (gradient, theirs):
+            assert abs(gradients.pop("decoder.conv.0.b")).max() < 1e-14
+    assert_same(gradient, theirs, 1e-10)
 
 
 IWAE = {"binarise": "dynamic", "schedule": "iwae"}
