@@ -44,8 +44,10 @@ settings.BOUNDS["mine"] = lambda logw: bounds.elbo(0.5 * logw)
 
 
 class Doubled(MLP):
-    def forward(self, weights: Mapping[str, Array], x: Array, labels: Array) -> tuple[Array, Cache]:
-        out, cache = super().forward(weights, x, labels)
+    def forward(
+        self, weights: Mapping[str, Array], x: Array, labels: Array, given: Array | None = None
+    ) -> tuple[Array, Cache]:
+        out, cache = super().forward(weights, x, labels, given)
         return 2 * out, cache
 
 
