@@ -349,6 +349,7 @@ from tinyvae.derivation.parameters import Parameters
 pictures = np.random.default_rng(0).integers(0, 256, (300, 28, 28), np.uint8)
 settings.DATASETS["mnist"] = lambda data_dir: datasets.split(pictures, None)
 train.main(["mnist", "--epochs", "1", "--quiet"])
+train.main("expressions --limit 200 --epochs 1 --quiet".split())
 
 model = Model(data_shape=(6,), latent=(2,), hidden=((3,),))
 params = Parameters(model.shapes())

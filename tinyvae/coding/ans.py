@@ -24,6 +24,7 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.coding.elementary import exact, log
+from tinyvae.machine.noise import Stream
 
 STATE, LENGTH, LOWEST = range(3)  # of a head
 FAILED = -1  # in the place of the lowest length: more was popped than there was, or what has no probability pushed
@@ -31,8 +32,6 @@ WORD_BITS, STATE_BITS = 32, 63
 FIRST_STATE = 1 << (STATE_BITS - WORD_BITS)  # the smallest
 WORD = (1 << WORD_BITS) - 1
 LN2 = float(np.log(2))
-
-INITIAL_STREAM = 0x400  # of random words: beyond those of ``noise.Stream``
 
 
 @exact
@@ -139,5 +138,5 @@ class Stack:
     def _initial(self, first: int, last: int) -> np.ndarray:
         """The initial words from the first to before the last, as counted from the top down, the last at the bottom."""
         words = np.empty((1, last), np.uint32)
-        machine.random_words(words, (0, 0, INITIAL_STREAM, 0, self.number, 0))
+        machine.random_words(words, (0, 0, int(Stream.INITIAL_BITS), 0, self.number, 0))
         return words[0, first:last][::-1]

@@ -72,9 +72,10 @@ def _shuffled(images: np.ndarray) -> np.ndarray:
 
 
 def coloured_digits(data_dir: AnyPath | None) -> Pieces:
-    """scikit-learn's digits, uint8 (1617, 8, 8, 3) and (180, 8, 8, 3), split as ``digits`` are, with their labels.
+    """scikit-learn's digits, uint8 (16170, 8, 8, 3) and (1800, 8, 8, 3), split as ``digits`` are, with their labels.
 
-    A pixel of the intensity a, from 0 to 1, is (1 - a) background + a stroke, in each of the colours.
+    Each digit is painted ten times, in other colours: all of them once, then all once more. A pixel of the intensity a,
+    from 0 to 1, is (1 - a) background + a stroke, in each of the colours.
     """
     x_train, _, x_test, _ = datasets.digits(data_dir)
     train, test = coloured_digits_factors()

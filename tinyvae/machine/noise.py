@@ -33,6 +33,8 @@ class Stream(IntEnum):
     TRAINING = 0x100  # plus the stochastic layer
     EVALUATION = 0x200
     PICTURES = 0x300
+    INITIAL_BITS = 0x400  # of a compressed message
+    STRINGS = 0x500  # 0 of the symbols, 1 of the latents that they are drawn from
 
 
 def normal(

@@ -14,7 +14,6 @@ numbers.
 """
 
 import dataclasses
-import math
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -28,7 +27,6 @@ from tinyvae.training.binarisation import draw_once
 from tinyvae.types import Array
 
 LEVELS = 256
-LOG_LEVELS = math.log(LEVELS)  # nats for each dimension, from the density to the probability
 
 
 def dequantise(dataset: Dataset, seed: int) -> Dataset:

@@ -23,7 +23,6 @@ from tinyvae.training import dequantisation, importance_sampling
 from tinyvae.types import Array, Labels, Pair
 
 ROWS = 1000  # examples at a time through a network: bounds the memory
-STRINGS = 0x400  # a stream of random numbers, as those of ``Stream``: of the symbols of strings, and of their latents
 
 
 def build_model(
@@ -155,7 +154,9 @@ class Fitted:
 
         def symbols(s: slice) -> tuple[Labels]:
             rows = np.repeat(z[s], draws, axis=0)
-            u = None if greedy else noise.uniform((len(z[s]), draws, T), seed, STRINGS, 0, s.start).reshape(-1, T)
+            u = None
+            if not greedy:
+                u = noise.uniform((len(z[s]), draws, T), seed, Stream.STRINGS, 0, s.start).reshape(-1, T)
             return (generate(self.model, self.params, rows, u, walk=vocabulary.walk(len(rows))),)
 
         return vocabulary.text(self.by_rows(symbols, len(z), max(1, ROWS // draws))[0])
@@ -188,7 +189,7 @@ class Fitted:
         if greedy:
             return self.decode_strings(np.repeat(mu, draws, axis=0), greedy=True)
         seed = self.settings.seed if seed is None else seed
-        eps = noise.normal((len(mu), draws, mu.shape[1]), seed, STRINGS, 1, dtype=mu.dtype)
+        eps = noise.normal((len(mu), draws, mu.shape[1]), seed, Stream.STRINGS, 1, dtype=mu.dtype)
         z = mu[:, None] + np.exp(logvar / 2)[:, None] * eps
         return self.decode_strings(z.reshape(-1, mu.shape[1]), 1, seed)
 

@@ -58,9 +58,10 @@ class Training:
 
     def __init__(self, settings: Settings, dataset: Dataset, threads: int | None = None):
         self.settings = settings
-        self.dataset = binarise(dataset, settings.binarise, settings.seed)
         if settings.dequantise:
             self.dataset = dequantisation.dequantise(dataset, settings.seed)
+        else:
+            self.dataset = binarise(dataset, settings.binarise, settings.seed)
         check(settings, self.dataset)
         self.model = build_model(settings, dataset.data_shape, dataset.n_labels, dataset.vocabulary)
         require_memory(self.model, settings, EVALUATION_ROWS)
