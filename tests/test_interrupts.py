@@ -1,6 +1,7 @@
 """Ctrl-C: put off where something must stay whole, told at once that it was understood, ignored where it is to be."""
 
 import dis
+import gc
 import itertools
 import os
 import signal
@@ -59,6 +60,7 @@ def press_at(place, function):
         return trace
 
     interrupted, outside = False, sys.gettrace()
+    gc.disable()  # its callbacks (Numba has one) swallow whatever is raised in them, with a warning
     sys.settrace(trace)
     try:
         function()
@@ -66,6 +68,7 @@ def press_at(place, function):
         interrupted = True
     finally:
         sys.settrace(outside)
+        gc.enable()
     return interrupted, left[0] <= 0
 
 
