@@ -65,6 +65,31 @@ def test_the_probabilities_of_all_sequences_sum_to_one(groups):
         assert p[(runs == run).all(axis=1)].sum() == pytest.approx(1, rel=1e-12)
 
 
+def derivations(rules, stack, T):
+    """All leftmost derivations from a stack of symbols, as rules' numbers, of T rules or until nothing is left."""
+    if not T or not stack:
+        return [[]]
+    chosen = [(v, right) for v, (left, right) in enumerate(rules) if left == stack[0]]
+    return [[v, *rest] for v, right in chosen for rest in derivations(rules, right + stack[1:], T - 1)]
+
+
+def test_a_mask_that_leaks_the_future_gives_more_than_one_to_all_derivations_together():
+    """A group is what a step may know of the derivation: the symbol at hand, and nothing that follows from the rule."""
+    rules = [("S", "ST"), ("S", "T"), ("T", "S"), ("T", ""), ("T", "")]  # the right-hand sides without their terminals
+    every = derivations(rules, "S", 4)
+    x, logits = np.zeros((len(every), 4, 5)), np.random.default_rng(0).standard_normal((1, 20))
+    for n, derivation in enumerate(every):
+        x[n, range(len(derivation)), derivation] = 1
+
+    def total(groups):
+        rows = np.repeat(logits, len(every), axis=0)
+        return np.exp(categorical.categorical(x.reshape(-1, 20), rows, groups=groups)[0]).sum()
+
+    assert total((0, 0, 1, 1, 1)) == pytest.approx(1, rel=1e-12)
+    assert total((0, 0, 1, 2, 2)) > 1.5  # told whether the symbol will vanish
+    assert total((0, 0, 0, 0, 0)) < 0.5  # without a mask most is given to what is no derivation
+
+
 def test_a_step_without_a_symbol_counts_for_nothing():
     _, x, logits = random_symbols(1, 2, 2, 3, (0, 0, 1, 1))
     x[:, 4:8] = 0
