@@ -65,11 +65,11 @@ def test_a_file_comes_back_in_its_type_shape_and_order(here):
     assert np.array_equal(roundtrip(here, "labelled.npz"), images)
 
 
-def test_the_test_images_of_a_set_are_drawn_as_the_run_draws_them(here):
+def test_the_test_images_of_a_set_are_drawn_as_all_runs_draw_them(here):
     dataset = datasets.load("digits")
     again = roundtrip(here, "digits", "--binarise")
     assert again.dtype == bool and again.shape == (180, 8, 8)
-    drawn = noise.bernoulli(dataset.test, 5, Stream.TEST_BINARISATION)  # by the seed of the run
+    drawn = noise.bernoulli(dataset.test, 0, Stream.TEST_BINARISATION)  # whatever the seed of the run
     assert np.array_equal(again.reshape(180, 64), drawn)
     other = roundtrip(here, "digits", "--binarise", "--seed", "6")
     assert np.array_equal(other.reshape(180, 64), noise.bernoulli(dataset.test, 6, Stream.TEST_BINARISATION))

@@ -3,6 +3,7 @@
 examples:
   python -m tinyvae.evaluate runs/mnist                   5,000 samples for each test image
   python -m tinyvae.evaluate runs/mnist --limit 1000      the first 1,000 test images only
+  python -m tinyvae.evaluate runs/mnist --ais 100         and the first 100 by annealed importance sampling too
   python -m tinyvae.evaluate runs/mnist --samples 100 --json
 """
 
@@ -20,7 +21,7 @@ def main(argv=None):
     """Load the run, evaluate, write ``evaluation.json`` and say what it means."""
     arguments = parse(argv)
     from tinyvae.disk.run import Run, plain
-    from tinyvae.training import description, evaluation
+    from tinyvae.training import annealing, description, evaluation
 
     run = Run.open(arguments.run)
     console.announce_compilation(arguments.quiet)
@@ -30,7 +31,10 @@ def main(argv=None):
     )
     with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
         results = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
-    results = plain(results | description.describe_evaluation(state))
+    if n := min(arguments.ais or 0, len(images)):
+        with state.crew, console.sample_bar(n * annealing.CHAINS, arguments.quiet, " chains") as bar:
+            results |= evaluation.anneal(state.fitted, images[:n], labels, results["each"], bar.update)
+    results = plain(description.describe_evaluation(state) | results)
     fault = keep(run, results, arguments.overwrite)
     print(json.dumps(results, indent=2) if arguments.json else report(results))
     if fault:
@@ -45,6 +49,9 @@ def parse(argv):
     parser.add_argument("run", type=console.path, help="the folder of a training run")
     parser.add_argument("--samples", type=console.positive, default=5000, metavar="K", help="for each image [5000]")
     parser.add_argument("--limit", type=console.positive, metavar="n", help="the first n test images only")
+    parser.add_argument(
+        "--ais", type=console.positive, metavar="n", help="estimate log p(x) of the first n of these by annealing too"
+    )
     parser.add_argument("--overwrite", action="store_true", help=f"replace a {FILE} by more samples or of more images")
     parser.add_argument(
         "--data-dir", type=console.path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]"
@@ -87,10 +94,15 @@ def report(results):
         *([f"            {bits:.3f} bits per dimension"] if bits is not None else []),
         *(f"  L_{k:<6}  {bound:.2f}{'  (the ELBO)' if k == '1' else ''}" for k, bound in results["bounds"].items()),
     ]
+    lines += [gain(results), *([annealed(results)] if "annealed" in results else [])]
     for l, (active, units, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):
         total = "" if kl is None else f"; KL {sum(kl):.2f} nats, {max(kl):.2f} in the largest"
         where = "" if len(results["latent"]) == 1 else f" of layer {l}"
         lines.append(f"  {active} of {units} latent dimensions{where} are used{total}")
+        others = {threshold: counts[l - 1] for threshold, counts in results["active_units_at"].items()}
+        if len(set(others.values())) > 1:
+            counts = ", ".join(f"{count} by {threshold}" for threshold, count in others.items())
+            lines.append(f"    that is, their posterior means vary by more than 0.01; {counts}")
     for k, effective in results["effective_sample_size"].items():
         if k != "1":
             lines.append(
@@ -100,6 +112,28 @@ def report(results):
     if results["remark"]:
         lines.append(f"  {results['remark']}")
     return "\n".join(lines)
+
+
+def gain(results):
+    """What more samples were worth, in words."""
+    (k, bound), value = list(results["bounds"].items())[-1], results["log_likelihood"]
+    if int(k) == results["samples"]:
+        return "  log p(x) is higher than any of these: each is a lower bound on average"
+    return (
+        f"  from {k} to {results['samples']} samples the estimate rose by {value - bound:.2f}; log p(x) is higher yet"
+    )
+
+
+def annealed(results):
+    """The second estimate in words."""
+    found = results["annealed"]
+    error = "" if found["standard_error"] is None else f", standard error {found['standard_error']:.2f}"
+    more = "" if found["error_of_gain"] is None else f" ± {found['error_of_gain']:.2f}"
+    return (
+        f"  annealed  {found['log_likelihood']:.2f}{error}, of the first {found['n_images']}, by {found['chains']} "
+        f"chains of {found['steps']} steps\n"
+        f"            {found['gain']:+.2f}{more} against the same by {results['samples']} samples"
+    )
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ def test_modes():
     assert set(drawn) == {"none", "static", "dynamic"} and drawn["none"] is GREY
     assert drawn["dynamic"].train is GREY.train and drawn["dynamic"].test.dtype == bool
     np.testing.assert_array_equal(drawn["dynamic"].test, drawn["static"].test)
+    other = binarise(GREY, "static", 2)
+    np.testing.assert_array_equal(other.test, drawn["static"].test)  # the test images of all runs are the same
+    assert not np.array_equal(other.train, drawn["static"].train)
 
 
 def test_draws_do_not_depend_on_chunks_but_on_the_seed():

@@ -96,7 +96,7 @@ def test_a_mapped_file_is_drawn_as_an_array_is(tmp_path):
     np.save(tmp_path / "levels.npy", dataset(80).train.reshape(80, 4, 4))
     mapped = datasets.load(tmp_path / "levels.npy")
     whole = dataclasses.replace(mapped, train=np.asarray(mapped.train), test=np.asarray(mapped.test))
-    drawn = [dequantisation.dequantise(data, 3).test for data in (mapped, whole)]
+    drawn = [dequantisation.dequantise(data).test for data in (mapped, whole)]
     np.testing.assert_array_equal(np.asarray(drawn[0]), drawn[1])
 
 

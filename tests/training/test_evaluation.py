@@ -6,17 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 
 from tests.commands import assert_misuse, call, command
-from tinyvae import evaluate, machine, train
+from tinyvae import compare, evaluate, machine, train
 from tinyvae.cli import console
 from tinyvae.data import datasets
 from tinyvae.disk.run import Run
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import RECIPES, Settings
-from tinyvae.training import evaluation, importance_sampling
+from tinyvae.training import annealing, evaluation, importance_sampling
 from tinyvae.training.loop import Training
 
 SMALL = Settings(latent=(2,), hidden=((16,),), batch_size=50, epochs=3, learning_rate=0.01, binarise="static")
@@ -137,6 +137,54 @@ def test_the_command_says_it_in_words_and_in_numbers(tmp_path):
     assert (result["samples"], result["n_images"], result["epochs"]) == (100, 50, 3)
     assert result["bounds"]["1"] == result["elbo"] <= result["bounds"]["5"] <= result["log_likelihood"]
     assert 0 < result["standard_error"] < 2 and len(result["kl"][0]) == 3
+    assert np.mean(result["each"]) == pytest.approx(result["log_likelihood"], abs=1e-4) and len(result["each"]) == 50
+    assert np.std(result["each"], ddof=1) / 50**0.5 == pytest.approx(result["standard_error"], abs=1e-4)
+    counts = [at[0] for at in result["active_units_at"].values()]
+    assert sorted(counts, reverse=True) == counts and result["active_units_at"]["0.01"] == result["active_units"]
+
+
+def test_what_annealing_says_stands_beside_it(tmp_path, monkeypatch):
+    """Where z has two dimensions both estimates are good: they agree."""
+    monkeypatch.setattr(annealing, "STEPS", 200)
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 16, "--latent", 2, "--epochs", 9, "--quiet", "--out", run).returncode == 0
+    done = call(run, "--samples", 500, "--limit", 9, "--ais", 6, "--quiet", main=evaluate.main)
+    assert "of the first 6, by 16 chains of 200 steps\n" in done.stdout, done.stderr
+    found = Run.open(run).read_json("evaluation.json")
+    annealed = found["annealed"]
+    assert abs(annealed["gain"]) < 0.1 and 0.5 < annealed["accepted"] < 1
+    assert np.mean(annealed["each"]) - np.mean(found["each"][:6]) == pytest.approx(annealed["gain"], abs=1e-3)
+
+
+def test_a_paired_difference_is_that_of_the_same_images():
+    rng = np.random.default_rng(0)
+    common, own = 10 * rng.standard_normal(400), 0.1 * rng.standard_normal((2, 400))
+    difference, error = evaluation.paired(common + own[0], common + own[1] + 0.5)
+    expected = stats.ttest_rel(common + own[1] + 0.5, common + own[0])
+    assert difference / error == pytest.approx(expected.statistic) and error < 0.01
+    assert abs(difference - 0.5) < 4 * error
+    with pytest.raises(ValueError, match="two arrays"):
+        evaluation.paired(common, common[:3])
+
+
+def test_models_are_compared_image_by_image(tmp_path):
+    for name, epochs, extra in (("a", 1, ()), ("b", 12, ()), ("drawn", 1, ("--binarise", "static"))):
+        args = ("--hidden", 16, "--latent", 2, "--epochs", epochs, "--quiet", "--out", tmp_path / name, *extra)
+        assert call("digits", *args).returncode == 0
+    refused = call(tmp_path / "a", tmp_path / "b", main=compare.main)
+    assert_misuse(refused)
+    assert "has no log p(x) of each image" in refused.stderr and "tinyvae.evaluate" in refused.stderr
+    for name, limit in (("a", 100), ("b", 80), ("drawn", 80)):
+        assert call(tmp_path / name, "--samples", 20, "--limit", limit, "--quiet", main=evaluate.main).returncode == 0
+    words = call(tmp_path / "a", tmp_path / "b", main=compare.main)
+    (pair,) = json.loads(call(tmp_path / "a", tmp_path / "b", "--json", main=compare.main).stdout)
+    each = [np.array(Run.open(tmp_path / name).read_json("evaluation.json")["each"][:80]) for name in "ab"]
+    assert pair["difference"] == pytest.approx((each[1] - each[0]).mean()) and pair["n_images"] == 80
+    assert f"{pair['difference']:+.2f} ± {pair['standard_error']:.2f} nats per example" in words.stdout
+    refused = call(tmp_path / "a", tmp_path / "drawn", main=compare.main)
+    assert_misuse(refused)
+    assert "cannot be compared: they differ in" in refused.stderr
+    assert_misuse(call(tmp_path / "a", main=compare.main))
 
 
 def test_what_took_more_work_is_not_replaced_unasked(tmp_path):

@@ -30,11 +30,13 @@ class Stream(IntEnum):
     DEQUANTISATION = 5
     TEST_DEQUANTISATION = 6
     FEEDBACK = 7
+    ACCEPTANCE = 8  # of a step of Hamiltonian Monte Carlo
     TRAINING = 0x100  # plus the stochastic layer
     EVALUATION = 0x200
     PICTURES = 0x300
     INITIAL_BITS = 0x400  # of a compressed message
     STRINGS = 0x500  # 0 of the symbols, 1 of the latents that they are drawn from
+    ANNEALING = 0x600  # plus the stochastic layer: where the chains start, and their velocities
 
 
 def normal(

@@ -107,7 +107,7 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
             labels = state.labels(state.dataset.test_labels, slice(plan.images))
             with state.crew:
                 results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
-            run.write_json("evaluation.json", results | description.describe_evaluation(state))
+            run.write_json("evaluation.json", description.describe_evaluation(state) | results)
 
 
 def is_done(plan, folder, with_model=True):

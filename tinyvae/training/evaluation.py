@@ -7,18 +7,22 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.data.rows import Images
+from tinyvae.derivation.shapes import misfit
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS
+from tinyvae.training import annealing
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.importance_sampling import GROUPS, OnBlock, log_likelihood
 from tinyvae.training.protocol import bits_per_dimension, quantity
 from tinyvae.types import Array, Labels
 
 ACTIVE = 0.01  # a unit is active if its posterior mean varies by more than this over the data (IWAE, section 5.2)
+THRESHOLDS = 0.001, 0.01, 0.05, 0.1  # others: a count that depends on them is no property of the model
 DIAGNOSTIC_SAMPLES = 20  # for the posterior means and divergences of the layers above the first
 ROWS = 1000  # examples, or samples of them, at a time
 LOG_2PI = math.log(2 * math.pi)
+DIGITS = 4  # of what is kept of each example
 
 
 def latent_diagnostics(fitted: Fitted, images: Images, labels: Labels | None) -> list[dict[str, Any]]:
@@ -76,6 +80,11 @@ def _log_normal(z: Array, mu: Array, logvar: Array) -> Array:
     return -0.5 * ((z - mu) ** 2 * np.exp(-logvar) + logvar + LOG_2PI)
 
 
+def active(layer: dict[str, Any], threshold: float) -> int:
+    """The number of a layer's units that are active at a threshold."""
+    return int(np.sum(layer["variance"] > threshold))
+
+
 def remark(fitted: Fitted, images: Images, labels: Labels | None) -> str:
     """What the likelihood has to say of the decoder's outputs, at the posterior means of some images; or ""."""
     x, y = fitted.rows(images[:ROWS]), take(labels, slice(ROWS))
@@ -84,10 +93,64 @@ def remark(fitted: Fitted, images: Images, labels: Labels | None) -> str:
         return LIKELIHOODS[fitted.settings.likelihood].remark(fitted.model.decode_outputs(fitted.params, mu, y))
 
 
+def paired(first: Array, second: Array) -> tuple[float, float]:
+    """How much more, on average, the second model says of the same examples than the first, and its standard error.
+
+    Examples differ much more than models do: what is common to both models goes out of the difference, and with it most
+    of the error that each mean has alone.
+
+    Args:
+        first, second: (N,) log p(x_n), in nats, under two models.
+
+    Returns: the mean of their differences, and its standard error, NaN for one example.
+
+    Raises: ValueError for other shapes.
+    """
+    if not (first.shape == second.shape and first.ndim == 1 and len(first)):
+        raise misfit("two arrays (N,)", first, second)
+    difference = second - first
+    spread = difference.std(ddof=1) if len(difference) > 1 else math.nan
+    return float(difference.mean()), float(spread / math.sqrt(len(difference)))
+
+
+def anneal(
+    fitted: Fitted, images: Images, labels: Labels | None, each: Array, on_block: OnBlock | None = None
+) -> dict[str, Any]:
+    """The second estimate of ``evaluation.json``, by annealed importance sampling (annealing.py).
+
+    Args:
+        fitted, images, labels, on_block: as for ``evaluate``.
+        each: what ``evaluate`` has said of these images, and perhaps of others after them.
+
+    Returns: {"annealed": a dict for JSON}.
+    """
+    n = len(images)
+    labels = labels[:n] if labels is not None and fitted.model.n_labels else None
+    with machine.crew():
+        found = annealing.log_likelihood(
+            fitted.model, fitted.params, fitted.settings.seed, images, labels, on_block=on_block
+        )
+    gain, error = paired(each[:n], found["log_likelihood"])
+    about = {
+        "log_likelihood": found["log_likelihood"].mean(),
+        "standard_error": found["log_likelihood"].std(ddof=1) / math.sqrt(n) if n > 1 else None,
+        "gain": gain,
+        "error_of_gain": error if n > 1 else None,
+        "n_images": n,
+        "chains": annealing.CHAINS,
+        "steps": annealing.STEPS,
+        "effective_chains": found["ess"].mean(),
+        "accepted": found["accepted"].mean(),
+        "each": np.round(found["log_likelihood"], DIGITS),
+    }
+    return {"annealed": about}
+
+
 def evaluate(
     fitted: Fitted, images: Images, labels: Labels | None, K: int, on_block: OnBlock | None = None
 ) -> dict[str, Any]:
-    """All of ``evaluation.json``: see ``log_likelihood`` and ``latent_diagnostics``.
+    """What ``evaluation.json`` says of a model: see ``log_likelihood`` and ``latent_diagnostics``. The last entry has
+    log p(x) of each example.
 
     Args:
         fitted: Fitted.
@@ -117,9 +180,11 @@ def evaluate(
         "bounds": groups["bound"],
         "effective_sample_size": groups["ess"],
         "largest_weight": groups["largest"],
-        "active_units": [int(np.sum(layer["variance"] > ACTIVE)) for layer in layers],
+        "active_units": [active(layer, ACTIVE) for layer in layers],
+        "active_units_at": {str(threshold): [active(layer, threshold) for layer in layers] for threshold in THRESHOLDS},
         "latent": list(fitted.model.latent),
         "posterior_mean_variance": [layer["variance"] for layer in layers],
         "kl": [layer["kl"] for layer in layers],
         "remark": remark(fitted, images, labels),
+        "each": np.round(values, DIGITS),
     }

@@ -59,7 +59,7 @@ class Training:
     def __init__(self, settings: Settings, dataset: Dataset, threads: int | None = None):
         self.settings = settings
         if settings.dequantise:
-            self.dataset = dequantisation.dequantise(dataset, settings.seed)
+            self.dataset = dequantisation.dequantise(dataset)
         else:
             self.dataset = binarise(dataset, settings.binarise, settings.seed)
         check(settings, self.dataset)

@@ -1,0 +1,109 @@
+"""Compare trained models by log p(x) of the same test images, as the evaluate command has estimated it.
+
+examples:
+  python -m tinyvae.compare runs/vae runs/iwae
+  python -m tinyvae.compare runs/vae runs/iwae runs/two-layers --json
+"""
+
+import itertools
+import json
+
+from tinyvae.cli import console
+from tinyvae.errors import RunError, UserError
+from tinyvae.evaluate import FILE
+
+
+def main(argv=None):
+    """Say of every two of the runs what the second has more than the first, on average, and its standard error."""
+    arguments = parse(argv)
+    evaluations = [read(path) for path in arguments.runs]
+    pairs = [compare(*two) for two in itertools.combinations(evaluations, 2)]
+    print(json.dumps(pairs, indent=2) if arguments.json else "\n".join(map(line, pairs)))
+    return 0
+
+
+def parse(argv):
+    """The arguments."""
+    parser = console.Parser("python -m tinyvae.compare", __doc__)
+    parser.add_argument("runs", type=console.path, nargs="+", metavar="RUN", help="the folders of two runs, or more")
+    parser.add_argument("--json", action="store_true", help="print numbers instead of words")
+    arguments = parser.parse_args(argv)
+    if len(arguments.runs) < 2:
+        parser.error("two runs are needed, at least, to compare")
+    return arguments
+
+
+def read(path):
+    """What a run was evaluated to, and what that depends on.
+
+    Raises: RunError where there is no evaluation with a number for each image.
+    """
+    import numpy as np
+
+    from tinyvae.disk.run import Run
+    from tinyvae.training import description
+
+    run = Run.open(path)
+    settings, about, _ = description.read_config(run)
+    found = run.read_json(FILE) if (run.path / FILE).exists() else {}
+    each, samples = found.get("each"), found.get("samples")
+    is_whole = isinstance(each, list) and each and all(isinstance(value, float) for value in each)
+    if not (is_whole and isinstance(samples, int)):
+        raise RunError(
+            f"{path}: it has no log p(x) of each image\n"
+            f"Evaluate it first: python -m tinyvae.evaluate {path} --overwrite"
+        )
+    drawn = settings.binarise != "none", settings.dequantise
+    return {
+        "run": str(path),
+        "each": np.array(each),
+        "samples": samples,
+        "same": {
+            "data": about["digest"],
+            "quantity": found.get("quantity"),
+            "unit": found.get("unit"),
+            "pixels that are drawn": drawn,
+        },
+    }
+
+
+def compare(first, second):
+    """The paired difference of two evaluations, over the images that both have.
+
+    Raises: UserError for evaluations of other data.
+    """
+    from tinyvae.training.evaluation import paired
+
+    different = [name for name, value in first["same"].items() if value != second["same"][name]]
+    if different:
+        raise UserError(
+            f"{first['run']} and {second['run']} cannot be compared: they differ in {' and '.join(different)}\n"
+            "Compare models of the same data, under the same protocol."
+        )
+    n = min(len(first["each"]), len(second["each"]))
+    difference, error = paired(first["each"][:n], second["each"][:n])
+    return {
+        "first": first["run"],
+        "second": second["run"],
+        "difference": difference,
+        "standard_error": error if n > 1 else None,
+        "n_images": n,
+        "samples": [first["samples"], second["samples"]],
+        "unit": first["same"]["unit"],
+        "better_in": float((second["each"][:n] > first["each"][:n]).mean()),
+    }
+
+
+def line(pair):
+    """A comparison in words."""
+    error = "" if pair["standard_error"] is None else f" ± {pair['standard_error']:.2f}"
+    samples = " and ".join(f"{k:,}" for k in dict.fromkeys(pair["samples"]))
+    return (
+        f"{pair['second']}: {pair['difference']:+.2f}{error} {pair['unit']} against {pair['first']}, more in "
+        f"{100 * pair['better_in']:.0f} % of {pair['n_images']:,} (one standard error of the paired difference; by "
+        f"{samples} samples each)"
+    )
+
+
+if __name__ == "__main__":
+    console.run(main)
