@@ -335,10 +335,11 @@ COLOUR = replace(CONV, likelihood="logistic-colour", latent=(128,), hidden=((512
 # Ours for sequences: a GRU, and nothing between its states and z.
 GRU = Settings(network="gru", latent=(25,), hidden=((),), learning_rate=0.002, batch_size=100, epochs=10)
 
-# The same for strings, which are symbols: for rules of a grammar and for characters. A decoder that is told by a
-# grammar which rules can come next does nearly as well without z, and would leave it alone if all of its divergence had
-# a price (docs/faq.md).
-STRINGS = replace(GRU, likelihood="categorical", free_bits=0.5, epochs=25)
+# The same for strings, which are symbols: characters, and rules of a grammar. A decoder that is told by a grammar which
+# rules can come next does nearly as well without z, and would leave it alone if all of its divergence had a price
+# (docs/faq.md).
+CHARACTERS = replace(GRU, likelihood="categorical", learning_rate=0.006, epochs=15)
+GRAMMAR = replace(CHARACTERS, free_bits=0.3)
 
 # The default recipe shows a small data set more often than 20 times, until this many examples are seen.
 LEAST_EXAMPLES = 400_000
@@ -353,8 +354,8 @@ RECIPES = {
     "conv": CONV,
     "colour": COLOUR,
     "gru": GRU,
-    "grammar": STRINGS,
-    "characters": STRINGS,
+    "grammar": GRAMMAR,
+    "characters": CHARACTERS,
 }
 STRING_RECIPES = "grammar", "characters"
 WITH_GRAMMAR = "expressions", "expressions-unsolved"  # data sets of strings that take the recipe grammar by themselves

@@ -16,7 +16,7 @@ from tinyvae.data import expressions
 from tinyvae.papers import bayesian_optimisation
 from tinyvae.papers.bayesian_optimisation import Search
 from tinyvae.papers.sweep import Plan
-from tinyvae.settings import STRINGS
+from tinyvae.settings import CHARACTERS, GRAMMAR
 
 SAMPLES, EVALUATED = 5000, 1000  # of the evaluation: samples of z, and strings of either set
 LATENTS, DECODES = 1000, 100  # of the share that is valid (section 4.2)
@@ -37,16 +37,17 @@ WHAT_DIFFERS = {
 
 def plans(size):
     """Rules, characters, and rules whose decoder is told the rule before; and the first two without the answers."""
-    settings = replace(STRINGS, seed=size.seed, epochs=2 if size.quick else STRINGS.epochs)
+    length = {"seed": size.seed, "epochs": 2 if size.quick else GRAMMAR.epochs}
+    rules, characters = replace(GRAMMAR, **length), replace(CHARACTERS, **length)
     limit = 1000 if size.quick else None
     evaluation = {"samples": 20, "images": 50} if size.quick else {"samples": SAMPLES, "images": EVALUATED}
-    fed = replace(settings, feedback=True, free_bits=0.0)
+    fed = replace(rules, feedback=True, free_bits=0.0)
     return [
-        Plan("grammar-vae-rules", "expressions", settings, limit, **evaluation),
-        Plan("grammar-vae-characters", "expressions", settings, limit, **evaluation, characters=True),
+        Plan("grammar-vae-rules", "expressions", rules, limit, **evaluation),
+        Plan("grammar-vae-characters", "expressions", characters, limit, **evaluation, characters=True),
         Plan("grammar-vae-feedback", "expressions", fed, limit, **evaluation),
-        Plan("grammar-vae-unsolved-rules", "expressions-unsolved", settings, limit),
-        Plan("grammar-vae-unsolved-characters", "expressions-unsolved", settings, limit, characters=True),
+        Plan("grammar-vae-unsolved-rules", "expressions-unsolved", rules, limit),
+        Plan("grammar-vae-unsolved-characters", "expressions-unsolved", characters, limit, characters=True),
     ]
 
 
