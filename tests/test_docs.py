@@ -41,6 +41,7 @@ DERIVATION = (
     "bounds",
     "model",
     "generation",
+    "annealing",
 )
 
 

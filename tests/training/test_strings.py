@@ -15,14 +15,14 @@ from tinyvae.data.grammar import Broken
 from tinyvae.data.grammar_files import parse_grammar
 from tinyvae.data.sequences import Rules, Strings, as_characters
 from tinyvae.errors import DataError
-from tinyvae.settings import STRINGS
+from tinyvae.settings import RECIPES
 from tinyvae.training import fitted as fitted_module
 from tinyvae.training import strings
 from tinyvae.training.loop import Training
 
 GRAMMAR = parse_grammar("sum -> sum '+' digit | digit\ndigit -> '0' | '1'")
 WORDS = ["+".join(digits) for n in (1, 2, 3) for digits in itertools.product("01", repeat=n)]  # 14 different
-SMALL = replace(STRINGS, latent=(2,), units=8, batch_size=20, epochs=3, learning_rate=0.02, dtype="float64")
+SMALL = replace(RECIPES["grammar"], latent=(2,), units=8, batch_size=20, epochs=3, learning_rate=0.02, dtype="float64")
 KINDS = {
     "rules": {},
     "characters": {"characters": True},
@@ -252,16 +252,16 @@ def test_strings_take_their_recipe_by_themselves(tmp_path, monkeypatch):
     (tmp_path / "words.txt").write_text("\n".join(WORDS))
     (tmp_path / "grammar.txt").write_text("\n".join(GRAMMAR.lines()))
     cases = {
-        ("words.txt",): ("gru", "categorical", 0.5, "characters"),
-        ("words.txt", "--grammar", "grammar.txt"): ("gru", "categorical", 0.5, "rules"),
-        ("words.txt", "--network", "gru", "--free-bits", 0): ("gru", "categorical", 0.0, "characters"),
+        ("words.txt",): ("gru", "categorical", 0.0, "characters"),
+        ("words.txt", "--grammar", "grammar.txt"): ("gru", "categorical", 0.3, "rules"),
+        ("words.txt", "--network", "gru", "--free-bits", 0.2): ("gru", "categorical", 0.2, "characters"),
         ("words.txt", "--network", "mlp"): ("mlp", "categorical", 0.0, "characters"),
-        ("words.txt", "--likelihood", "bernoulli"): ("gru", "bernoulli", 0.5, "characters"),
-        ("words.txt", "--objective", "iwae"): ("gru", "categorical", 0.0, "characters"),  # where no bits are free
+        ("words.txt", "--likelihood", "bernoulli"): ("gru", "bernoulli", 0.0, "characters"),
+        ("sums", "--objective", "iwae"): ("gru", "categorical", 0.0, "rules"),  # where no bits are free
         ("words.txt", "--recipe", "gru"): ("gru", "bernoulli", 0.0, "characters"),
-        ("sums",): ("gru", "categorical", 0.5, "rules"),  # of a name that is known in this program alone
-        ("sums", "--recipe", "characters"): ("gru", "categorical", 0.5, "characters"),
-        ("sums", "--recipe", "grammar"): ("gru", "categorical", 0.5, "rules"),
+        ("sums",): ("gru", "categorical", 0.3, "rules"),  # of a name that is known in this program alone
+        ("sums", "--recipe", "characters"): ("gru", "categorical", 0.0, "characters"),
+        ("sums", "--recipe", "grammar"): ("gru", "categorical", 0.3, "rules"),
     }
     for number, (words, wanted) in enumerate(cases.items()):
         result = call(*words, "--latent", 2, "--epochs", 1, "--batch-size", 5, "--out", f"run{number}")
