@@ -124,7 +124,7 @@ def test_a_field_that_is_missing_takes_its_default(field):
         {"channels": []}, {"channels": [0]}, {"channels": 32}, {"kernel": 0}, {"stride": 1.0},
         {"units": 0}, {"directions": 3}, {"directions": True}, {"feedback": 1}, {"word_dropout": 1.5}, {"beta": -1.0},
         {"beta": 1}, {"anneal": -1}, {"anneal": 1.0}, {"free_bits": -0.1}, {"free_bits": float("inf")},
-        {"activation": "sigmoid"},
+        {"weight_prior": -1.0}, {"weight_prior": float("nan")}, {"activation": "sigmoid"},
     ],
 )  # fmt: skip
 def test_what_no_settings_have_is_refused(values):

@@ -134,6 +134,7 @@ class Settings:
         beta: the weight of the KL divergence in training; with another than 1 it is no bound that is trained.
         anneal: epochs in which that weight rises from 0; 0 for none.
         free_bits: nats of the divergence that each dimension of z may keep at no price, on a minibatch's mean.
+        weight_prior: standard deviation of a normal prior on all parameters; 0 for none.
         samples: K, samples of z for each example.
         binarise: "none" (grey levels), "static" (drawn once) or "dynamic" (drawn again at every visit).
         dequantise: whether levels become numbers by uniform noise, for the likelihoods that are densities.
@@ -171,6 +172,7 @@ class Settings:
     beta: float = 1.0
     anneal: int = 0
     free_bits: float = 0.0
+    weight_prior: float = 0.0
     samples: int = 1
     binarise: str = "none"
     dequantise: bool = False
@@ -219,6 +221,8 @@ class Settings:
             raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")
         if not (0 <= settings.beta < math.inf and 0 <= settings.free_bits < math.inf and settings.anneal >= 0):
             raise ValueError(f"beta, free_bits or anneal is below zero, in {settings}")
+        if not 0 <= settings.weight_prior < math.inf:
+            raise ValueError(f"weight_prior is below zero, in {settings}")
         if not (0 <= settings.word_dropout <= 1 and settings.directions in (1, 2)):
             raise ValueError(f"word_dropout or directions cannot be so, in {settings}")
         if not 0 <= settings.seed < 2**64:

@@ -66,6 +66,16 @@ def test_three_ways_to_weigh_the_divergence_with_zero(digits):
     np.testing.assert_array_equal(first, third)
 
 
+def test_the_most_probable_parameters_are_nearer_to_zero(digits):
+    """One step along the gradient of (sum of bounds + log p(theta)) / N; and what it does in the long run."""
+    sgd = replace(SMALL, optimiser="sgd", learning_rate=0.01)
+    plain, decayed = (after(Training(replace(sgd, weight_prior=s), digits, 1), 1)[0].params.flat for s in (0.0, 0.1))
+    start = Training(sgd, digits, 1).params.flat
+    np.testing.assert_allclose(decayed, plain - 0.01 * start / (0.1**2 * len(digits.train)), rtol=1e-12, atol=1e-15)
+    ends = [after(Training(replace(SMALL, weight_prior=s), digits, 1), 60)[0].params.flat for s in (0.0, 0.1)]
+    assert np.linalg.norm(ends[1]) < 0.8 * np.linalg.norm(ends[0])
+
+
 def test_aids_that_do_nothing_change_nothing(digits):
     """Annealing that is over, and free bits of which all dimensions have more."""
     plain = after(Training(SMALL, digits, 1), 3)[0]

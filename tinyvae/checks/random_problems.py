@@ -306,6 +306,21 @@ def aided_elbo(rng: Generator, N: int, K: int, beta: float, free_bits: float, **
     return Problem(words, {"params_flat": params.flat}, forward, backward)
 
 
+def weight_prior(rng: Generator, P: int, N: int, deviation: float) -> Problem:
+    """What a prior on the parameters adds to the mean bound of an example."""
+    theta = rng.standard_normal(P)
+
+    def backward(dvalue: Array, _: Cache) -> dict[str, Array]:
+        gradient = np.zeros(P)
+        bounds.add_weight_prior(theta, gradient, deviation, N)
+        return {"theta": dvalue * gradient}
+
+    def forward(theta: Array) -> tuple[Array, Cache]:
+        return np.array(-0.5 * (theta**2).sum() / (N * deviation**2)), None
+
+    return Problem(f"bounds.add_weight_prior, deviation {deviation:g}", {"theta": theta}, forward, backward)
+
+
 def gaussian_likelihood(rng: Generator, N: int, K: int, D: int, squash: bool = True) -> Problem:
     """The Gaussian likelihood by the decoder's outputs; some log variances are below the floor."""
     x = rng.random((N, D))
@@ -438,6 +453,7 @@ def all_problems(seed: int = 0) -> list[Problem]:
     sequence: dict[str, Any] = one | {"data_shape": DATA_SHAPE, "network": "gru", "likelihood": "categorical"}
     for objective in BOUNDS:
         problems.append(model(rng, N, K, objective, feedback=True, groups=(0, 1, 0), **sequence))
+    problems.append(weight_prior(rng, 7, N, 0.5))
     problems += [aided_elbo(rng, N, K, beta, free_bits, **one) for beta, free_bits in ((4, 0), (0.3, 0.1))]
     return problems
 

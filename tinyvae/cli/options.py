@@ -84,6 +84,8 @@ def add_objective(group):
     group.add_argument("--anneal", type=console.positive, metavar="E", help=anneal)
     free = f"nats of it that each dimension of z has at no price {show(DEFAULT.free_bits)}"
     group.add_argument("--free-bits", type=weight, metavar="L", help=free)
+    prior = "standard deviation of a normal prior on all weights and biases, for the most probable ones [none]"
+    group.add_argument("--weight-prior", type=weight, metavar="S", help=prior)
     add_choice(group, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
     group.add_argument("--dequantise", action="store_true", help="add uniform noise to levels, under a Gaussian")
 
@@ -236,6 +238,7 @@ def given_settings(arguments):
         "beta",
         "anneal",
         "free_bits",
+        "weight_prior",
     )
     for name in (*sizes, "components", "batch_size", "seed", *CHOICES):
         given[name] = getattr(arguments, name)

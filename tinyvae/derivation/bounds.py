@@ -87,6 +87,25 @@ def kl_weights(divergence: Array, beta: float, free_bits: float = 0.0) -> Array:
     return np.where(above, beta, 0.0)
 
 
+def add_weight_prior(theta: Array, gradient: Array, deviation: float, N: int) -> None:
+    """With a normal prior on the parameters, theta ~ N(0, s²), the most probable ones given the data maximise
+
+        sum_n L(x_n) + log p(theta)        log p(theta) = -theta² / (2 s²) + constant
+
+    over all N examples of the training set, each log p(x_n) exchanged for its bound (AEVB, section 5, with s = 1: there
+    it is called weight decay). The gradient of an N-th of this is the mean bound's plus
+
+        -theta / (N s²)
+
+    Args:
+        theta: (P,) all parameters.
+        gradient: (P,) of the mean bound of an example; the prior's is added in place.
+        deviation: s.
+        N: the examples of the training set, not of a minibatch: the more data, the less the prior counts.
+    """
+    gradient -= theta * theta.dtype.type(1 / (N * deviation**2))
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Gradient estimators
 # ---------------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import numpy as np
 from tinyvae import machine
 from tinyvae.data.datasets import Dataset, to_float
 from tinyvae.data.rows import blocks, extremes, mean_image
-from tinyvae.derivation.bounds import kl_weights
+from tinyvae.derivation.bounds import add_weight_prior, kl_weights
 from tinyvae.derivation.model import ModelCache
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.disk.run import BITS, Row, Run
@@ -175,7 +175,8 @@ class Training:
     def _step(self, rows: np.ndarray, rate: float, beta: float) -> float:
         """One step of the optimiser along the gradient of the minibatch's mean bound; returns the sum of the bounds.
 
-        With training aids the gradient is that of something else, and the bounds are what they are.
+        With training aids or a prior on the parameters the gradient is that of something else, and the bounds are what
+        they are.
         """
         N, x = len(rows), self._examples(rows)
         y = self.labels(self.dataset.train_labels, rows)
@@ -187,6 +188,9 @@ class Training:
         path, direct = (mean if way is dlogw else way / N for way in ways)
         aids = kl_weights(cache.divergence, beta, self.settings.free_bits) if self.settings.has_aids else None
         self.model.backward(self.params, cache, mean, path, direct, self._grads, consume=True, kl_weights=aids)
+        if self.settings.weight_prior:
+            examples = len(self.dataset.train)
+            add_weight_prior(self.params.flat, self._grads.flat, self.settings.weight_prior, examples)
         self._require_finite(self.optimiser.update(self.params, self._grads, rate), "sum of the parameters")
         self.step += 1
         self.samples_seen += N

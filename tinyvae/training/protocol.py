@@ -44,6 +44,7 @@ def _aids(settings: Settings) -> list[str]:
     words = [f"beta = {settings.beta:g}"] if settings.beta != 1 or settings.anneal else []
     words += [f"annealed over {settings.anneal} epochs"] if settings.anneal else []
     words += [f"{settings.free_bits:g} nats free in each dimension"] if settings.free_bits else []
+    words += [f"a prior N(0, {settings.weight_prior:g}²) on the weights"] if settings.weight_prior else []
     return [f"trained with {words[0]}", *words[1:]] if words else []
 
 
