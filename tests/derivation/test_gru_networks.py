@@ -149,5 +149,5 @@ def test_no_rows_are_none(feedback):
 
 
 def test_data_without_steps_are_refused():
-    with pytest.raises(ValueError, match="the network gru reads images"):
+    with pytest.raises(ValueError, match=r"the network gru reads sequences, \(N, T, V\), or images"):
         Model((5,), network="gru")

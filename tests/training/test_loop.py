@@ -55,7 +55,9 @@ def test_the_seed_decides(digits):
 def test_a_convolutional_network_wants_height_and_width(digits, shape):
     """A file (N, 12) is a row of 12 pixels, since 12 is no square."""
     rows = replace(digits, train=digits.train[:, :12], test=digits.test[:, :12], data_shape=shape)
-    with pytest.raises(DataError, match=r"has rows of 12 numbers without height and width, and --network conv needs"):
+    with pytest.raises(
+        DataError, match=r"has rows of 12 numbers, and nobody says where they stand; --network conv needs"
+    ):
         Training(replace(SMALL, network="conv"), rows)
 
 

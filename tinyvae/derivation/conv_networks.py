@@ -29,6 +29,7 @@ class Convolutional(Network):
     """What the encoder and its mirror image have in common."""
 
     data_dimensions: ClassVar[tuple[int, ...]] = (2, 3)
+    data_words: ClassVar[str] = "images, (N, H, W) or (N, H, W, C)"
     own_settings: ClassVar[tuple[str, ...]] = ("channels", "kernel", "stride")
 
     @property

@@ -25,6 +25,7 @@ class Recurrent(Network):
     """What the encoder and its mirror image have in common."""
 
     data_dimensions: ClassVar[tuple[int, ...]] = (2, 3)
+    data_words: ClassVar[str] = "sequences, (N, T, V), or images, (N, H, W) or (N, H, W, C)"
     own_settings: ClassVar[tuple[str, ...]] = ("units", "directions", "feedback")
 
     @property

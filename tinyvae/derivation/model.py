@@ -123,9 +123,11 @@ class Model:
 
     def __post_init__(self) -> None:
         """Raises: ValueError for a network or a likelihood of other data, and for groups that do not fit."""
-        dimensions, shape = NETWORKS[self.network][0].data_dimensions, self.data_shape
-        if dimensions and len(shape) not in dimensions:
-            raise ValueError(f"the network {self.network} reads images (H, W) or (H, W, C), not {shape}")
+        network, shape = NETWORKS[self.network][0], self.data_shape
+        if network.data_dimensions and len(shape) not in network.data_dimensions:
+            raise ValueError(
+                f"the network {self.network} reads {network.data_words}, not examples of the shape {shape}"
+            )
         channels = LIKELIHOODS[self.likelihood].channels
         if channels not in (None, shape[-1]):
             raise ValueError(f"the likelihood {self.likelihood} is of pixels with {channels} channels, not {shape}")

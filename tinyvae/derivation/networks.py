@@ -70,6 +70,7 @@ class Network:
     feedback: bool = False
 
     data_dimensions: ClassVar[tuple[int, ...]] = ()  # how many a shape of data may have; any number, if this is empty
+    data_words: ClassVar[str] = "rows (N, D)"  # the same, for people
     own_settings: ClassVar[tuple[str, ...]] = ()  # those of the attributes that not every network has a use for
 
     def shapes(self) -> Shapes:

@@ -268,14 +268,15 @@ def check(settings: Settings, dataset: Dataset) -> None:
             f"--batch-size {settings.batch_size} is more than the {N} training examples of {dataset.name}: "
             f"use --batch-size {N} or less"
         )
-    dimensions = NETWORKS[settings.network][0].data_dimensions
+    network = NETWORKS[settings.network][0]
+    dimensions = network.data_dimensions
     # a file (N, D) whose D is no square is a row of D pixels
     if dimensions and (len(dataset.data_shape) not in dimensions or 1 in dataset.data_shape[:2]):
         raise DataError(
-            f"{dataset.name} has rows of {math.prod(dataset.data_shape)} numbers without height and width, and "
-            f"--network {settings.network} needs images: store them as (N, H, W) or (N, H, W, 3), or leave it out"
+            f"{dataset.name} has rows of {math.prod(dataset.data_shape)} numbers, and nobody says where they stand; "
+            f"--network {settings.network} needs {network.data_words}: store them so, or leave it out"
         )
-    if "kernel" in NETWORKS[settings.network][0].own_settings:
+    if "kernel" in network.own_settings:
         require_room(settings, dataset.data_shape)
     if settings.conditional and dataset.n_labels == 0:
         raise DataError(
