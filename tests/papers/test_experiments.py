@@ -107,8 +107,13 @@ def test_the_table_says_what_the_evaluations_said_beside_the_published(digits, t
     assert [(row["stochastic_layers"], row["k"], row["published_nll"]) for row in rows] == [
         ("1", "1", "86.76"), ("1", "5", "85.54"), ("2", "1", "85.33"), ("2", "5", "83.89")
     ]  # fmt: skip
+    first = None
     for row, name in zip(rows, ("iwae-1-k1", "iwae-1-k5", "iwae-2-k1", "iwae-2-k5")):
         evaluation = json.loads((tmp_path / "runs/quick" / name / "evaluation.json").read_text())
+        first = first or evaluation
+        more = np.subtract(evaluation["each"], first["each"])
+        assert float(row["more_than_first"]) == pytest.approx(more.mean(), abs=0.006)
+        assert float(row["error_of_more"]) == pytest.approx(more.std(ddof=1) / len(more) ** 0.5, abs=0.006)
         assert float(row["nll"]) == pytest.approx(-evaluation["log_likelihood"], abs=0.005)
         assert (int(row["epochs"]), int(row["samples"]), int(row["published_epochs"])) == (4, 100, 3280)
     protocol = json.loads((folder / "protocol.json").read_text())

@@ -214,16 +214,23 @@ def one_vs_two_plans(size):
 
 
 def write_iwae(report):
-    """The bounds against epochs, and the table of log p(x) and active units beside the published one."""
-    from tinyvae.drawing import curves
+    """The bounds against epochs, and the table of log p(x) and active units beside the published one.
 
-    lines, rows = [], []
+    How much more log p(x) is than in the first row is a mean over the same images, with the error of that.
+    """
+    from tinyvae.drawing import curves
+    from tinyvae.training.evaluation import paired
+
+    lines, rows, first = [], [], None
     for plan in report.plans:
         layers, k = len(plan.settings.latent), plan.settings.samples
         model = "vae" if plan.settings.objective == "elbo" else "iwae"
         schedule = "our" if plan.settings.schedule == "cosine" else "IWAE's"
         evaluation = report.run(plan).read_json("evaluation.json")
         theirs, units = published.iwae(layers, k, model)
+        each = np.array(evaluation["each"])
+        first = each if first is None else first
+        difference, its_error = paired(first, each)
         name = f"{model.upper()} k={k}, {layers} layer{'s' if layers > 1 else ''}, {schedule} schedule"
         lines.append((name, report.history(plan)))
         rows.append(
@@ -235,6 +242,8 @@ def write_iwae(report):
                 "epochs": evaluation["epochs"],
                 "nll": round(-evaluation["log_likelihood"], 2),
                 "standard_error": round(evaluation["standard_error"], 2),
+                "more_than_first": round(difference, 2),
+                "error_of_more": round(its_error, 2),
                 "samples": evaluation["samples"],
                 "test_images": evaluation["n_images"],
                 "active_units": "+".join(map(str, evaluation["active_units"])),
