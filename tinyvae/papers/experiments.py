@@ -221,16 +221,18 @@ def write_iwae(report):
     from tinyvae.drawing import curves
     from tinyvae.training.evaluation import paired
 
-    lines, rows, first = [], [], None
+    lines, rows, first = [], [], []
     for plan in report.plans:
         layers, k = len(plan.settings.latent), plan.settings.samples
         model = "vae" if plan.settings.objective == "elbo" else "iwae"
         schedule = "our" if plan.settings.schedule == "cosine" else "IWAE's"
         evaluation = report.run(plan).read_json("evaluation.json")
         theirs, units = published.iwae(layers, k, model)
-        each = np.array(evaluation["each"])
-        first = each if first is None else first
-        difference, its_error = paired(first, each)
+        each = evaluation.get("each", [])  # which older evaluations do not have
+        first = first if rows else each
+        more, error = "", ""
+        if len(each) == len(first) > 1:
+            more, error = (round(number, 2) for number in paired(np.array(first), np.array(each)))
         name = f"{model.upper()} k={k}, {layers} layer{'s' if layers > 1 else ''}, {schedule} schedule"
         lines.append((name, report.history(plan)))
         rows.append(
@@ -242,8 +244,8 @@ def write_iwae(report):
                 "epochs": evaluation["epochs"],
                 "nll": round(-evaluation["log_likelihood"], 2),
                 "standard_error": round(evaluation["standard_error"], 2),
-                "more_than_first": round(difference, 2),
-                "error_of_more": round(its_error, 2),
+                "more_than_first": more,
+                "error_of_more": error,
                 "samples": evaluation["samples"],
                 "test_images": evaluation["n_images"],
                 "active_units": "+".join(map(str, evaluation["active_units"])),

@@ -143,7 +143,6 @@ def evaluated(run, plan, epoch):
     counts = found.get("active_units")
     return (
         numbers
-        and isinstance(found.get("each"), list)
         and all(found.get(name) == value for name, value in wanted.items())
         and isinstance(counts, list)
         and all(type(count) is int for count in counts)
