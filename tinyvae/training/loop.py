@@ -13,21 +13,22 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.data.datasets import Dataset, to_float
-from tinyvae.data.rows import blocks, extremes, mean_image
+from tinyvae.data.rows import mean_image
 from tinyvae.derivation.bounds import add_weight_prior, kl_weights
 from tinyvae.derivation.model import ModelCache
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.disk.run import BITS, Row, Run
-from tinyvae.errors import DataError, DivergenceError, Interrupted, RunError, UserError
+from tinyvae.errors import DivergenceError, Interrupted, RunError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
-from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, NETWORKS, OPTIMISERS, SCHEDULES, Settings
+from tinyvae.settings import BOUNDS, ESTIMATORS, LIKELIHOODS, OPTIMISERS, SCHEDULES, Settings
 from tinyvae.training import dequantisation
 from tinyvae.training.binarisation import binarise
 from tinyvae.training.fitted import Fitted, build_model, take
 from tinyvae.training.initialisation import initialise
 from tinyvae.training.memory import require_memory
-from tinyvae.training.protocol import bits_per_dimension, on_levels
+from tinyvae.training.protocol import bits_per_dimension
+from tinyvae.training.requirements import require_fit
 from tinyvae.types import Array, Labels
 
 EVALUATION_ROWS = 500  # samples at a time: bounds the memory
@@ -62,7 +63,7 @@ class Training:
             self.dataset = dequantisation.dequantise(dataset)
         else:
             self.dataset = binarise(dataset, settings.binarise, settings.seed)
-        check(settings, self.dataset)
+        require_fit(settings, self.dataset)
         self.model = build_model(settings, dataset.data_shape, dataset.n_labels, dataset.vocabulary)
         require_memory(self.model, settings, EVALUATION_ROWS)
         self.params = Parameters(self.model.shapes(), dtype=np.dtype(settings.dtype))
@@ -258,86 +259,6 @@ def require_progress(state: Mapping[str, Any]) -> None:
             or (kind is float and isinstance(value, float) and math.isfinite(value))
         ):
             raise RunError(f"the checkpoint says that {name} is {repr(value)[:100]}")
-
-
-def check(settings: Settings, dataset: Dataset) -> None:
-    """Raise an error, for people, where the settings do not suit the data: before any computation."""
-    N = len(dataset.train)
-    if settings.batch_size > N:
-        raise UserError(
-            f"--batch-size {settings.batch_size} is more than the {N} training examples of {dataset.name}: "
-            f"use --batch-size {N} or less"
-        )
-    network = NETWORKS[settings.network][0]
-    dimensions = network.data_dimensions
-    # a file (N, D) whose D is no square is a row of D pixels
-    if dimensions and (len(dataset.data_shape) not in dimensions or 1 in dataset.data_shape[:2]):
-        raise DataError(
-            f"{dataset.name} has rows of {math.prod(dataset.data_shape)} numbers, and nobody says where they stand; "
-            f"--network {settings.network} needs {network.data_words}: store them so, or leave it out"
-        )
-    if "kernel" in network.own_settings:
-        require_room(settings, dataset.data_shape)
-    if settings.conditional and dataset.n_labels == 0:
-        raise DataError(
-            f"{dataset.name} has no labels, and --conditional needs them: store them as y beside x in an .npz file, or "
-            "leave --conditional out"
-        )
-    likelihood = LIKELIHOODS[settings.likelihood]
-    if likelihood.channels not in (None, *dataset.data_shape[2:]):
-        raise DataError(
-            f"{dataset.name} is not in colour, and --likelihood {settings.likelihood} is of red, green and blue: use "
-            "--likelihood logistic-mixture"
-        )
-    lowest, highest = likelihood.support
-    for images in filter(len, (dataset.train, dataset.test)):
-        if images.dtype.kind != "f" and lowest <= 0 and highest >= 1:
-            continue  # grey levels and bits lie between 0 and 1, and need not be read to know it
-        smallest, largest = to_float(extremes(images), np.float64)
-        if smallest < lowest or largest > highest:
-            raise DataError(
-                f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "
-                f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
-            )
-    require_levels(settings, dataset)
-    if settings.likelihood == "categorical":
-        require_symbols(dataset)
-
-
-def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
-    """Raise a UserError for windows of which the most part would never see more than the margin of an image."""
-    sides = data_shape[:2]
-    for layer in range(1, len(settings.channels) + 1):
-        if settings.kernel >= 2 * max(sides):
-            channels = ",".join(map(str, settings.channels))
-            raise UserError(
-                f"--kernel {settings.kernel} is twice as wide as the {sides[0]} x {sides[1]} pixels that layer {layer} "
-                f"of --channels {channels} looks at: make it smaller, or name fewer channels"
-            )
-        sides = tuple(-(-side // settings.stride) for side in sides)
-
-
-def require_levels(settings: Settings, dataset: Dataset) -> None:
-    """Raise a DataError for values between the levels of a likelihood that knows these alone."""
-    levels = LIKELIHOODS[settings.likelihood].levels
-    if levels == 256 and not all(on_levels(images, levels) for images in (dataset.train, dataset.test)):
-        raise DataError(
-            f"{dataset.name} has values between the 256 levels 0, 1/255, ..., 1, and the {settings.likelihood} "
-            "likelihood gives probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
-        )
-
-
-def require_symbols(dataset: Dataset) -> None:
-    """Raise a DataError for rows that have not one symbol at each step."""
-    V = dataset.data_shape[-1]
-    for part in (dataset.train, dataset.test):
-        for block in blocks(part):
-            steps = to_float(block, np.float32).reshape(-1, V)
-            if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
-                raise DataError(
-                    f"{dataset.name} is not of symbols, and the categorical likelihood wants, in each {V} numbers, one "
-                    "that is 1 and the others 0: use another likelihood"
-                )
 
 
 class Watcher(Protocol):

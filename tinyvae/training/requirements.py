@@ -1,0 +1,91 @@
+"""Which settings go with which data: errors for people, before any computation."""
+
+import math
+
+import numpy as np
+
+from tinyvae.data.datasets import Dataset, to_float
+from tinyvae.data.rows import blocks, extremes
+from tinyvae.errors import DataError, UserError
+from tinyvae.settings import LIKELIHOODS, NETWORKS, Settings
+from tinyvae.training.protocol import on_levels
+
+
+def require_fit(settings: Settings, dataset: Dataset) -> None:
+    """Raise a DataError or a UserError where the settings do not suit the data."""
+    N = len(dataset.train)
+    if settings.batch_size > N:
+        raise UserError(
+            f"--batch-size {settings.batch_size} is more than the {N} training examples of {dataset.name}: "
+            f"use --batch-size {N} or less"
+        )
+    network = NETWORKS[settings.network][0]
+    dimensions = network.data_dimensions
+    # a file (N, D) whose D is no square is a row of D pixels
+    if dimensions and (len(dataset.data_shape) not in dimensions or 1 in dataset.data_shape[:2]):
+        raise DataError(
+            f"{dataset.name} has rows of {math.prod(dataset.data_shape)} numbers, and nobody says where they stand; "
+            f"--network {settings.network} needs {network.data_words}: store them so, or leave it out"
+        )
+    if "kernel" in network.own_settings:
+        require_room(settings, dataset.data_shape)
+    if settings.conditional and dataset.n_labels == 0:
+        raise DataError(
+            f"{dataset.name} has no labels, and --conditional needs them: store them as y beside x in an .npz file, or "
+            "leave --conditional out"
+        )
+    likelihood = LIKELIHOODS[settings.likelihood]
+    if likelihood.channels not in (None, *dataset.data_shape[2:]):
+        raise DataError(
+            f"{dataset.name} is not in colour, and --likelihood {settings.likelihood} is of red, green and blue: use "
+            "--likelihood logistic-mixture"
+        )
+    lowest, highest = likelihood.support
+    for images in filter(len, (dataset.train, dataset.test)):
+        if images.dtype.kind != "f" and lowest <= 0 and highest >= 1:
+            continue  # grey levels and bits lie between 0 and 1, and need not be read to know it
+        smallest, largest = to_float(extremes(images), np.float64)
+        if smallest < lowest or largest > highest:
+            raise DataError(
+                f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "
+                f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
+            )
+    require_levels(settings, dataset)
+    if settings.likelihood == "categorical":
+        require_symbols(dataset)
+
+
+def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
+    """Raise a UserError for windows of which the most part would never see more than the margin of an image."""
+    sides = data_shape[:2]
+    for layer in range(1, len(settings.channels) + 1):
+        if settings.kernel >= 2 * max(sides):
+            channels = ",".join(map(str, settings.channels))
+            raise UserError(
+                f"--kernel {settings.kernel} is twice as wide as the {sides[0]} x {sides[1]} pixels that layer {layer} "
+                f"of --channels {channels} looks at: make it smaller, or name fewer channels"
+            )
+        sides = tuple(-(-side // settings.stride) for side in sides)
+
+
+def require_levels(settings: Settings, dataset: Dataset) -> None:
+    """Raise a DataError for values between the levels of a likelihood that knows these alone."""
+    levels = LIKELIHOODS[settings.likelihood].levels
+    if levels == 256 and not all(on_levels(images, levels) for images in (dataset.train, dataset.test)):
+        raise DataError(
+            f"{dataset.name} has values between the 256 levels 0, 1/255, ..., 1, and the {settings.likelihood} "
+            "likelihood gives probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
+        )
+
+
+def require_symbols(dataset: Dataset) -> None:
+    """Raise a DataError for rows that have not one symbol at each step."""
+    V = dataset.data_shape[-1]
+    for part in (dataset.train, dataset.test):
+        for block in blocks(part):
+            steps = to_float(block, np.float32).reshape(-1, V)
+            if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
+                raise DataError(
+                    f"{dataset.name} is not of symbols, and the categorical likelihood wants, in each {V} numbers, one "
+                    "that is 1 and the others 0: use another likelihood"
+                )
