@@ -6,7 +6,7 @@ function buildSliders(state, model, points, units, change) {
 
   function build() {
     const unit = units[state.layer], D = model.plan.latent[state.layer], amounts = unit.kl || unit.variance;
-    const name = d => `z${model.layers > 1 ? `${"₁₂₃₄"[state.layer]},` : ""}${subscript(d + 1)}`;
+    const name = d => (model.layers > 1 ? `z${subscript(state.layer + 1)}: ${d + 1}` : `z${subscript(d + 1)}`);
     const order = [...Array(D).keys()].sort((a, b) => unit.active[b] - unit.active[a] || amounts[b] - amounts[a]);
     const used = order.filter(d => unit.active[d]).length, most = Math.max(...amounts, 1e-9);
     const quantity = unit.kl ? "KL" : "spread";
@@ -23,7 +23,7 @@ function buildSliders(state, model, points, units, change) {
       const output = element("output"), fill = element("i");
       fill.style.width = `${(100 * amounts[d]) / most}%`;
       input.addEventListener("input", () => { state.z[d] = +input.value; change(); });
-      inputs[d] = { input, output };
+      inputs[d] = { input, output, shown: null };
       box.append(element(
         "div", { className: `slider${unit.active[d] ? "" : " unused"}`, title: amount },
         element("span", { textContent: name(d) }), input, output,
@@ -37,10 +37,10 @@ function buildSliders(state, model, points, units, change) {
     return { name, order };
   }
   function show() {
-    inputs.forEach(({ input, output }, d) => {
-      const value = state.z[d];
-      if (document.activeElement !== input || Math.abs(+input.value - value) > 0.005) input.value = value;
-      output.textContent = signed(value);
+    inputs.forEach((one, d) => {
+      if (one.shown === state.z[d]) return;
+      one.shown = one.input.value = state.z[d];
+      one.output.textContent = signed(state.z[d]);
     });
   }
   return { build, show };

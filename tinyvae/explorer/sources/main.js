@@ -6,8 +6,9 @@ const model = buildModel(content), { plan } = model, { classes, units } = conten
 // The test examples in each layer: means and log variances, as rows. Those of the upper layers follow from z_1.
 function buildPoints({ count, mu, logvar, labels, range, images }) {
   const turn = packed => {
-    const columns = unpack(packed), D = plan.latent[0];
-    return Array.from({ length: count }, (_, n) => Float64Array.from({ length: D }, (_, d) => columns[d * count + n]));
+    const columns = unpack(packed), D = plan.latent[0], flat = new Float64Array(D * count);
+    for (let d = 0; d < D; d++) for (let n = 0; n < count; n++) flat[n * D + d] = columns[d * count + n];
+    return rows(flat, D);
   };
   const layers = [{ mu: turn(mu), logvar: turn(logvar) }], label = n => (labels ? labels[n] : null);
   const layer = l => {
@@ -58,14 +59,16 @@ function frame() {
   scheduled = false;
   if (changed) {
     changed = false;
-    paint($("picture"), model.decode(latent(), state.y));
+    const picture = model.decode(latent(), state.y);
+    paint($("picture"), picture);
+    paint($("inset"), picture);
     map.draw();
     sliders.show();
     if (labels) labels.show();
     clearTimeout(spoken);
     spoken = setTimeout(speak, 250);
   }
-  const more = [labels && labels.work(6), sketch.work(8)];
+  const more = [labels && labels.work(6), walk.work(6), sketch.work(8)];
   if (more.some(Boolean)) schedule();
 }
 function speak() {
@@ -86,6 +89,7 @@ function enterLayer(layer) {
   const all = [...Array(plan.latent[layer]).keys()].map(d => [d, name(d)]);
   ["x", "y"].forEach((axis, i) => fillSelect($(`axis-${axis}`), all, state.axes[i]));
   $("axes").hidden = plan.latent[layer] < 3;
+  $("main").classList.toggle("few", plan.latent[layer] <= 6);
   const other = points.labels ? points.labels.findIndex(y => y !== points.labels[0]) : 1;
   walk.set(points.layer(layer).mu[0], points.layer(layer).mu[clamp(other, 0, points.count - 1)]);
   map.canvas.setAttribute("aria-label", `Map of the latent space. The arrow keys move the point in ${name(state.axes[0])} and ${name(state.axes[1])}, with Shift in larger steps.`);

@@ -26,14 +26,13 @@ function buildMap(state, model, points, classes) {
       return [low, high];
     });
     const half = 0.53 * Math.max(...ends.map(([low, high]) => high - low));
-    view = { middle: ends.map(([low, high]) => (low + high) / 2), half };
+    view = { middle: ends.map(([low, high]) => (low + high) / 2), half, side: canvas.clientWidth };
   }
-  const size = () => canvas.clientWidth;
-  const toX = value => ((value - view.middle[0] + view.half) / (2 * view.half)) * size();
-  const toY = value => ((view.middle[1] + view.half - value) / (2 * view.half)) * size();
+  const toX = value => ((value - view.middle[0] + view.half) / (2 * view.half)) * view.side;
+  const toY = value => ((view.middle[1] + view.half - value) / (2 * view.half)) * view.side;
   const fromXY = (x, y) => [
-    view.middle[0] - view.half + (2 * view.half * x) / size(),
-    view.middle[1] + view.half - (2 * view.half * y) / size(),
+    view.middle[0] - view.half + (2 * view.half * x) / view.side,
+    view.middle[1] + view.half - (2 * view.half * y) / view.side,
   ];
 
   // The density of a mixture of Gaussians at the middles of the cells, of each as a product of its two dimensions.
@@ -95,10 +94,10 @@ function buildMap(state, model, points, classes) {
 
   function drawPoints(context) {
     const { mu } = points.layer(state.layer), labels = points.labels, n = classes ? classes.length : 0;
-    const radius = clamp(90 / Math.sqrt(points.count), 1.6, 4);
-    context.globalAlpha = 0.7;
+    const radius = clamp(90 / Math.sqrt(points.count), 1.6, 4), plain = colourOf("--accent");
+    context.globalAlpha *= 0.7;
     for (let i = 0; i < mu.length; i++) {
-      context.fillStyle = labels ? labelColour(labels[i], n) : colourOf("--accent");
+      context.fillStyle = labels ? labelColour(labels[i], n) : plain;
       context.beginPath();
       context.arc(toX(mu[i][axisX()]), toY(mu[i][axisY()]), radius, 0, 7);
       context.fill();
@@ -110,10 +109,12 @@ function buildMap(state, model, points, classes) {
   function drawBackdrop() {
     look();
     const { context, width } = sharp(canvas);
+    context.fillStyle = colourOf("--well");
+    context.fillRect(0, 0, width, width);
     drawAxes(context, width);
     if ($("holes").checked) {
       context.drawImage(holes(), 0, 0, width, width);
-      context.globalAlpha = 0.35;
+      context.globalAlpha = 0.7; // of the dots, such that what lies under them shows
     }
     drawPoints(context);
     context.globalAlpha = 1;
@@ -138,7 +139,7 @@ function buildMap(state, model, points, classes) {
 
   function drawPosterior(context) {
     if (!state.posterior) return;
-    const { mu, logvar } = state.posterior, [a, b] = [axisX(), axisY()], scale = size() / (2 * view.half);
+    const { mu, logvar } = state.posterior, [a, b] = [axisX(), axisY()], scale = view.side / (2 * view.half);
     context.strokeStyle = colourOf("--text");
     context.lineWidth = 1.5;
     context.setLineDash([4, 3]);
@@ -150,8 +151,8 @@ function buildMap(state, model, points, classes) {
 
   function draw() {
     if (!backdrop) drawBackdrop();
-    const { context, width, height } = sharp(canvas);
-    context.drawImage(backdrop, 0, 0, width, height);
+    const context = canvas.getContext("2d");
+    context.drawImage(backdrop, 0, 0, view.side, view.side);
     drawPosterior(context);
     drawCross(context);
   }
@@ -182,10 +183,13 @@ function buildMap(state, model, points, classes) {
 // The mouse, fingers and keys on the map.
 function connectMap(map, state, change, peek) {
   const { canvas } = map;
-  const place = event => {
-    const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+  let box = null; // where the map is, measured when the pointer comes: to ask anew at each move would lay out the page
+  const place = event => [event.pageX - box.left, event.pageY - box.top];
+  const measure = () => {
+    const { left, top } = canvas.getBoundingClientRect();
+    box = { left: left + window.scrollX, top: top + window.scrollY };
   };
+  canvas.addEventListener("pointerenter", measure);
   const move = event => {
     const [a, b] = map.fromXY(...place(event));
     state.z[state.axes[0]] = a;
@@ -193,13 +197,14 @@ function connectMap(map, state, change, peek) {
     change();
   };
   canvas.addEventListener("pointerdown", event => {
+    measure();
     canvas.setPointerCapture(event.pointerId);
     peek(null);
     move(event);
   });
   canvas.addEventListener("pointermove", event => {
     if (canvas.hasPointerCapture(event.pointerId)) move(event);
-    else peek(map.nearestTo(...place(event)), place(event));
+    else if (box) peek(map.nearestTo(...place(event)), place(event));
   });
   canvas.addEventListener("pointerleave", () => peek(null));
   canvas.addEventListener("keydown", event => {

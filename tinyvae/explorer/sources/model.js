@@ -29,11 +29,8 @@ function buildModel(content) {
   const build = one => network(one, arrays, psi, plan.labels);
   const encoders = plan.encoders.map(build), decoders = plan.decoders.map(build);
   const { mean, logProb } = likelihood(plan.likelihood, D), last = encoders.length - 1;
-  const top = content.prior.weights.map((weight, c, all) => ({
-    weight: content.prior.kind === "labels" ? 1 : weight,
-    mu: rows(unpack(content.prior.mu), unpack(content.prior.mu).length / all.length)[c],
-    logvar: rows(unpack(content.prior.logvar), unpack(content.prior.logvar).length / all.length)[c],
-  }));
+  const [means, logvars] = [content.prior.mu, content.prior.logvar].map(packed => rows(unpack(packed), plan.latent[last]));
+  const top = content.prior.weights.map((weight, c) => ({ weight, mu: means[c], logvar: logvars[c] }));
 
   function split(row) {
     return { mu: row.slice(0, row.length / 2), logvar: row.slice(row.length / 2) };

@@ -50,6 +50,8 @@ function buildSketch(state, model, paint, how, range, change) {
   // Encode anew, let z follow, and begin to count.
   function restart(follow = true) {
     showPad();
+    $("figures").hidden = false;
+    for (const name of ["sketch-mean", "sketch-sample"]) $(name).classList.add("shown");
     const given = input(), q = model.encode(given, state.y);
     state.posterior = model.ascend(given, state.layer, state.y);
     paint($("sketch-mean"), model.decode(q.mu, state.y));
@@ -73,8 +75,8 @@ function buildSketch(state, model, paint, how, range, change) {
   function showBound() {
     const mean = run.total / run.n, error = Math.sqrt(Math.max(0, run.squares / run.n - mean * mean) / run.n);
     const rows = [
-      ["log p(x | z), fit", signed(run.fit / run.n, 1)],
-      ["KL, or its sample", signed(run.kl / run.n, 1)],
+      ["fit, log p(x | z)", signed(run.fit / run.n, 1)],
+      [model.plan.closed ? "less KL(q || p)" : "less KL, sampled", signed(run.kl / run.n, 1)],
       ["bound (ELBO)", `${signed(mean, 1)} ± ${error.toFixed(1)} nats`],
       ["samples of z", String(run.n)],
     ];
@@ -146,5 +148,6 @@ function buildSketch(state, model, paint, how, range, change) {
   }
   $("clear").addEventListener("click", () => { x.fill(0); restart(false); });
   showPad();
+  for (const name of ["sketch-mean", "sketch-sample"]) Object.assign($(name), { width, height }); // room for what will come
   return { work, restart: () => run && restart(false), load };
 }

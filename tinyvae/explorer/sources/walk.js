@@ -9,10 +9,17 @@ function buildWalk(state, paint, decode, change) {
   const between = t => ends[0].map((a, d) => a + t * (ends[1][d] - a));
   let started = null;
 
+  let pending = [];
   function show() {
-    paint($("walk-a"), decode(ends[0]));
-    paint($("walk-b"), decode(ends[1]));
-    strip.forEach((canvas, i) => paint(canvas, decode(between(i / (STEPS - 1)))));
+    pending = [[$("walk-a"), 0], [$("walk-b"), 1], ...strip.map((canvas, i) => [canvas, i / (STEPS - 1)])];
+  }
+  // Draws what is pending for at most so many milliseconds; whether something is left.
+  function work(milliseconds) {
+    for (const end = performance.now() + milliseconds; pending.length && performance.now() < end; ) {
+      const [canvas, t] = pending.shift();
+      paint(canvas, decode(between(t)));
+    }
+    return pending.length > 0;
   }
   function go(t) {
     state.z = between(t);
@@ -39,6 +46,6 @@ function buildWalk(state, paint, decode, change) {
     requestAnimationFrame(frame);
   });
   slider.addEventListener("input", () => { stop(); go(slider.value / 100); });
-  ["a", "b"].forEach((name, i) => $(`set-${name}`).addEventListener("click", () => { ends[i] = Float64Array.from(state.z); show(); }));
-  return { show, set: (a, b) => { ends[0] = Float64Array.from(a); ends[1] = Float64Array.from(b); slider.value = 0; stop(); show(); } };
+  ["a", "b"].forEach((name, i) => $(`set-${name}`).addEventListener("click", () => { ends[i] = Float64Array.from(state.z); show(); change(); }));
+  return { show, work, set: (a, b) => { ends[0] = Float64Array.from(a); ends[1] = Float64Array.from(b); slider.value = 0; stop(); show(); } };
 }
