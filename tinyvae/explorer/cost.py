@@ -3,8 +3,8 @@
 The cost of a rounding is the mean of ELBO(weights) - ELBO(rounded weights) over test examples, in nats, with the same
 noise on both sides: what is left of the noise in the difference is little, and its standard error tells.
 
-All matrices begin with 8 bits. While the cost and two of its standard errors come to more than ``ALLOWED``, the matrix
-that costs most by itself gets the next number of bits.
+All matrices begin with 8 bits. While the cost, of whichever sign, and two of its standard errors come to more than
+``ALLOWED``, the matrix that costs most by itself gets the next number of bits.
 """
 
 import dataclasses
@@ -84,10 +84,10 @@ def cheapest(fitted: Fitted, images: Images, labels: Labels | None) -> tuple[dic
         bits = {name: BITS[0] for name, array in fitted.params.items() if array.ndim > 1}
         alone: dict[tuple[str, int], float] = {}
         nats, error = cost_of(bits)
-        while nats + 2 * error > ALLOWED and min(bits.values()) < BITS[-1]:
+        while abs(nats) + 2 * error > ALLOWED and min(bits.values()) < BITS[-1]:
             for name, b in bits.items():
                 if b < BITS[-1] and (name, b) not in alone:
-                    alone[name, b] = sum(cost_of({name: b}))
+                    alone[name, b] = sum(map(abs, cost_of({name: b})))
             costly = max((name for name in bits if bits[name] < BITS[-1]), key=lambda name: alone[name, bits[name]])
             bits[costly] = BITS[BITS.index(bits[costly]) + 1]
             nats, error = cost_of(bits)

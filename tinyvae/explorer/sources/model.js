@@ -72,7 +72,7 @@ function buildModel(content) {
   function boundSample(x, y, q, random) {
     const z = [drawn(q, random.normal)];
     if (plan.closed) {
-      return { z: z[0], fit: logProb(x, decoders[0](z[0], y)), kl: sum(divergence(q, prior(0, y)[0])) };
+      return { z, fit: logProb(x, decoders[0](z[0], y)), kl: sum(divergence(q, prior(0, y)[0])) };
     }
     let kl = logNormal(z[0], q.mu, q.logvar);
     for (let l = 1; l <= last; l++) {
@@ -81,7 +81,7 @@ function buildModel(content) {
       kl += logNormal(p.above, next.mu, next.logvar) - logNormal(z[l - 1], below.mu, below.logvar);
       z.push(p.above);
     }
-    return { z: z[0], fit: logProb(x, decoders[0](z[0], y)), kl: kl - logPrior(z[last], y) };
+    return { z, fit: logProb(x, decoders[0](z[0], y)), kl: kl - logPrior(z[last], y) };
   }
   return {
     plan, D, last, layers: plan.latent.length,

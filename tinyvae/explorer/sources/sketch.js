@@ -102,7 +102,7 @@ function buildSketch(state, model, paint, how, range, change) {
       if (run.n <= 200 || run.n % 10 === 0) run.means.push(run.total / run.n);
       run.drawn = z;
     }
-    paint($("sketch-sample"), model.decode(run.drawn, state.y));
+    paint($("sketch-sample"), model.decode(run.drawn[0], state.y));
     showBound();
     return run.n < MOST_SAMPLES;
   }
