@@ -1,7 +1,7 @@
 """The browser for the tests of pages: a Chromium of the system, or Playwright's own.
 
-Where there is none these tests are left out, and the summary at the end says so (conftest.py). With TINYVAE_BROWSER=required
-that is an error.
+Where there is none these tests are left out, and the summary at the end says so (conftest.py). With
+TINYVAE_BROWSER=required that is an error.
 """
 
 import os

@@ -3,6 +3,7 @@
 Every test ends with a look at the browser's console and at what the page asked the network for: there is nothing.
 """
 
+import base64
 import io
 import json
 from types import SimpleNamespace
@@ -41,7 +42,8 @@ FAMILY += [
     {"latent": (1,), "dtype": "float64"},
     {"hidden": ((8, 6),)},
 ]  # each with --channels 3,4 and --kernel 3
-ENCODE = "xs => xs.map(([x, y]) => { const q = tinyvae.model.encode(Float64Array.from(x), y); return [[...q.mu], [...q.logvar]]; })"
+ENCODE = """xs => xs.map(([x, y]) => { const q = tinyvae.model.encode(Float64Array.from(x), y);
+return [[...q.mu], [...q.logvar]]; })"""
 DECODE = "zs => zs.map(([z, y]) => [...tinyvae.model.decode(Float64Array.from(z), y)])"
 BOUND = """xs => { let seed = 1; const uniform = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
 const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
@@ -73,7 +75,7 @@ def visit(browser, tmp_path):
         tab.on("request", lambda request: requests.append(request.url))
         tab.on("dialog", lambda dialog: faults.append(dialog.message))
         tab.goto(file.as_uri())
-        tab.wait_for_function("window.tinyvae")
+        until(tab, "!!window.tinyvae")
         settle(tab)
         return tab
 
@@ -81,6 +83,15 @@ def visit(browser, tmp_path):
     for context in contexts:
         context.close()
     assert faults == [] and len(requests) == len(contexts) and all(url.startswith("file:") for url in requests)
+
+
+def until(tab, expression):
+    """Wait until something holds. (Playwright's own way of waiting is forbidden by the page's policy, as all eval is.)"""
+    for _ in range(600):
+        if tab.evaluate(expression):
+            return
+        tab.wait_for_timeout(100)
+    raise AssertionError(f"a minute has passed without {expression}")
 
 
 def settle(tab):
@@ -108,7 +119,11 @@ def test_encoder_decoder_and_bound_are_numpys_on_the_same_weights(settings, visi
     assert close(tab.evaluate(DECODE, list(zip(z.tolist(), labels))), decoded)
 
     rows = shown.rows(state.dataset.test)[rng.integers(0, len(state.dataset.test), 100)]
-    x = rows if settings.get("likelihood", "").startswith("logistic") else rows * rng.random((100, 1)).astype(rows.dtype)
+    x = (
+        rows
+        if settings.get("likelihood", "").startswith("logistic")
+        else rows * rng.random((100, 1)).astype(rows.dtype)
+    )
     mu, logvar = shown.encode(x, y)
     ours = np.array(tab.evaluate(ENCODE, list(zip(x.tolist(), labels))))
     assert close(ours[:, 0], mu) and close(ours[:, 1], logvar)
@@ -160,12 +175,9 @@ def explored(tmp_path_factory):
 
 def picture(tab, name="#picture"):
     """What a canvas shows, (H, W) from 0 to 1."""
-    data = tab.evaluate(
-        """name => { const c = document.querySelector(name);
-        return [c.height, c.width, [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data]]; }""",
-        name,
-    )
-    return np.array(data[2]).reshape(data[0], data[1], 4)[..., 0] / 255
+    text = tab.evaluate("name => document.querySelector(name).toDataURL('image/png')", name)
+    image = Image.open(io.BytesIO(base64.b64decode(text.removeprefix("data:image/png;base64,"))))
+    return np.asarray(image.convert("RGB"))[..., 0] / 255
 
 
 def state_of(tab):
@@ -194,7 +206,7 @@ def test_dragging_on_the_map_moves_z_and_the_picture_follows(explored, visit):
     assert shows(tab, run.fitted) and not np.array_equal(picture(tab), before)
     tab.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.1 * box["height"])
     assert state_of(tab)[1] == second  # the button is up
-    assert "z₁ = " in tab.locator("#place").inner_text() or tab.wait_for_timeout(500) is None
+    until(tab, "document.querySelector('#place').textContent.includes('z₁ = ')")
 
 
 def test_arrow_keys_move_the_point_and_fingers_too(explored, visit):
@@ -219,7 +231,7 @@ def test_hovering_shows_the_reconstruction_of_the_nearest_example(explored, visi
     assert not tab.locator("#peek").is_visible()
     # the point that z now lies on: where the pointer would have to press to get there
     x, y = tab.evaluate(
-        """() => { const c = document.getElementById("map"), z = tinyvae.latent(), at = (i, j) => {
+        """() => { const c = document.getElementById("map"), z = [...tinyvae.latent()], at = (i, j) => {
         const e = t => c.dispatchEvent(new PointerEvent(t, { clientX: c.getBoundingClientRect().left + i,
         clientY: c.getBoundingClientRect().top + j, pointerId: 1 }));
         c.setPointerCapture = () => {}; e("pointerdown"); return [...tinyvae.state.z]; };
@@ -261,11 +273,12 @@ def test_a_drawing_has_a_posterior_a_reconstruction_and_a_bound(explored, visit)
     tab.mouse.up()
     settle(tab)
     x = picture(tab, "#pad")
-    assert x.max() == 1 and state_of(tab)[1] != before and not np.array_equal(picture(tab, "#map"), drawn_map)
+    assert x.max() > 0.9 and state_of(tab)[1] != before
+    assert not np.array_equal(picture(tab, "#map"), drawn_map)
     mu, logvar = run.fitted.encode(x[None])
     assert np.allclose(state_of(tab)[1], mu[0], atol=0.1)  # z follows the mean, up to rounding of weights and pixels
     assert np.abs(picture(tab, "#sketch-mean") - run.fitted.decode(mu)[0]).max() < 0.1
-    tab.wait_for_function("Number(document.querySelector('#bound').lastChild.textContent) >= 400")
+    until(tab, "Number(document.querySelector('#bound').lastChild.textContent) >= 400")
     fit, kl, bound, _ = tab.locator("#bound dd").all_inner_texts()
     number, error = (float(part) for part in bound.replace("−", "-").removesuffix(" nats").split(" ± "))
     rng = np.random.default_rng(0)
@@ -320,7 +333,7 @@ def test_a_walk_ends_where_it_should(explored, visit):
     start = state_of(tab)[1]
     assert start != end and shows(tab, run.fitted)
     tab.locator("#play").click()
-    tab.wait_for_function("document.querySelector('#play').getAttribute('aria-pressed') === 'false'")
+    until(tab, "document.querySelector('#play').getAttribute('aria-pressed') === 'false'")
     assert state_of(tab)[1] == pytest.approx(end) and shows(tab, run.fitted)
 
 
@@ -426,4 +439,7 @@ def test_the_name_of_a_run_stays_text(visit):
     assert tab.locator("#run").text_content() == EVIL and tab.locator("img").count() == 0
     assert tab.title().startswith("</script>")
     tab.locator("summary").click()
-    assert "8 bits" in tab.locator("#about").inner_text() and "nats of the test bound" in tab.locator("#about").inner_text()
+    assert (
+        "8 bits" in tab.locator("#about").inner_text()
+        and "nats of the test bound" in tab.locator("#about").inner_text()
+    )

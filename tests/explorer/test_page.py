@@ -43,7 +43,13 @@ def test_no_image_of_the_data_stands_in_the_page_unless_it_is_asked_for(with_ima
     state = training()
     html = made(state, with_images=with_images)[1]
     rows, raw = state.fitted.rows(state.dataset.test), b"".join(blobs(content_of(html)))
-    forms = [state.dataset.test, rows, rows.astype(np.float64), rows.astype(np.float16), np.rint(127 * rows).astype("i1")]
+    forms = [
+        state.dataset.test,
+        rows,
+        rows.astype(np.float64),
+        rows.astype(np.float16),
+        np.rint(127 * rows).astype("i1"),
+    ]
     found = [form[n].tobytes() in raw for form in forms for n in range(len(rows))]
     assert any(found) == with_images and ("images" in content_of(html)["points"]) == with_images
     assert not with_images or state.dataset.test.tobytes() in raw

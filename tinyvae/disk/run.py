@@ -30,7 +30,16 @@ FIGURES = ("curve.png", "samples.png", "reconstructions.png", "manifold.png", "l
 
 # All that a run may write, and --overwrite may remove, in the order of removal: the config goes last, so that whatever
 # an interruption leaves still has the config that it belongs to.
-FILES = (CHECKPOINT, HISTORY, SUMMARY, "evaluation.json", DRAWN, EXPLORER, *(f"figures/{name}" for name in FIGURES), CONFIG)
+FILES = (
+    CHECKPOINT,
+    HISTORY,
+    SUMMARY,
+    "evaluation.json",
+    DRAWN,
+    EXPLORER,
+    *(f"figures/{name}" for name in FIGURES),
+    CONFIG,
+)
 
 Row = dict[str, Any]  # of history.csv
 DEEPEST = 50  # levels of a JSON file; what we write has five

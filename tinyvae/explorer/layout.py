@@ -5,12 +5,12 @@ What the page cannot evaluate is refused here, in words.
 
 from typing import Any
 
-from tinyvae.derivation.conv_networks import Convolutional
 from tinyvae.derivation.levels import COMPONENTS
 from tinyvae.derivation.likelihoods import LOGVAR_FLOOR
 from tinyvae.derivation.model import Model, name_of
 from tinyvae.derivation.networks import Network
 from tinyvae.errors import UserError
+from tinyvae.explorer.priors import PRIORS
 from tinyvae.machine import LOGSCALE_LIMIT
 
 # What the page's own functions need to know of each likelihood (sources/likelihoods.js).
@@ -30,9 +30,8 @@ def mlp(network: Network, name: str) -> dict[str, Any]:
     return {"kind": "mlp", "layers": _affine(network, name)}
 
 
-def convolutional(network: Network, name: str) -> dict[str, Any]:
+def convolutional(network: Any, name: str) -> dict[str, Any]:
     """The convolutions of an encoder, from the data up, or the transposed ones of a decoder, from the top down."""
-    assert isinstance(network, Convolutional)
     layers: list[dict[str, Any]] = [
         {**geometry._asdict(), "W": f"{name}.conv.{i}.W", "b": f"{name}.conv.{i}.b"}
         for i, geometry in enumerate(network.geometries)
@@ -59,6 +58,7 @@ def require_served(model: Model) -> None:
         ("network", model.network, tuple(NETWORKS)),
         ("likelihood", model.likelihood, tuple(LIKELIHOODS)),
         ("activation", model.activation, ACTIVATIONS),
+        ("prior", model.prior, tuple(PRIORS)),
     ):
         if name not in served:
             raise UserError(

@@ -6,15 +6,11 @@ import re
 from importlib import resources
 from typing import Any
 
-import numpy as np
-
 from tinyvae import __version__
-from tinyvae.derivation import priors
 from tinyvae.disk.run import Row
-from tinyvae.explorer import layout, points
+from tinyvae.explorer import layout, points, priors
 from tinyvae.explorer.cost import Cost, cheapest, with_rounded
 from tinyvae.explorer.packing import escaped_json, pack
-from tinyvae.explorer.rounding import Rounded, rounded
 from tinyvae.settings import LIKELIHOODS
 from tinyvae.training.evaluation import ACTIVE, latent_diagnostics
 from tinyvae.training.fitted import Fitted
@@ -56,7 +52,7 @@ def content(
         "rounding": cost._asdict(),
         "model": model,
         "arrays": {key: pack(array) for key, array in arrays.items() if not key.startswith("prior.")},
-        "prior": describe_prior(shown),
+        "prior": priors.describe(shown),
         "points": points.describe(shown, images, labels, with_images),
         "units": describe_units(shown, images, labels),
         "classes": dataset.classes,
@@ -78,32 +74,6 @@ def about(training: Training, name: str, history: list[Row]) -> dict[str, Any]:
         "bound": history[training.epoch - 1]["test_bound"] if training.epoch else None,
         "test_examples": len(training.dataset.test),
     }
-
-
-def describe_prior(fitted: Fitted) -> dict[str, Any]:
-    """p(z_L) as a list of Gaussians: of one for all, of one for each label, or of a mixture with its weights."""
-    model, params = fitted.model, fitted.params
-    D = model.latent[-1]
-    means, logvars, weights = np.zeros((1, D)), np.zeros((1, D)), np.ones(1)
-    kind = {"normal": "one", "label": "labels"}.get(model.prior, "mixture")
-    if model.prior in ("label", "mixture"):
-        means, logvars = params["prior.mu"], params["prior.logvar"]
-        weights = priors.softmax(params["prior.logits"]) if kind == "mixture" else np.ones(len(means))
-    elif model.prior == "vamp":
-        means, logvars = pseudo_posteriors(fitted)
-        weights = np.full(len(means), 1 / len(means))
-    exact: tuple[Rounded, ...] = tuple(rounded(np.asarray(a), 32) for a in (means, logvars))
-    return {"kind": kind, "weights": weights, "mu": pack(exact[0]), "logvar": pack(exact[1])}
-
-
-def pseudo_posteriors(fitted: Fitted) -> tuple[np.ndarray, np.ndarray]:
-    """The components of a VampPrior: the uppermost encoder at its pseudo-inputs, means and log variances (M, D)."""
-    model, rows = fitted.model, fitted.params["prior.inputs"]
-    I = rows.shape[1] - model.n_labels
-    weights = fitted.params.part("encoder" if len(model.latent) == 1 else f"encoder{len(model.latent)}")
-    stats, _ = model.encoders[-1].forward(weights, np.ascontiguousarray(rows[:, :I]), rows[:, I:])
-    D = model.latent[-1]
-    return stats[:, :D], stats[:, D:]
 
 
 def describe_units(fitted: Fitted, images: Any, labels: Labels | None) -> list[dict[str, Any]]:

@@ -4,12 +4,12 @@ A row w of a matrix, all that goes out from one input unit, is stored as whole n
 
     q_j = round(w_j / s)    with    s = max_j |w_j| / (2^(b - 1) - 1)
 
-so that every weight moves by s / 2 at most: 0.4 % of the largest in its row for b = 8. Biases, one number for each unit,
-are few and stay float32; and b = 32 stands for float32 too.
+so that every weight moves by s / 2 at most: 0.4 % of the largest in its row for b = 8. Biases, one number for each
+unit, are few and stay float32; and b = 32 stands for float32 too.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from tinyvae.derivation.parameters import Parameters
 from tinyvae.types import Array
 
 BITS = 8, 16, 32  # from the smallest page to the closest to the run; the last are float32
-TYPES = {8: np.dtype("<i1"), 16: np.dtype("<i2"), 32: np.dtype("<f4")}
+TYPES: dict[int, np.dtype[Any]] = {8: np.dtype("<i1"), 16: np.dtype("<i2"), 32: np.dtype("<f4")}
 
 
 class Rounded(NamedTuple):

@@ -12,7 +12,7 @@ function buildSketch(state, model, paint, how, range, change) {
   }
   $("colour-choice").hidden = channels !== 3;
   const scale = Math.max(height, width) / 28;
-  Object.assign($("brush"), { min: 0.5 * scale, max: 3 * scale, value: Math.max(0.6, 1.2 * scale) });
+  Object.assign($("brush"), { min: 0.5, max: Math.max(2, 3 * scale), value: Math.max(1, 1.2 * scale) });
 
   // The drawing as the encoder was shown data in training.
   function input() {
