@@ -86,7 +86,7 @@ def visit(browser, tmp_path):
 
 
 def until(tab, expression):
-    """Wait until something holds. (Playwright's own way of waiting is forbidden by the page's policy, as all eval is.)"""
+    """Wait until something holds. Playwright's own way would be eval, which the page's policy forbids."""
     for _ in range(600):
         if tab.evaluate(expression):
             return

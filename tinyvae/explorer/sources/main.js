@@ -156,7 +156,7 @@ $("copy-example").addEventListener("click", () => {
 
 function describe() {
   const { about, rounding } = content, bits = [...new Set(Object.values(rounding.bits))].sort((a, b) => a - b);
-  const bound = about.bound === null ? "" : ` Test bound after ${about.epochs} epochs: ${signed(about.bound)} ${about.unit}.`;
+  const bound = about.bound === null ? "" : ` Test bound after ${about.epochs} ${about.epochs === 1 ? "epoch" : "epochs"}: ${signed(about.bound)} ${about.unit}.`;
   document.title = `${about.run} · tinyvae explorer`;
   $("run").textContent = about.run;
   $("summary").textContent = `A variational autoencoder of ${about.data}.${bound}`;
@@ -197,7 +197,7 @@ if (plan.labels && points.labels) state.y = points.labels[0];
 describe();
 walk.show();
 change();
-const again = () => { describe(); map.redraw(); sketch.restart(); change(); };
+const again = () => { describe(); map.redraw(); sketch.show(); change(); };
 window.addEventListener("resize", again);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 window.tinyvae = { content, model, state, change, latent }; // for the console

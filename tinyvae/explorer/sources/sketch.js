@@ -8,7 +8,7 @@ function buildSketch(state, model, paint, how, range, change) {
   let run = null, stroke = null;
   if (height < 4 || width < 4) {
     $("sketch-card").hidden = true;
-    return { work: () => false, restart() {}, load() {} };
+    return { work: () => false, show() {}, restart() {}, load() {} };
   }
   $("colour-choice").hidden = channels !== 3;
   const scale = Math.max(height, width) / 28;
@@ -56,7 +56,8 @@ function buildSketch(state, model, paint, how, range, change) {
     state.posterior = model.ascend(given, state.layer, state.y);
     paint($("sketch-mean"), model.decode(q.mu, state.y));
     run = { given, q, n: 0, total: 0, squares: 0, fit: 0, kl: 0, means: [], random: generator(7), drawn: null };
-    showDivergence(model.divergence(q, state.y));
+    run.divergence = model.divergence(q, state.y);
+    showDivergence(run.divergence);
     if (follow) {
       state.z = Float64Array.from(state.posterior.mu);
       change();
@@ -149,5 +150,10 @@ function buildSketch(state, model, paint, how, range, change) {
   $("clear").addEventListener("click", () => { x.fill(0); restart(false); });
   showPad();
   for (const name of ["sketch-mean", "sketch-sample"]) Object.assign($(name), { width, height }); // room for what will come
-  return { work, restart: () => run && restart(false), load };
+  // The curves once more, on a page of another size or colour.
+  function show() {
+    if (run) showDivergence(run.divergence);
+    if (run && run.n) showBound();
+  }
+  return { work, show, restart: () => run && restart(false), load };
 }
