@@ -76,9 +76,9 @@ function buildSketch(state, model, paint, how, range, change) {
   function showBound() {
     const mean = run.total / run.n, error = Math.sqrt(Math.max(0, run.squares / run.n - mean * mean) / run.n);
     const rows = [
-      ["fit, log p(x | z)", signed(run.fit / run.n, 1)],
-      [model.plan.closed ? "less KL(q || p)" : "less KL, sampled", signed(run.kl / run.n, 1)],
-      ["bound (ELBO)", `${signed(mean, 1)} ± ${error.toFixed(1)} nats`],
+      ["fit, log p(x | z)", signed(run.fit / run.n)],
+      [model.plan.closed ? "less KL(q || p)" : "less KL, sampled", signed(run.kl / run.n)],
+      ["bound (ELBO)", `${signed(mean)} ± ${error.toFixed(2)} nats`],
       ["samples of z", String(run.n)],
     ];
     $("bound").replaceChildren(...rows.flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]));
