@@ -12,6 +12,7 @@ NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.9", "ipykernel>=6.25"]
 CHECKS = ["ruff>=0.6", "mypy>=1.8"]
 TEST = ["pytest>=7.4", "pytest-xdist>=3.2", "hypothesis>=6.90", "pandas>=1.5", "setuptools>=70.1", *CHECKS, *NOTEBOOKS]
 CLUSTER = ["distributed>=2023.1"]
+BROWSER = ["playwright>=1.40"]
 TUTORIALS = ["jupyterlab>=4", *NOTEBOOKS]
 
 setup(
@@ -21,7 +22,11 @@ setup(
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    package_data={"tinyvae": ["py.typed"], "tinyvae.papers.published": ["*.csv"]},
+    package_data={
+        "tinyvae": ["py.typed"],
+        "tinyvae.papers.published": ["*.csv"],
+        "tinyvae.explorer": ["sources/*"],
+    },
     packages=find_packages(include=["tinyvae", "tinyvae.*"]),
     python_requires=">=3.10",
     install_requires=[
@@ -38,7 +43,13 @@ setup(
         "joblib>=1.3",
         "filelock>=3.32",  # earlier ones lose the lock of a process that forks
     ],
-    extras_require={"test": [*TEST, *CLUSTER], "cluster": CLUSTER, "tutorials": TUTORIALS, "bench": ["jax", "torch"]},
+    extras_require={
+        "test": [*TEST, *CLUSTER],
+        "browser": BROWSER,
+        "cluster": CLUSTER,
+        "tutorials": TUTORIALS,
+        "bench": ["jax", "torch"],
+    },
     classifiers=[
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",

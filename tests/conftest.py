@@ -1,5 +1,7 @@
 """One Hypothesis profile for all tests: the same examples at every run, no deadline on a shared machine.
 
+Where there is no browser, the summary says that the tests of pages were left out.
+
 And Ctrl-C works, though a shell's background job is told to ignore it: what it does is tested.
 """
 
@@ -12,3 +14,11 @@ settings.register_profile(
 )
 settings.load_profile("tinyvae")
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say that pages were not tested, where there was no browser to do it."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "browser" in report.keywords]
+    if skipped:
+        why = str(skipped[0].longrepr[2]).removeprefix("Skipped: ")
+        terminalreporter.write_line(f"{len(skipped)} tests of pages in a browser were left out: {why}")

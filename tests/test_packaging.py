@@ -46,6 +46,7 @@ def test_the_wheel_is_small_and_has_every_module_and_the_published_points(distri
     assert wheel.name == f"tinyvae-{__version__}-py3-none-any.whl" and wheel.stat().st_size < LARGEST_WHEEL
     found = names(wheel)
     wanted = [*ROOT.glob("tinyvae/**/*.py"), *ROOT.glob("tinyvae/papers/published/*.csv"), ROOT / "tinyvae/py.typed"]
+    wanted += ROOT.glob("tinyvae/explorer/sources/*")
     assert {str(path.relative_to(ROOT)) for path in wanted} == {name for name in found if name.startswith("tinyvae/")}
 
 

@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a model on MNIST, Frey faces, digits or images of your own",
     "evaluate": "estimate log p(x) of a trained model, and count its active units",
     "compare": "compare trained models image by image",
+    "explore": "make a page on which to explore a trained model in a browser",
     "compress": "compress images with a trained model, as far as its bound says",
     "decompress": "have compressed images back, to the last bit",
     "reproduce": "make a figure or a table of the papers, from the data to the picture",

@@ -17,6 +17,7 @@ import dataclasses
 import itertools
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def main(argv=None):
     if arguments.json:
         print(json.dumps({**summary, "run": str(run.path)}, indent=2))
     elif not arguments.quiet:
-        print(report(summary, run.path, names))
+        print(report(summary, run.path, names, can_be_explored(state.model)))
     return 0
 
 
@@ -174,8 +175,19 @@ def say_counts(samples):
     return f"from the prior, {Tally(**samples)}"
 
 
-def report(summary, path, files):
-    """The short table at the end."""
+def can_be_explored(model):
+    """Whether there can be a page of it."""
+    from tinyvae.explorer import layout
+
+    try:
+        layout.require_served(model)
+    except UserError:
+        return False
+    return True
+
+
+def report(summary, path, files, has_page=False):
+    """The short table at the end, and with ``has_page`` the command that makes a page of the run."""
     bits = summary["test_bits_per_dimension"]
     words = "" if bits is None else f", {bits:.3f} bits per dimension"
     drawn = [console.paragraph("samples    ", say_counts(summary["samples"]))] if "samples" in summary else []
@@ -190,6 +202,7 @@ def report(summary, path, files):
         f"{path}/",
         "  config.json  history.csv  summary.json  checkpoint.npz",
         *(f"  {name}" for name in files),
+        *([f"to explore it in a browser: python -m tinyvae.explore {shlex.quote(str(path))}"] if has_page else []),
     ]
     return "\n".join(lines)
 

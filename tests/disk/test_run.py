@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tinyvae.disk.checkpoint import write_checkpoint
 from tinyvae.disk.files import temporary_path
 from tinyvae.disk.lock import LOCK, OWNER
-from tinyvae.disk.run import COLUMNS, FIGURES, FILES, Run
+from tinyvae.disk.run import COLUMNS, EXPLORER, FIGURES, FILES, Run
 from tinyvae.errors import RunError
 
 CONFIG = {"dataset": {"name": "digits"}, "settings": {"seed": 2**64 - 1, "learning_rate": 0.001}}
@@ -80,6 +80,7 @@ def test_all_that_a_run_writes_is_known_to_overwriting(run):
     run.write_summary({})
     run.write_json("evaluation.json", {})
     run.write_samples("x+1\n")
+    (run.path / EXPLORER).write_bytes(b"")
     for name in FIGURES:
         run.figure_path(name).write_bytes(b"")
     assert files(run.path) == sorted(FILES)

@@ -25,11 +25,21 @@ from tinyvae.types import AnyPath
 
 CONFIG, HISTORY, CHECKPOINT, SUMMARY = "config.json", "history.csv", "checkpoint.npz", "summary.json"
 DRAWN = "samples.txt"  # what is drawn from a model of strings
+EXPLORER = "explorer.html"  # the page that shows the model
 FIGURES = ("curve.png", "samples.png", "reconstructions.png", "manifold.png", "latent.png")
 
 # All that a run may write, and --overwrite may remove, in the order of removal: the config goes last, so that whatever
 # an interruption leaves still has the config that it belongs to.
-FILES = (CHECKPOINT, HISTORY, SUMMARY, "evaluation.json", DRAWN, *(f"figures/{name}" for name in FIGURES), CONFIG)
+FILES = (
+    CHECKPOINT,
+    HISTORY,
+    SUMMARY,
+    "evaluation.json",
+    DRAWN,
+    EXPLORER,
+    *(f"figures/{name}" for name in FIGURES),
+    CONFIG,
+)
 
 Row = dict[str, Any]  # of history.csv
 DEEPEST = 50  # levels of a JSON file; what we write has five

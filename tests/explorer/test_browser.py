@@ -1,0 +1,446 @@
+"""The page in a real browser, opened as a file: its numbers against NumPy's, and all that can be done with it.
+
+Every test ends with a look at the browser's console and at what the page asked the network for: there is nothing.
+"""
+
+import base64
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tinyvae
+from tests.browsers import chromium
+from tests.commands import call
+from tests.explorer.examples import made, training
+from tests.explorer.test_page import EVIL
+from tinyvae import explore
+from tinyvae.derivation import gaussian
+
+pytestmark = pytest.mark.browser
+LIKELIHOODS = "bernoulli", "gaussian", "gaussian-linear", "logistic", "logistic-mixture", "logistic-colour"
+FAMILY = [
+    {"network": network, "likelihood": likelihood, "conditional": conditional}
+    for network in ("mlp", "conv") for likelihood in LIKELIHOODS for conditional in (False, True)
+]  # fmt: skip
+FAMILY += [
+    {"activation": "relu"},
+    {"network": "conv", "activation": "relu", "stride": 3, "shape": (7, 10)},
+    {"network": "conv", "stride": 1, "shape": (4, 9), "likelihood": "logistic"},
+    {"shape": (11,)},
+    {"latent": (4, 2)},
+    {"latent": (4, 2), "network": "conv", "conditional": True, "prior": "label"},
+    {"latent": (4, 3, 2), "likelihood": "gaussian"},
+    {"prior": "label", "conditional": True},
+    {"prior": "mixture"},
+    {"prior": "vamp", "conditional": True},
+    {"prior": "vamp", "latent": (4, 2)},
+    {"likelihood": "gaussian", "dequantise": True},
+    {"latent": (1,), "dtype": "float64"},
+    {"hidden": ((8, 6),)},
+]  # each with --channels 3,4 and --kernel 3
+ENCODE = """xs => xs.map(([x, y]) => { const q = tinyvae.model.encode(Float64Array.from(x), y);
+return [[...q.mu], [...q.logvar]]; })"""
+DECODE = "zs => zs.map(([z, y]) => [...tinyvae.model.decode(Float64Array.from(z), y)])"
+BOUND = """xs => { let seed = 1; const uniform = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
+const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+return xs.map(([x, y]) => { const q = tinyvae.model.encode(Float64Array.from(x), y);
+const one = tinyvae.model.boundSample(Float64Array.from(x), y, q, { uniform, normal });
+return { ...one, z: one.z.map(z => [...z]) }; }); }"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser, tmp_path):
+    """A function that opens a page, from its text or its file; afterwards nothing was said and nothing was fetched."""
+    faults, requests, contexts = [], [], []
+
+    def visit(page, **options):
+        file = page
+        if isinstance(page, str):
+            file = tmp_path / f"page{len(contexts)}.html"
+            file.write_bytes(page.encode())
+        contexts.append(browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | options))
+        tab = contexts[-1].new_page()
+        tab.on("console", lambda message: faults.append(message.text))
+        tab.on("pageerror", lambda error: faults.append(str(error)))
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.on("dialog", lambda dialog: faults.append(dialog.message))
+        tab.goto(file.as_uri())
+        until(tab, "!!window.tinyvae")
+        settle(tab)
+        return tab
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert faults == [] and len(requests) == len(contexts) and all(url.startswith("file:") for url in requests)
+
+
+def until(tab, expression):
+    """Wait until something holds. Playwright's own way would be eval, which the page's policy forbids."""
+    for _ in range(600):
+        if tab.evaluate(expression):
+            return
+        tab.wait_for_timeout(100)
+    raise AssertionError(f"a minute has passed without {expression}")
+
+
+def settle(tab):
+    """Wait until what was asked for is drawn."""
+    tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def close(ours, theirs):
+    """Whether two arrays agree to 1e-4, of the larger ones relatively."""
+    return np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+# -- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", FAMILY, ids=lambda settings: "-".join(map(str, settings.values())))
+def test_encoder_decoder_and_bound_are_numpys_on_the_same_weights(settings, visit):
+    state = training(**settings)
+    _, html, shown = made(state)
+    tab, model, rng = visit(html), shown.model, np.random.default_rng(3)
+    y = rng.integers(0, 3, 100) if model.n_labels else None
+    labels = [None] * 100 if y is None else y.tolist()
+    z = 1.5 * rng.standard_normal((100, model.latent[0]))
+    decoded = shown.decode(z, y).reshape(100, -1)
+    assert close(tab.evaluate(DECODE, list(zip(z.tolist(), labels))), decoded)
+
+    rows = shown.rows(state.dataset.test)[rng.integers(0, len(state.dataset.test), 100)]
+    x = (
+        rows
+        if settings.get("likelihood", "").startswith("logistic")
+        else rows * rng.random((100, 1)).astype(rows.dtype)
+    )
+    mu, logvar = shown.encode(x, y)
+    ours = np.array(tab.evaluate(ENCODE, list(zip(x.tolist(), labels))))
+    assert close(ours[:, 0], mu) and close(ours[:, 1], logvar)
+
+    given = x[:10], None if y is None else y[:10]
+    samples = tab.evaluate(BOUND, list(zip(x[:10].tolist(), labels)))
+    layers = [np.array([one["z"][l] for one in samples], x.dtype) for l in range(len(model.latent))]
+    fit, log_prior, _ = model.joint(shown.params, given[0], layers, given[1])
+    assert np.allclose([one["fit"] for one in samples], fit[:, 0], rtol=1e-4, atol=1e-3)
+    if model.has_closed_form_kl:
+        divergence = model.top_divergence(shown.params, mu[:10], logvar[:10], given[1]).sum(axis=1)
+    else:
+        pairs = model.statistics(shown.params, [given[0], *layers[:-1]], given[1])
+        log_q = sum(gaussian.log_density(z[:, None], *pair)[0][:, 0] for z, pair in zip(layers, pairs))
+        divergence = log_q - log_prior[:, 0]
+    assert np.allclose([one["kl"] for one in samples], divergence, rtol=1e-3, atol=1e-3)
+
+
+def test_the_middle_of_a_sharp_logistic_is_exact(visit):
+    """Scales from a hundredth of a level to far beyond the range, means within and outside of it."""
+    state = training(likelihood="logistic", shape=(5, 6), spread=0)
+    m, t = np.meshgrid(np.linspace(-0.5, 1.5, 6), np.linspace(-10, 3, 5))
+    state.params["decoder.1.W"][:] = 0
+    state.params["decoder.1.b"][:] = np.concatenate([m.ravel(), t.ravel()])
+    _, html, shown = made(state)
+    ours = visit(html).evaluate(DECODE, [[[0, 0, 0], None]])
+    assert np.allclose(ours, shown.decode(np.zeros((1, 3))).reshape(1, -1), atol=1e-6)
+
+
+# -- a trained run ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory):
+    """A function from options of a training on digits to its run: its folder, its page, and the model in the page."""
+    done = {}
+
+    def explored(*options):
+        if options not in done:
+            folder = tmp_path_factory.mktemp("explored") / "run"
+            quick = ("--epochs", "3", "--hidden", "20", "--quiet", "--threads", "1")
+            assert call("digits", *quick, *options, "--out", folder).returncode == 0
+            assert call(folder, "--quiet", "--points", "60", main=explore.main).returncode == 0
+            done[options] = SimpleNamespace(folder=folder, page=folder / "explorer.html", fitted=tinyvae.load(folder))
+        return done[options]
+
+    return explored
+
+
+def picture(tab, name="#picture"):
+    """What a canvas shows, (H, W) from 0 to 1."""
+    text = tab.evaluate("name => document.querySelector(name).toDataURL('image/png')", name)
+    image = Image.open(io.BytesIO(base64.b64decode(text.removeprefix("data:image/png;base64,"))))
+    return np.asarray(image.convert("RGB"))[..., 0] / 255
+
+
+def state_of(tab):
+    """(z of the page's layer, z_1, the label)."""
+    return tab.evaluate("() => [[...tinyvae.state.z], [...tinyvae.latent()], tinyvae.state.y]")
+
+
+def shows(tab, fitted, y=None):
+    """Whether the picture is the decoder's at z_1, up to the weights' rounding."""
+    settle(tab)
+    decoded = fitted.decode([state_of(tab)[1]], None if y is None else [y])[0]
+    return np.abs(picture(tab) - decoded).max() < 0.05
+
+
+def test_dragging_on_the_map_moves_z_and_the_picture_follows(explored, visit):
+    run = explored("--latent", "2")
+    tab = visit(run.page)
+    box, before = tab.locator("#map").bounding_box(), picture(tab)
+    tab.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    tab.mouse.down()
+    first = state_of(tab)[1]
+    tab.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.6 * box["height"], steps=5)
+    tab.mouse.up()
+    second = state_of(tab)[1]
+    assert second[0] > first[0] and second[1] < first[1]  # to the right, and down
+    assert shows(tab, run.fitted) and not np.array_equal(picture(tab), before)
+    tab.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.1 * box["height"])
+    assert state_of(tab)[1] == second  # the button is up
+    until(tab, "document.querySelector('#place').textContent.includes('z₁ = ')")
+
+
+def test_arrow_keys_move_the_point_and_fingers_too(explored, visit):
+    run = explored("--latent", "2")
+    tab = visit(run.page, has_touch=True)
+    tab.locator("#map").focus()
+    before = state_of(tab)[1]
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Shift+ArrowUp")
+    after = state_of(tab)[1]
+    assert after[0] > before[0] and after[1] - before[1] == pytest.approx(4 * (after[0] - before[0]))
+    tab.locator("#map").tap(position={"x": 20, "y": 20})
+    assert state_of(tab)[1] != after and shows(tab, run.fitted)
+
+
+def test_hovering_shows_the_reconstruction_of_the_nearest_example(explored, visit):
+    run = explored("--latent", "2")
+    tab = visit(run.page)
+    tab.locator("#nearest").click()
+    box = tab.locator("#map").bounding_box()
+    tab.mouse.move(5, 5)
+    assert not tab.locator("#peek").is_visible()
+    # the point that z now lies on: where the pointer would have to press to get there
+    x, y = tab.evaluate(
+        """() => { const c = document.getElementById("map"), z = [...tinyvae.latent()], at = (i, j) => {
+        const e = t => c.dispatchEvent(new PointerEvent(t, { clientX: c.getBoundingClientRect().left + i,
+        clientY: c.getBoundingClientRect().top + j, pointerId: 1 }));
+        c.setPointerCapture = () => {}; e("pointerdown"); return [...tinyvae.state.z]; };
+        const a = at(0, 0), b = at(100, 100); tinyvae.state.z.set(z);
+        return [0, 1].map(d => 100 * (z[d] - a[d]) / (b[d] - a[d])); }"""
+    )
+    tab.mouse.move(box["x"] + x, box["y"] + y)
+    assert tab.locator("#peek").is_visible() and "test example" in tab.locator("#peek-text").inner_text()
+    assert np.abs(picture(tab, "#peek-picture") - run.fitted.decode([state_of(tab)[1]])[0]).max() < 0.05
+
+
+def test_sliders_move_one_dimension_and_unused_ones_are_grey(visit):
+    state = training(latent=(6,))
+    state.params["encoder.1.W"][:, 1:3] = 0  # the means of two units, which do not vary
+    _, html, shown = made(state)
+    tab = visit(html)
+    assert tab.locator(".slider.unused").count() == 2
+    assert "4 of 6 dimensions are used" in tab.locator("#sliders-hint").inner_text()
+    assert tab.locator("#sliders .divider").inner_text().startswith("Unused")
+    assert "unused" in tab.locator(".slider.unused input").first.get_attribute("aria-label")
+    slider = tab.locator("#sliders input").first
+    before = state_of(tab)[1]
+    slider.focus()
+    for _ in range(30):
+        tab.keyboard.press("ArrowRight")
+    changed = [a != b for a, b in zip(state_of(tab)[1], before)]
+    assert sum(changed) == 1 and shows(tab, shown)
+
+
+def test_a_drawing_has_a_posterior_a_reconstruction_and_a_bound(explored, visit):
+    run = explored("--latent", "4")
+    tab = visit(run.page)
+    pad = tab.locator("#pad")
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    before, drawn_map = state_of(tab)[1], picture(tab, "#map")
+    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.8 * box["height"], steps=6)
+    tab.mouse.up()
+    settle(tab)
+    x = picture(tab, "#pad")
+    assert x.max() > 0.9 and state_of(tab)[1] != before
+    assert not np.array_equal(picture(tab, "#map"), drawn_map)
+    mu, logvar = run.fitted.encode(x[None])
+    assert np.allclose(state_of(tab)[1], mu[0], atol=0.1)  # z follows the mean, up to rounding of weights and pixels
+    assert np.abs(picture(tab, "#sketch-mean") - run.fitted.decode(mu)[0]).max() < 0.1
+    until(tab, "Number(document.querySelector('#bound').lastChild.textContent) >= 400")
+    fit, kl, bound, _ = tab.locator("#bound dd").all_inner_texts()
+    number, error = (float(part) for part in bound.replace("−", "-").removesuffix(" nats").split(" ± "))
+    rng = np.random.default_rng(0)
+    z = mu + np.exp(logvar / 2) * rng.standard_normal((2000, 4)).astype(mu.dtype)
+    logp = run.fitted.model.joint(run.fitted.params, run.fitted.rows(x[None]), [z])[0][0]
+    expected = logp.mean() - run.fitted.model.top_divergence(run.fitted.params, mu, logvar).sum()
+    assert abs(number - expected) < 5 * max(error, 0.1) + 0.5  # five standard errors, and the rounding of x and weights
+    assert float(fit.replace("−", "-")) - float(kl) == pytest.approx(number, abs=0.21)
+    assert "in nats: the most is z" in tab.locator("#kl-words").inner_text()
+    tab.locator("#clear").click()
+    assert picture(tab, "#pad").max() == 0
+    pad.focus()
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("Space")
+    assert picture(tab, "#pad").max() == 1
+
+
+def test_a_decoded_picture_can_be_copied_to_the_pad(explored, visit):
+    tab = visit(explored("--latent", "4").page)
+    tab.locator("#copy-picture").click()
+    settle(tab)
+    assert tab.locator("#figures").is_visible() and picture(tab, "#pad").max() > 0.3
+
+
+def test_all_labels_stand_side_by_side_under_the_same_z(explored, visit):
+    run = explored("--conditional", "--latent", "3")
+    tab = visit(run.page)
+    buttons = tab.locator("#labels button")
+    assert buttons.count() == 10
+    z, z_1, _ = state_of(tab)
+    buttons.nth(3).click()
+    assert state_of(tab) == [z, z_1, 3] and shows(tab, run.fitted, 3)
+    assert [button.get_attribute("aria-pressed") for button in buttons.all()].count("true") == 1
+    tab.wait_for_timeout(300)
+    for y in range(10):
+        shown = picture(tab, f"#labels button:nth-child({y + 1}) canvas")
+        assert np.abs(shown - run.fitted.decode([z_1], [y])[0]).max() < 0.05
+
+
+def test_a_walk_ends_where_it_should(explored, visit):
+    run = explored("--latent", "2")
+    tab = visit(run.page)
+    for name, key in (("a", "ArrowLeft"), ("b", "ArrowUp")):
+        tab.locator("#map").focus()
+        for _ in range(8):
+            tab.keyboard.press(key)
+        tab.locator(f"#set-{name}").click()
+    end = state_of(tab)[1]
+    tab.locator("#walk-place").focus()
+    tab.keyboard.press("Home")
+    tab.keyboard.press("ArrowRight")
+    start = state_of(tab)[1]
+    assert start != end and shows(tab, run.fitted)
+    tab.locator("#play").click()
+    until(tab, "document.querySelector('#play').getAttribute('aria-pressed') === 'false'")
+    assert state_of(tab)[1] == pytest.approx(end) and shows(tab, run.fitted)
+
+
+def test_of_two_layers_either_can_be_moved(explored, visit):
+    run = explored("--latent", "4", "3", "--hidden", "20", "10")
+    tab = visit(run.page)
+    tab.locator("#layer").select_option("1")
+    tab.locator("#map").focus()
+    tab.keyboard.press("Shift+ArrowRight")
+    z_2, z_1, _ = state_of(tab)
+    assert len(z_2) == 3 and len(z_1) == 4 and shows(tab, run.fitted)
+    mean, _ = run.fitted.model.conditional(run.fitted.params, np.float32([z_2]), 0)
+    assert np.allclose(z_1, mean[0], atol=0.05)
+    assert tab.locator("#sliders input").count() == 3
+    tab.locator("#holes").check()
+    tab.locator("#layer").select_option("0")
+    tab.locator("#draw-prior").click()
+    assert len(state_of(tab)[0]) == 4 and shows(tab, run.fitted)
+
+
+@pytest.mark.parametrize("prior", [(), ("--conditional", "--prior", "label"), ("--prior", "vamp", "--components", "4")])
+def test_the_holes_of_every_prior_are_drawn(prior, explored, visit):
+    tab = visit(explored("--latent", "2", *prior).page)
+    before = picture(tab, "#map")
+    tab.locator("#holes").check()
+    assert np.mean(picture(tab, "#map") != before) > 0.05 and tab.locator("#holes-legend").is_visible()
+    tab.locator("#draw-prior").click()
+    tab.locator("#origin").click()
+    assert state_of(tab)[1] == [0, 0]
+
+
+def saved(tab, button, folder):
+    """The path of the file that a button saves."""
+    with tab.expect_download() as download:
+        tab.locator(button).click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "options", [("--latent", "2"), ("--conditional", "--latent", "3"), ("--latent", "4", "3", "--hidden", "20", "10")]
+)
+def test_what_is_saved_is_what_is_shown_and_what_decode_takes(options, explored, visit, tmp_path):
+    run = explored(*options)
+    tab = visit(run.page, accept_downloads=True)
+    z = json.loads(saved(tab, "#save-z", tmp_path).read_text())
+    decoded = tinyvae.load(run.folder).decode(**z)
+    image = np.asarray(Image.open(io.BytesIO(saved(tab, "#save-picture", tmp_path).read_bytes())).convert("L")) / 255
+    size = image.shape[0] // 8
+    assert image.shape == (8 * size, 8 * size)
+    assert np.array_equal(image[::size, ::size], picture(tab))
+    assert np.array_equal(image, np.kron(image[::size, ::size], np.ones((size, size))))
+    assert np.abs(decoded[0] - picture(tab)).max() < 0.05
+
+
+def test_images_are_shown_where_they_are_embedded(explored, visit, tmp_path):
+    run = explored("--latent", "2")
+    page = tmp_path / "with.html"
+    assert call(run.folder, "--with-images", "--out", page, "--quiet", main=explore.main).returncode == 0
+    tab = visit(page)
+    tab.locator("#copy-example").click()
+    settle(tab)
+    assert picture(tab, "#pad").max() > 0.5
+    assert not visit(run.page).locator("#copy-example").is_visible()
+
+
+# -- how it looks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_phone_scrolls_in_one_direction_only(explored, visit):
+    for options in (("--latent", "2"), ("--conditional", "--latent", "3"), ("--latent", "8")):
+        tab = visit(explored(*options).page, viewport={"width": 360, "height": 640})
+        tab.locator("#holes").check()
+        tab.locator("summary").click()
+        tab.locator("#copy-picture").click()
+        settle(tab)
+        assert tab.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_there_is_a_dark_page_and_a_light_one(explored, visit):
+    run = explored("--latent", "2")
+    shades = []
+    for scheme in ("light", "dark"):
+        tab = visit(run.page, color_scheme=scheme)
+        colour = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        shades.append(sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(","))))
+    assert shades[0] > 600 > 150 > shades[1]
+
+
+def test_everything_that_can_be_used_has_a_name(explored, visit):
+    tab = visit(explored("--conditional", "--latent", "3").page)
+    nameless = tab.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, [tabindex], canvas[role]")].filter(node =>
+        !(node.getAttribute("aria-label") || node.textContent.trim() || (node.labels && node.labels.length)))
+        .map(node => node.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_the_name_of_a_run_stays_text(visit):
+    tab = visit(made(training(), EVIL)[1])
+    assert tab.locator("#run").text_content() == EVIL and tab.locator("img").count() == 0
+    assert tab.title().startswith("</script>")
+    tab.locator("summary").click()
+    assert (
+        "8 bits" in tab.locator("#about").inner_text()
+        and "nats of the test bound" in tab.locator("#about").inner_text()
+    )

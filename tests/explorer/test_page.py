@@ -1,0 +1,149 @@
+"""The page without a browser: its size, its text, what it tells of the data, and what is refused."""
+
+import base64
+import hashlib
+import json
+import re
+
+import numpy as np
+import pytest
+
+from tests.commands import assert_misuse, call
+from tests.explorer.examples import dataset, made, training
+from tinyvae import explore, train
+from tinyvae.explorer import cost, page
+from tinyvae.explorer.packing import escaped_json
+
+EVIL = "</script><img src=x onerror=alert(1)><!-- \u2028 @script@ & é"
+
+
+def content_of(html):
+    """The JSON in a page."""
+    return json.loads(re.search(r'<script type="application/json" id="content">(.*?)</script>', html, re.DOTALL)[1])
+
+
+def blobs(value):
+    """The bytes of all that stands in base64 in a page's JSON."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from blobs(item)
+    elif isinstance(value, str) and len(value) > 20 and re.fullmatch(r"[A-Za-z0-9+/]+=*", value):
+        yield base64.b64decode(value)
+
+
+def test_the_default_run_on_mnist_is_at_most_one_and_a_half_megabytes():
+    state = training(spread=0.01, data=dataset((28, 28), 10, 2000), hidden=((500,),), latent=(20,))
+    assert state.params.flat.size == 815_824
+    html = page.assemble(page.content(state, "mnist", [])[0])
+    assert len(html.encode()) <= 1_500_000
+
+
+@pytest.mark.parametrize("with_images", [False, True])
+def test_no_image_of_the_data_stands_in_the_page_unless_it_is_asked_for(with_images):
+    state = training()
+    html = made(state, with_images=with_images)[1]
+    rows, raw = state.fitted.rows(state.dataset.test), b"".join(blobs(content_of(html)))
+    forms = [
+        state.dataset.test,
+        rows,
+        rows.astype(np.float64),
+        rows.astype(np.float16),
+        np.rint(127 * rows).astype("i1"),
+    ]
+    found = [form[n].tobytes() in raw for form in forms for n in range(len(rows))]
+    assert any(found) == with_images and ("images" in content_of(html)["points"]) == with_images
+    assert not with_images or state.dataset.test.tobytes() in raw
+
+
+def test_text_of_a_run_cannot_leave_its_place():
+    html = made(training(), EVIL)[1]
+    assert content_of(html)["about"]["run"] == EVIL
+    assert html.count("</script>") == 2 and "<img" not in html and "\u2028" not in html
+    assert json.loads(escaped_json({EVIL: [EVIL]})) == {EVIL: [EVIL]}
+
+
+def test_the_policy_names_the_script_and_the_style_and_nothing_else():
+    html = made(training())[1]
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "http" not in policy
+    for tag, kind in (("script", "script-src"), ("style", "style-src")):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+        assert not re.search(r"https?:|//\w+\.\w+/|@import|url\(", text)
+
+
+def test_every_source_is_in_the_page():
+    folder = page.resources.files("tinyvae.explorer") / "sources"
+    assert {path.name for path in folder.iterdir()} == {*page.SCRIPTS, "page.html", "page.css"}
+
+
+def test_the_page_says_which_run_it_shows_and_what_rounding_costs():
+    state = training()
+    content, _, shown = made(state)
+    about = content["about"]
+    assert about["run"] == "a run" and about["data"] == "noise" and "mlp 7-3" in about["protocol"]
+    difference = cost.bounds(state.fitted, state.dataset.test, None) - cost.bounds(shown, state.dataset.test, None)
+    assert content["rounding"]["nats"] == pytest.approx(difference.mean())
+
+
+def test_points_are_the_means_of_the_rounded_model_and_units_are_told_apart():
+    state = training()
+    state.params["encoder.1.W"][:, 1] = 0  # the mean of the second unit does not vary
+    content, _, shown = made(state, n_points=5)
+    assert content["points"]["count"] == 5 and len(content["points"]["labels"]) == 5
+    assert list(content["units"][0]["active"]) == [True, False, True]
+    mu, _ = shown.encode(state.dataset.test[:5])
+    codes = content["points"]["mu"]
+    rows = np.frombuffer(base64.b64decode(codes["codes"]), "<i2").reshape(3, 5)
+    scales = np.frombuffer(base64.b64decode(codes["scales"]), "<f4")
+    assert np.allclose((rows * scales[:, None]).T, mu, atol=1e-4 * np.abs(mu).max())
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a small run."""
+    folder = tmp_path_factory.mktemp("explore") / "<img onerror=alert(1)>"
+    result = call("digits", "--epochs", "2", "--hidden", "20", "--latent", "2", "--out", folder)
+    assert result.returncode == 0 and f"python -m tinyvae.explore '{folder}'" in result.stdout
+    return folder
+
+
+def test_the_command_writes_the_page_into_the_run_and_does_not_replace_it_unasked(run):
+    result = call(run, main=explore.main)
+    assert result.returncode == 0, result.stderr
+    html = (run / "explorer.html").read_text(encoding="utf-8")
+    assert "explorer.html" in result.stdout and "no image of the data" in result.stdout
+    assert content_of(html)["about"]["run"] == "<img onerror=alert(1)>" and "<img" not in html
+    assert content_of(html)["about"]["bound"] < 0
+    assert_misuse(call(run, main=explore.main), "explorer.html", "--overwrite")
+    result = call(run, "--overwrite", "--quiet", "--with-images", "--points", "7", main=explore.main)
+    assert result.returncode == 0 and result.stdout == ""
+    html = (run / "explorer.html").read_text(encoding="utf-8")
+    assert content_of(html)["points"]["count"] == 7 and "images" in content_of(html)["points"]
+    assert call("digits", "--epochs", "1", "--quiet", "--overwrite", "--out", run, main=train.main).returncode == 0
+    assert not (run / "explorer.html").exists()  # a page of the run that was replaced
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--network", "gru", "--hidden", "5"), "this run has gru"),
+        (("--likelihood", "categorical"), "this run has categorical"),
+    ],
+)
+def test_models_that_the_page_cannot_evaluate_are_refused(options, words, tmp_path):
+    data = ["expressions", "--limit", "100", "--epochs", "1", "--quiet", "--out", tmp_path / "run"]
+    network = () if "--network" in options else ("--network", "mlp")
+    assert call(*data, *network, *options).returncode == 0
+    assert_misuse(call(tmp_path / "run", main=explore.main), words, "tinyvae.load")
+    assert not (tmp_path / "run/explorer.html").exists()
+
+
+def test_misuse_is_told(tmp_path):
+    assert_misuse(call(tmp_path / "nothing", main=explore.main), "no such folder")
+    assert_misuse(call(tmp_path, main=explore.main), "holds no run")
+    assert_misuse(call(tmp_path, "--points", "0", main=explore.main), "above zero")

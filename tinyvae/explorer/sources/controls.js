@@ -1,0 +1,79 @@
+// The sliders of z with what each dimension is used for, and the pictures under all labels.
+
+function buildSliders(state, model, points, units, change) {
+  const box = $("sliders");
+  let inputs = [];
+
+  function build() {
+    const unit = units[state.layer], D = model.plan.latent[state.layer], amounts = unit.kl || unit.variance;
+    const name = d => (model.layers > 1 ? `z${subscript(state.layer + 1)}: ${d + 1}` : `z${subscript(d + 1)}`);
+    const order = [...Array(D).keys()].sort((a, b) => unit.active[b] - unit.active[a] || amounts[b] - amounts[a]);
+    const used = order.filter(d => unit.active[d]).length, most = Math.max(...amounts, 1e-9);
+    const quantity = unit.kl ? "KL" : "spread";
+    box.replaceChildren(element("div", { className: "slider head" }, ...["", "", "value", "", quantity].map(text => element("span", { textContent: text }))));
+    inputs = [];
+    order.forEach((d, i) => {
+      if (i === used) {
+        box.append(element("p", { className: "divider", textContent: "Unused: the posterior of every example is the prior here, and moving these changes (almost) nothing." }));
+      }
+      const [low, high] = points.ends(state.layer, d);
+      const input = element("input", { type: "range", min: low, max: high, step: 0.01 });
+      const amount = unit.kl ? `${amounts[d].toFixed(2)} nats` : `variance ${amounts[d].toFixed(2)}`;
+      input.setAttribute("aria-label", `${name(d)}, ${quantity} ${amount}${unit.active[d] ? "" : ", unused"}`);
+      const output = element("output"), fill = element("i");
+      fill.style.width = `${(100 * amounts[d]) / most}%`;
+      input.addEventListener("input", () => { state.z[d] = +input.value; change(); });
+      inputs[d] = { input, output, shown: null };
+      box.append(element(
+        "div", { className: `slider${unit.active[d] ? "" : " unused"}`, title: amount },
+        element("span", { textContent: name(d) }), input, output,
+        element("div", { className: "bar" }, fill), element("span", { className: "nats", textContent: amounts[d].toFixed(2) }),
+      ));
+    });
+    const bars = unit.kl
+      ? "The bar is the KL divergence of the posterior from the prior, in nats: how much a test example says, on average, in this dimension."
+      : "This prior has no KL divergence for each dimension: the bar is the variance of the posterior's mean over the test examples.";
+    $("sliders-hint").textContent = `${used} of ${D} dimensions are used. ${bars}`;
+    return { name, order };
+  }
+  function show() {
+    inputs.forEach((one, d) => {
+      if (one.shown === state.z[d]) return;
+      one.shown = one.input.value = state.z[d];
+      one.output.textContent = signed(state.z[d]);
+    });
+  }
+  return { build, show };
+}
+
+function fillSelect(select, options, chosen) {
+  select.replaceChildren(...options.map(([value, text]) => element("option", { value, textContent: text, selected: value === chosen })));
+}
+
+// All labels side by side under the same z. The chosen one is drawn with z; the others follow, a few each frame.
+function buildLabels(state, model, classes, paint, latent, change) {
+  const names = classes || [...Array(model.plan.labels).keys()], box = $("labels");
+  const buttons = names.map((name, y) => {
+    const canvas = element("canvas", { ariaHidden: "true" });
+    const button = element("button", { type: "button" }, canvas, element("span", { textContent: name }));
+    button.setAttribute("aria-label", `Label ${name}`);
+    button.addEventListener("click", () => { state.y = y; change(true); });
+    return { button, canvas };
+  });
+  box.append(...buttons.map(({ button }) => button));
+  $("labels-card").hidden = false;
+  let pending = [];
+  function show() {
+    buttons.forEach(({ button }, y) => button.setAttribute("aria-pressed", String(y === state.y)));
+    pending = [...names.keys()];
+  }
+  // Works on what is pending for at most so many milliseconds; whether something is left.
+  function work(milliseconds) {
+    for (const end = performance.now() + milliseconds; pending.length && performance.now() < end; ) {
+      const y = pending.shift();
+      paint(buttons[y].canvas, model.decode(latent(y), y));
+    }
+    return pending.length > 0;
+  }
+  return { show, work };
+}

@@ -1,0 +1,203 @@
+// What the page does: the state, z of a layer and a label, and all that shows it.
+
+const content = JSON.parse($("content").textContent);
+const model = buildModel(content), { plan } = model, { classes, units } = content;
+
+// The test examples in each layer: means and log variances, as rows. Those of the upper layers follow from z_1.
+function buildPoints({ count, mu, logvar, labels, range, images }) {
+  const turn = packed => {
+    const columns = unpack(packed), D = plan.latent[0], flat = new Float64Array(D * count);
+    for (let d = 0; d < D; d++) for (let n = 0; n < count; n++) flat[n * D + d] = columns[d * count + n];
+    return rows(flat, D);
+  };
+  const layers = [{ mu: turn(mu), logvar: turn(logvar) }], label = n => (labels ? labels[n] : null);
+  const layer = l => {
+    if (!layers[l]) {
+      const qs = layer(l - 1).mu.map((below, n) => model.posterior(l, below, label(n)));
+      layers[l] = { mu: qs.map(q => q.mu), logvar: qs.map(q => q.logvar) };
+    }
+    return layers[l];
+  };
+  const shades = images && bytes(images);
+  return {
+    count, labels, layer,
+    ends: (l, d) => layer(l).mu.reduce(([a, b], m) => [Math.min(a, m[d]), Math.max(b, m[d])], [-3.5, 3.5]),
+    image: shades && (n => Float64Array.from(shades.subarray(n * model.D, (n + 1) * model.D), s => range[0] + (s / 255) * (range[1] - range[0]))),
+  };
+}
+
+const points = buildPoints(content.points), paint = painter(plan.shape, content.points.range);
+const state = { layer: 0, y: plan.labels ? 0 : null, z: new Float64Array(plan.latent[0]), axes: [0, 0], posterior: null };
+const latent = (y = state.y) => model.descend(state.z, state.layer, y); // z_1
+const decode = z => model.decode(model.descend(z, state.layer, state.y), state.y);
+const random = generator(3);
+
+const map = buildMap(state, model, points, classes);
+const sliders = buildSliders(state, model, points, units, () => change());
+const labels = plan.labels ? buildLabels(state, model, classes, paint, latent, change) : null;
+const walk = buildWalk(state, paint, decode, change);
+const sketch = buildSketch(state, model, paint, content.input, content.points.range, change);
+
+// -- what is drawn when -----------------------------------------------------------------------------------------------
+
+let changed = true, scheduled = false, spoken = null;
+function schedule() {
+  if (!scheduled) requestAnimationFrame(frame);
+  scheduled = true;
+}
+// z has moved; with `other` the label or the layer is another one too.
+function change(other = false) {
+  changed = true;
+  if (other) {
+    map.redraw();
+    walk.show();
+    sketch.restart();
+  }
+  schedule();
+}
+function frame() {
+  scheduled = false;
+  if (changed) {
+    changed = false;
+    const picture = model.decode(latent(), state.y);
+    paint($("picture"), picture);
+    paint($("inset"), picture);
+    map.draw();
+    sliders.show();
+    if (labels) labels.show();
+    clearTimeout(spoken);
+    spoken = setTimeout(speak, 250);
+  }
+  const more = [labels && labels.work(6), walk.work(6), sketch.work(8)];
+  if (more.some(Boolean)) schedule();
+}
+function speak() {
+  const shown = [...new Set(state.axes)].map(d => `${dimension(d)} = ${signed(state.z[d])}`);
+  $("place").textContent = shown.join(",  ") + (plan.labels ? `,  label ${classes ? classes[state.y] : state.y}` : "");
+}
+
+// -- layers and axes --------------------------------------------------------------------------------------------------
+
+let dimension = d => `z${subscript(d + 1)}`;
+function enterLayer(layer) {
+  state.layer = layer;
+  state.z = new Float64Array(plan.latent[layer]);
+  state.posterior = null;
+  const { name, order } = sliders.build();
+  dimension = name;
+  state.axes = [order[0], order[Math.min(1, order.length - 1)]].sort((a, b) => a - b);
+  const all = [...Array(plan.latent[layer]).keys()].map(d => [d, name(d)]);
+  ["x", "y"].forEach((axis, i) => fillSelect($(`axis-${axis}`), all, state.axes[i]));
+  $("axes").hidden = plan.latent[layer] < 3;
+  $("main").classList.toggle("few", plan.latent[layer] <= 6);
+  const other = points.labels ? points.labels.findIndex(y => y !== points.labels[0]) : 1;
+  walk.set(points.layer(layer).mu[0], points.layer(layer).mu[clamp(other, 0, points.count - 1)]);
+  map.canvas.setAttribute("aria-label", `Map of the latent space. The arrow keys move the point in ${name(state.axes[0])} and ${name(state.axes[1])}, with Shift in larger steps.`);
+}
+["x", "y"].forEach((axis, i) => $(`axis-${axis}`).addEventListener("change", event => {
+  state.axes[i] = +event.target.value;
+  change(true);
+}));
+$("layer-choice").hidden = model.layers < 2;
+fillSelect($("layer"), plan.latent.map((_, l) => [l, l === 0 ? "z₁, next to the data" : `z${subscript(l + 1)}; below it the prior's means`]), 0);
+$("layer").addEventListener("change", event => { enterLayer(+event.target.value); change(true); });
+$("holes").addEventListener("change", () => { $("holes-legend").hidden = !$("holes").checked; map.redraw(); });
+
+// -- the point under the mouse ----------------------------------------------------------------------------------------
+
+let peeked = -1;
+function peek(found, [x, y] = [0, 0]) {
+  const box = $("peek");
+  box.hidden = !found || found.n < 0 || found.distance > 14;
+  if (box.hidden) return (peeked = -1);
+  const { n } = found, label = points.labels ? points.labels[n] : null, side = map.canvas.clientWidth;
+  box.style[x > side / 2 ? "right" : "left"] = `${x > side / 2 ? side - x + 14 : x + 14}px`;
+  box.style[x > side / 2 ? "left" : "right"] = "auto";
+  box.style[y > side / 2 ? "bottom" : "top"] = `${y > side / 2 ? side - y + 14 : y + 14}px`;
+  box.style[y > side / 2 ? "top" : "bottom"] = "auto";
+  if (n === peeked) return;
+  peeked = n;
+  const given = plan.labels ? label : null;
+  paint($("peek-picture"), model.decode(points.layer(0).mu[n], given));
+  $("peek-original").hidden = !points.image;
+  if (points.image) paint($("peek-original"), points.image(n));
+  const name = label === null ? "" : `, label ${classes ? classes[label] : label}`;
+  $("peek-text").textContent = `test example ${n + 1}${name}${points.image ? ": reconstruction, image" : ": reconstruction"}`;
+}
+connectMap(map, state, change, peek);
+
+// -- buttons ----------------------------------------------------------------------------------------------------------
+
+$("draw-prior").addEventListener("click", () => {
+  state.z = Float64Array.from(model.sample(map.prior(), random));
+  change();
+});
+$("nearest").addEventListener("click", () => {
+  const n = map.nearest();
+  state.z = Float64Array.from(points.layer(state.layer).mu[n]);
+  if (plan.labels && points.labels && state.y !== points.labels[n]) { state.y = points.labels[n]; change(true); } else change();
+});
+$("origin").addEventListener("click", () => { state.z = new Float64Array(state.z.length); change(); });
+$("save-picture").addEventListener("click", () => savePicture($("picture"), "decoded.png"));
+$("save-z").addEventListener("click", () => {
+  const z = { z: [[...latent()]], y: plan.labels ? [state.y] : null };
+  save("z.json", new Blob([JSON.stringify(z) + "\n"], { type: "application/json" }));
+});
+$("copy-picture").addEventListener("click", () => sketch.load(model.decode(latent(), state.y)));
+$("copy-example").hidden = !points.image;
+$("copy-example").addEventListener("click", () => {
+  const n = Math.floor(random.uniform() * points.count);
+  if (plan.labels && points.labels) state.y = points.labels[n];
+  sketch.load(points.image(n));
+  change(true);
+});
+
+// -- words ------------------------------------------------------------------------------------------------------------
+
+function describe() {
+  const { about, rounding } = content, bits = [...new Set(Object.values(rounding.bits))].sort((a, b) => a - b);
+  const bound = about.bound === null ? "" : ` Test bound after ${about.epochs} ${about.epochs === 1 ? "epoch" : "epochs"}: ${signed(about.bound)} ${about.unit}.`;
+  document.title = `${about.run} · tinyvae explorer`;
+  $("run").textContent = about.run;
+  $("summary").textContent = `A variational autoencoder of ${about.data}.${bound}`;
+  const images = points.image ? `${points.count} test images, since --with-images was given` : "no image of the data";
+  const widths = bits.length === 1 ? `${bits[0]} bits each` : `${bits.slice(0, -1).join(", ")} or ${bits[bits.length - 1]} bits each, more where fewer would cost too much`;
+  const rows = [
+    ["run", about.run],
+    ["data", about.data],
+    ["protocol", about.protocol],
+    ["tinyvae", about.version],
+    ["weights", `rounded to ${widths}, with a scale for each row; biases as they are. This costs ${signed(rounding.nats, 3)} nats of the test bound (standard error ${rounding.error.toFixed(3)}, ${rounding.examples} test examples).`],
+    ["data in this page", `the latent means and widths of ${points.count} test examples${points.labels ? ", their labels" : ""}; ${images}. Nothing is loaded from anywhere, and nothing is sent.`],
+  ];
+  $("about").replaceChildren(...rows.flatMap(([name, text]) => [element("dt", { textContent: name }), element("dd", { textContent: text })]));
+  $("footer").textContent = `Made by python -m tinyvae.explore, tinyvae ${about.version}, from the run ${about.run}. All pictures are computed here, in the browser.`;
+
+  const two = plan.latent[0] === 2 && model.layers === 1;
+  const layers = model.layers > 1 ? " This model has several layers of codes: z₁, next to the data, can be moved by hand, or z₂ above it, and then z₁ is the mean that p(z₁ | z₂) gives it." : "";
+  $("map-hint").textContent = `z is the code from which the decoder makes a picture. Each dot is the code of a test example, the mean of its posterior${points.labels ? ", in the colour of its label" : ""}. Drag to move z${two ? "" : " in the two dimensions shown"}; hold the mouse over a dot to see its reconstruction.${layers}`;
+  $("legend").replaceChildren(...(points.labels ? (classes || []).map((name, y) => chip(labelColour(y, classes.length), name)) : []));
+  $("holes-legend").replaceChildren(
+    chip(colourOf("--hole"), "a hole: the prior has mass here, the test examples have little; samples from here may look like nothing"),
+    chip(colourOf("--dense"), "the test examples are denser here than the prior says"),
+  );
+  const shown = { binary: " The model was trained on black and white: a pixel counts as white from one half on." }[content.input.binary ? "binary" : ""] || "";
+  $("sketch-hint").textContent = `The encoder turns the drawing into a posterior, the dashed ellipse on the map (two standard deviations), and z follows its mean. The bound is the mean over samples of z from it: how well the decoder draws x again, less the KL divergence.${shown}`;
+}
+function chip(colour, text) {
+  const dot = element("canvas", { width: 1, height: 1 }), context = dot.getContext("2d");
+  context.fillStyle = colour;
+  context.fillRect(0, 0, 1, 1);
+  return element("span", {}, dot, element("span", { textContent: text }));
+}
+
+enterLayer(0);
+state.z = Float64Array.from(points.layer(0).mu[0]);
+if (plan.labels && points.labels) state.y = points.labels[0];
+describe();
+walk.show();
+change();
+const again = () => { describe(); map.redraw(); sketch.show(); change(); };
+window.addEventListener("resize", again);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+window.tinyvae = { content, model, state, change, latent }; // for the console

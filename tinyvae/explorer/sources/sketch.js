@@ -1,0 +1,159 @@
+// The drawing pad: what the encoder makes of a drawing, and its bound by more and more samples of the posterior.
+
+const MOST_SAMPLES = 2000;
+
+function buildSketch(state, model, paint, how, range, change) {
+  const { height, width, channels } = shapeOf(model.plan.shape), pad = $("pad"), x = new Float64Array(model.D);
+  const [low, high] = range, cursor = { row: Math.floor(height / 2), column: Math.floor(width / 2) };
+  let run = null, stroke = null;
+  if (height < 4 || width < 4) {
+    $("sketch-card").hidden = true;
+    return { work: () => false, show() {}, restart() {}, load() {} };
+  }
+  $("colour-choice").hidden = channels !== 3;
+  const scale = Math.max(height, width) / 28;
+  Object.assign($("brush"), { min: 0.5, max: Math.max(2, 3 * scale), value: Math.max(1, 1.2 * scale) });
+
+  // The drawing as the encoder was shown data in training.
+  function input() {
+    if (how.binary) return x.map(value => (value >= 0.5 ? 1 : 0));
+    if (how.dequantised) return x.map(value => (Math.round(255 * value) + 0.5) / 256);
+    if (how.levels === 256) return x.map(value => Math.round(255 * value) / 255);
+    return x.map(value => low + value * (high - low));
+  }
+  const shade = c => {
+    if ($("erase").checked) return 0;
+    return channels === 3 ? parseInt($("colour").value.slice(1 + 2 * c, 3 + 2 * c), 16) / 255 : 1;
+  };
+  // A soft disc: full within the brush's radius, and gone a pixel further out.
+  function dab(row, column) {
+    const radius = +$("brush").value;
+    for (let i = Math.max(0, Math.floor(row - radius - 1)); i < Math.min(height, row + radius + 2); i++) {
+      for (let j = Math.max(0, Math.floor(column - radius - 1)); j < Math.min(width, column + radius + 2); j++) {
+        const ink = clamp(radius + 0.5 - Math.hypot(i - row, j - column), 0, 1);
+        for (let c = 0; c < channels; c++) {
+          const d = (i * width + j) * channels + c, to = shade(c);
+          if (channels === 1 && to === 1) x[d] = Math.max(x[d], ink);
+          else x[d] += ink * (to - x[d]);
+        }
+      }
+    }
+  }
+  function line(from, to) {
+    const n = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
+    for (let i = 0; i <= n; i++) dab(from[0] + ((to[0] - from[0]) * i) / n, from[1] + ((to[1] - from[1]) * i) / n);
+  }
+  function showPad() {
+    painter(model.plan.shape, [0, 1])(pad, x);
+  }
+
+  // Encode anew, let z follow, and begin to count.
+  function restart(follow = true) {
+    showPad();
+    $("figures").hidden = false;
+    for (const name of ["sketch-mean", "sketch-sample"]) $(name).classList.add("shown");
+    const given = input(), q = model.encode(given, state.y);
+    state.posterior = model.ascend(given, state.layer, state.y);
+    paint($("sketch-mean"), model.decode(q.mu, state.y));
+    run = { given, q, n: 0, total: 0, squares: 0, fit: 0, kl: 0, means: [], random: generator(7), drawn: null };
+    run.divergence = model.divergence(q, state.y);
+    showDivergence(run.divergence);
+    if (follow) {
+      state.z = Float64Array.from(state.posterior.mu);
+      change();
+    }
+  }
+  function showDivergence(kl) {
+    $("kl").hidden = !kl;
+    $("kl-words").textContent = kl
+      ? `KL of this drawing by dimension, in nats: the most is z${subscript(kl.indexOf(Math.max(...kl)) + 1)} with ${Math.max(...kl).toFixed(1)}.`
+      : "This model's KL has no closed form: it is sampled, and has no share for each dimension.";
+    if (!kl) return;
+    const { context, width: w, height: h } = sharp($("kl")), most = Math.max(...kl, 0.5), step = w / kl.length;
+    context.fillStyle = colourOf("--bar");
+    kl.forEach((value, d) => context.fillRect(d * step + 0.12 * step, h - ((h - 8) * value) / most, 0.76 * step, ((h - 8) * value) / most));
+  }
+  function showBound() {
+    const mean = run.total / run.n, error = Math.sqrt(Math.max(0, run.squares / run.n - mean * mean) / run.n);
+    const rows = [
+      ["fit, log p(x | z)", signed(run.fit / run.n)],
+      [model.plan.closed ? "less KL(q || p)" : "less KL, sampled", signed(run.kl / run.n)],
+      ["bound (ELBO)", `${signed(mean)} ± ${error.toFixed(2)} nats`],
+      ["samples of z", String(run.n)],
+    ];
+    $("bound").replaceChildren(...rows.flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]));
+    const { context, width: w, height: h } = sharp($("trace")), shown = run.means;
+    const [least, most] = [Math.min(...shown), Math.max(...shown)], span = Math.max(most - least, 1);
+    context.strokeStyle = colourOf("--accent");
+    context.lineWidth = 1.5;
+    context.beginPath();
+    shown.forEach((value, i) => context.lineTo(4 + ((w - 8) * i) / Math.max(1, shown.length - 1), 6 + ((h - 12) * (most + (span - most + least) / 2 - value)) / span));
+    context.stroke();
+  }
+  // Draws samples for so many milliseconds; whether more are to come.
+  function work(milliseconds) {
+    if (!run || run.n >= MOST_SAMPLES) return false;
+    for (const end = performance.now() + milliseconds; run.n < MOST_SAMPLES && performance.now() < end; ) {
+      const { z, fit, kl } = model.boundSample(run.given, state.y, run.q, run.random);
+      run.n += 1;
+      run.total += fit - kl;
+      run.squares += (fit - kl) ** 2;
+      run.fit += fit;
+      run.kl += kl;
+      if (run.n <= 200 || run.n % 10 === 0) run.means.push(run.total / run.n);
+      run.drawn = z;
+    }
+    paint($("sketch-sample"), model.decode(run.drawn[0], state.y));
+    showBound();
+    return run.n < MOST_SAMPLES;
+  }
+
+  const place = event => {
+    const box = pad.getBoundingClientRect();
+    return [((event.clientY - box.top) / box.height) * height - 0.5, ((event.clientX - box.left) / box.width) * width - 0.5];
+  };
+  pad.addEventListener("pointerdown", event => {
+    pad.setPointerCapture(event.pointerId);
+    stroke = place(event);
+    line(stroke, stroke);
+    restart();
+  });
+  pad.addEventListener("pointermove", event => {
+    if (!stroke || !pad.hasPointerCapture(event.pointerId)) return;
+    const next = place(event);
+    line(stroke, next);
+    stroke = next;
+    restart();
+  });
+  ["pointerup", "pointercancel"].forEach(name => pad.addEventListener(name, () => { stroke = null; }));
+  pad.addEventListener("keydown", event => {
+    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (!moves && event.key !== " ") return;
+    event.preventDefault();
+    if (moves) {
+      cursor.row = clamp(cursor.row + moves[0], 0, height - 1);
+      cursor.column = clamp(cursor.column + moves[1], 0, width - 1);
+      showPad();
+      const context = pad.getContext("2d");
+      context.fillStyle = "#ff5050";
+      context.fillRect(cursor.column, cursor.row, 1, 1);
+    } else {
+      dab(cursor.row, cursor.column);
+      restart();
+    }
+  });
+  // A picture, values of the data, onto the pad.
+  function load(values) {
+    values.forEach((value, d) => { x[d] = clamp((value - low) / (high - low), 0, 1); });
+    restart();
+  }
+  $("clear").addEventListener("click", () => { x.fill(0); restart(false); });
+  showPad();
+  for (const name of ["sketch-mean", "sketch-sample"]) Object.assign($(name), { width, height }); // room for what will come
+  // The curves once more, on a page of another size or colour.
+  function show() {
+    if (run) showDivergence(run.divergence);
+    if (run && run.n) showBound();
+  }
+  return { work, show, restart: () => run && restart(false), load };
+}
