@@ -1,5 +1,6 @@
 """What the tests of the course need of its notebooks."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -24,3 +25,10 @@ def solutions(name, **names):
         if "### BEGIN SOLUTION" in cell.source:
             exec(compile(cell.source, name, "exec"), names)
     return names
+
+
+def exercises_of(path):
+    """The numbers of the exercises in the headings of a notebook, in order."""
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return re.findall(r"^### Exercise (\d+\.\d+) ★", text, re.MULTILINE)

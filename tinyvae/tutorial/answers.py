@@ -29,37 +29,44 @@ CONSTANTS = {
 # The diagnosis of many checks: one maximum for a whole array.
 ONE_MAXIMUM = "one largest number is taken out of all rows: those far below it vanish. Take each row's own (keepdims)."
 HINTS = (1, 2, 3)
-# What kind of a mistake a diagnosis speaks of, by the first of these that it matches; None: it gives nothing away.
+# What kind of a mistake a diagnosis speaks of: that of the first words which its first clause has. None: it says the
+# shape or the like, which is no secret.
 KINDS = [
     (re.compile(words), kind)
     for words, kind in (
+        (r"^its shape is|^\d+ of \d+ numbers|^nearly ours|, (and|as) the check|divided by N - 1|the other end$", None),
+        (r"^the labels stand before|K/k apart", None),
+        (r"^the largest difference", "its numbers are other ones than ours."),
+        (r"everywhere$|^log [KN] ", "a constant is wrong or missing."),
         (
-            r"^its shape is|^\d+ of \d+ numbers|^nearly ours|, (and|as) the check|to agree with the check",
-            None,
-        ),
-        (
-            r"overflow|below it vanish|infinit|rounded to 1|floor\?",
+            r"\boverflow|below it vanish|minus infinity|infinite$|is taken out$|out of all \w+$|until a weight is 0",
             "some numbers become too large or too small on the way.",
         ),
-        (r"chang\w+ places|swapped|upside down|column by column|in turns|transposed|\bends\b", "an order is wrong."),
+        (r"chang\w+ places|swapped|upside down|column by column|in turns|\border\b", "an order is wrong."),
         (
-            r"\bmissing\b|left out|forgotten|never put back|no part|is lost|not used|lacks|is not squared|alone",
+            r"\bmissing\b|left out|forgotten|never put back|no part|is lost|lacks|is not squared|not used|\balone\b|"
+            r"have no tanh|for the angle itself|^only\b|votes, whatever|has to be|there once|first row|first sample",
             "something is missing.",
         ),
-        (r"\bsigns?\b|negative|subtracted\b|is added|are added|downhill|the other way", "a sign is wrong."),
         (
-            r"twice|half|quarter|factor|the 1/2|divided|times (ours|that)|one too many|too much|1/K|log K|log N",
+            r"\bsign\b|negative|(is|are) (added|subtracted)|other way|^the gradient of minus|below zero",
+            "a sign is wrong.",
+        ),
+        (
+            r"(twice|half|half of|quarter of|times) ours|\bfactor\b|the 1/2|divided|one too many|too much|1/K|1/C|"
+            r"is there twice|^this is how many|per cent|^these are (numbers|bits)|one over ours|h / 2",
             "a factor is wrong.",
         ),
         (
-            r"\b(mean|sum|means|sums|averaged?|averages|summed) (over|runs|all|of all)|runs over|all pixels|axis",
+            r"\b(sums?|means?|averaged?|averages|summed)\b.*\b(over|runs|all|rows|dimensions|pixels|samples|images|others|"
+            r"groups|examples|differences)\b|of all K samples",
             "a sum or a mean is not the one that is asked for.",
         ),
         (
-            r"varianc|standard dev|sigma|logvar|squared?\b|square root|precision|covariance",
-            "a variance, its root, its inverse or its logarithm is taken for another of them.",
+            r"(co)?varianc|standard dev|exp\(logvar\)|used as|square root|squared\b|\bsigma\b|precision|logarithm",
+            "a variance, a square, a root, an inverse or a logarithm is taken for another.",
         ),
-        (r"", "this is something else than what is asked for."),
+        (r"", "it is something else than what is asked for."),
     )
 ]
 CLAUSE = re.compile(r"[:.](?= )")  # what stands before it says where, what stands behind it how
@@ -92,12 +99,12 @@ class Wrong(AssertionError):
         self.hint = HINTS[-1]
 
     def __str__(self) -> str:
-        kind = self.kind or next((kind for words, kind in KINDS if words.search(self.diagnosis)), None)
+        clause = CLAUSE.split(self.diagnosis, 1)[0].rstrip(".?:")
+        kind = self.kind or next((kind for words, kind in KINDS if words.search(clause)), None)
         if not self.diagnosis or kind is None or self.hint == 3:
             return super().__str__()
         if self.hint == 1:
             return f"{self.label}: {kind} (hint=2 says where.)"
-        clause = CLAUSE.split(self.diagnosis, 1)[0].rstrip(".?:")
         return f"{self.label}: {clause}.{self.where} (hint=3 says all.)"
 
     def _render_traceback_(self) -> list[str]:

@@ -56,12 +56,12 @@ def outcome(number: str, judge: Callable, answers: tuple, hint: int) -> BaseExce
         return bare(wrong)
     except BaseException as error:
         frames = own_frames(error.__traceback__)
-        if isinstance(error, Unsolved) or (isinstance(error, NotImplementedError) and frames):
-            named = NUMBER.search(str(error))  # one exercise may use the function of another
+        named = NUMBER.search(str(error))  # one exercise may use the function of another
+        if isinstance(error, Unsolved) or (isinstance(error, NotImplementedError) and (frames or named)):
             return Unsolved(f"Exercise {named[1] if named else number} is still to be solved.")
         if frames is None and isinstance(error, Exception):
             return Wrong(
-                f"Exercise {number}: your function does not take or return what its docstring says "
+                f"Exercise {number}: your function fails, or does not take or return what its docstring says "
                 f"({type(error).__name__}: {error})."
             )
         return students_own(error)
