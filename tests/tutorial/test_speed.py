@@ -118,5 +118,5 @@ def test_a_fused_layer_that_is_still_to_be_written_says_so():
     def unsolved(a, b, out):
         raise NotImplementedError("Exercise 9.2 is still to be solved: replace this line")
 
-    with pytest.raises(NotImplementedError, match=r"Exercise 8\.7"):
+    with pytest.raises(NotImplementedError, match=r"Exercise 9\.2"):
         tutorial.check_fused_layer(unsolved)

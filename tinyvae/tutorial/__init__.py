@@ -50,7 +50,7 @@ from tinyvae.tutorial.latent_variables import (
     check_posterior,
     check_price_of_independence,
 )
-from tinyvae.tutorial.lessons import load, style, trained
+from tinyvae.tutorial.lessons import get_data, load, picture, style, trained
 from tinyvae.tutorial.looking_inside import (
     check_aggregate_moments,
     check_best_logvar,

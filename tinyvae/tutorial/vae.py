@@ -251,8 +251,10 @@ def check_vae_backward(forward, backward):
     """Exercise 4.4: the gradient of the mean of log p(x | z) - beta KL: (params, cache, beta) -> {name: array}."""
 
     def gradients(params, x, eps, beta):
-        cache = called("your forward pass", forward, params, x, eps)[2]
-        grads = called("your backward pass", backward, params, cache, beta)
+        value = called("your forward pass", forward, params, x, eps)
+        if not isinstance(value, (tuple, list)) or len(value) != 3:
+            raise Wrong("Your forward pass: three outputs are expected: log p(x | z) (N,), KL (N, Q), and the cache.")
+        grads = called("your backward pass", backward, params, value[2], beta)
         if not hasattr(grads, "keys"):
             raise Wrong(f"Your backward pass: a dict of gradients by name is expected, not {type(grads).__name__}.")
         if missing := [name for name in NAMES if name not in grads]:
