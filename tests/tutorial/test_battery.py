@@ -42,7 +42,7 @@ WHOLE = {"single precision": "type for fractions", "a hair's breadth off": "type
 WHOLE |= dict.fromkeys(
     ("an output more", "not a number", "infinity", "1 % too much", "0.001 % too much", "other numbers every time"), ""
 )
-ROUNDED = {"0.001 % too much": RIGHT}  # they compare with differences, or may
+ROUNDED = {"0.001 % too much": RIGHT}  # what differences have too
 NOT_CHANGED = {"it changes its arguments": RIGHT}  # they are numbers, which cannot be changed
 # {number: (the check, the name of the solution, {name of an answer: what comes of it, if another thing than of most})}
 NUMBERS = {

@@ -41,8 +41,6 @@ def test_hints_say_more_and_more():
 
 
 def test_the_second_hint_names_the_cases():
-    with pytest.raises(Wrong, match=r"the constant is missing|Right for K = 1; wrong for K = 3"):
-        tutorial.check_log_weights(lambda *a: a[0].sum() + a[3][..., 0], hint=2)
     text = said(lambda a, b, c, d: 0 * a + (a - c) ** 2, hint=2)
     assert "Right for equal ones; wrong for any two." in text
 
