@@ -27,8 +27,7 @@ def solutions(name, **names):
     return names
 
 
-def exercises_of(path):
+def exercises(notebook):
     """The numbers of the exercises in the headings of a notebook, in order."""
-    cells = nbformat.read(path, as_version=4).cells
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     return re.findall(r"^### Exercise (\d+\.\d+) ★", text, re.MULTILINE)

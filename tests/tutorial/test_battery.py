@@ -10,6 +10,7 @@ import re
 import traceback
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from numba import njit
@@ -17,7 +18,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 import tinyvae
-from tests.notebooks import TUTORIALS, exercises_of, solutions
+from tests.notebooks import TUTORIALS, exercises, solutions
 from tests.tutorial.battery import RIGHT, UNSOLVED, after, odd, of_judges, of_numbers, unsolved
 from tinyvae import tutorial
 from tinyvae.derivation import mlp
@@ -33,10 +34,8 @@ def random_layers(rng, *sizes):
     return [(rng.standard_normal((i, j)), rng.standard_normal(j)) for i, j in itertools.pairwise(sizes)]
 
 
-SOLUTIONS = {
-    path.name[:2]: solutions(path.stem, **NAMES, random_layers=random_layers)
-    for path in sorted(TUTORIALS.glob("[0-9]*.ipynb"))
-}
+NOTEBOOKS = sorted(TUTORIALS.glob("[0-9]*.ipynb"))
+SOLUTIONS = {path.name[:2]: solutions(path.stem, **NAMES, random_layers=random_layers) for path in NOTEBOOKS}
 # A number that is judged alone may be as near as the tolerance; one that is counted has no fractions.
 WHOLE = {"single precision": "type for fractions", "a hair's breadth off": "type for fractions"}
 WHOLE |= dict.fromkeys(
@@ -297,7 +296,9 @@ def test_every_answer_gets_its_verdict_and_sees_nothing_of_ours(number, capsys):
 
 
 def test_no_exercise_is_without_a_battery_and_none_has_few_answers():
-    assert sorted(CHECKS) == sorted(number for path in TUTORIALS.glob("[0-9]*.ipynb") for number in exercises_of(path))
+    assert sorted(CHECKS) == sorted(
+        number for path in NOTEBOOKS for number in exercises(nbformat.read(path, as_version=4))
+    )
     assert min(len(battery(number)) for number in CHECKS) >= FEWEST
 
 
