@@ -296,9 +296,8 @@ def test_every_answer_gets_its_verdict_and_sees_nothing_of_ours(number, capsys):
 
 
 def test_no_exercise_is_without_a_battery_and_none_has_few_answers():
-    assert sorted(CHECKS) == sorted(
-        number for path in NOTEBOOKS for number in exercises(nbformat.read(path, as_version=4))
-    )
+    notebooks = [nbformat.read(path, as_version=4) for path in NOTEBOOKS]
+    assert sorted(CHECKS) == sorted(number for notebook in notebooks for number in exercises(notebook))
     assert min(len(battery(number)) for number in CHECKS) >= FEWEST
 
 
