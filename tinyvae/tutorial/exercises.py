@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from tinyvae.errors import UserError
 from tinyvae.tutorial.answers import HINTS, Unsolved, Wrong
@@ -20,6 +21,7 @@ from tinyvae.tutorial.answers import HINTS, Unsolved, Wrong
 PACKAGE = str(Path(__file__).parents[1])
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 FOREIGN = re.compile(r"^<frozen |^<__array_function__|[/\\](site|dist)-packages[/\\]")
+MOST_FRAMES = 20
 NUMBER = re.compile(r"Exercise (\d+\.\d+)")
 
 
@@ -33,14 +35,13 @@ def exercise(number: str) -> Callable[[Callable], Callable]:
     """
 
     def decorate(judge: Callable) -> Callable:
-        @functools.wraps(judge)
-        def check(*answers, hint=1):
+        def check(*answers: Any, hint: int = 1) -> None:
             if (raised := outcome(number, judge, answers, hint)) is not None:
                 raise raised
 
         # A traceback always has the frame that raised. This one has no file whose lines could be shown.
         check.__code__ = check.__code__.replace(co_filename="<tinyvae.tutorial>", co_name=judge.__name__)
-        return check
+        return functools.wraps(judge)(check)
 
     return decorate
 
@@ -76,7 +77,8 @@ def bare(error: BaseException) -> BaseException:
 
 def students_own(error: BaseException) -> BaseException:
     """An exception, and those behind it, with the student's frames alone; they are changed in place."""
-    todo, seen = [error], set()
+    todo: list[BaseException | None] = [error]
+    seen: set[int] = set()
     while todo:
         one = todo.pop()
         if one is None or id(one) in seen:
@@ -97,6 +99,8 @@ def own_frames(tb: TracebackType | None) -> TracebackType | None:
         if not (file.startswith((PACKAGE, *LIBRARIES)) or FOREIGN.search(file)):
             links.append(tb)
         tb = tb.tb_next
+    if len(links) > MOST_FRAMES:  # of an endless recursion the ends say all
+        links = links[: MOST_FRAMES // 2] + links[-MOST_FRAMES // 2 :]
     own = None
     for link in reversed(links):
         own = TracebackType(own, link.tb_frame, link.tb_lasti, link.tb_lineno)
