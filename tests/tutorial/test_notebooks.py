@@ -280,3 +280,13 @@ def test_a_notebook_runs_on_the_digits_too(path, tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path))
     fresh = execute(nbformat.read(path, as_version=4))
     assert any("is not on this machine, so: digits" in output.get("text", "") for output in outputs(fresh))
+
+
+def test_the_counts_of_active_units_are_those_of_the_stored_runs():
+    text = written(TUTORIALS / "06_importance_weighting.ipynb")
+    rows = re.findall(r"\((\.\./results/runs/\S+/evaluation\.json)\)[^|]*\| (\d+) \| (\d+) \|", text)
+    assert len(rows) == 2
+    for file, *counts in rows:
+        variances = json.loads((TUTORIALS / file).read_text(encoding="utf-8"))["posterior_mean_variance"][0]
+        assert [sum(variance > least for variance in variances) for least in (0.01, 0.3)] == list(map(int, counts))
+        assert len(variances) == 50

@@ -149,3 +149,13 @@ DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float]]] = {
     "vae": (vae, (8.6, 3.4)),
     "two layers": (two_layers, (7.0, 3.8)),
 }
+
+
+def show(name: str) -> None:
+    """Draw a diagram of this name with pyplot, as the notebooks draw."""
+    from matplotlib import pyplot  # which looks for a display: none is needed for all else here
+
+    draw, size = DIAGRAMS[name]
+    _, axes = pyplot.subplots(figsize=size)
+    draw(axes)
+    pyplot.show()

@@ -109,11 +109,6 @@ def style() -> None:
 
 def picture(name: str) -> None:
     """Show one of the course's diagrams: "noise", "vae" or "two layers"."""
-    import matplotlib.pyplot as plt
-
     from tinyvae.drawing import diagrams
 
-    draw, size = diagrams.DIAGRAMS[name]
-    _, axes = plt.subplots(figsize=size)
-    draw(axes)
-    plt.show()
+    diagrams.show(name)
