@@ -1,5 +1,6 @@
 """What the tests of the course need of its notebooks."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -24,3 +25,9 @@ def solutions(name, **names):
         if "### BEGIN SOLUTION" in cell.source:
             exec(compile(cell.source, name, "exec"), names)
     return names
+
+
+def exercises(notebook):
+    """The numbers of the exercises in the headings of a notebook, in order."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.findall(r"^### Exercise (\d+\.\d+) ★", text, re.MULTILINE)

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 EXERCISES = HERE / "exercises"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 HEADING = re.compile(r"^#+ Exercise (\d+\.\d+) (★+)", re.MULTILINE)
+LINK = re.compile(r"\]\(([^()\s]+)\)")
 CHECK = re.compile(r"\bcheck_\w+\(")
 TIMEOUT = 600  # seconds, of a cell
 
@@ -92,10 +93,17 @@ def without_solutions(notebook):
             cell.outputs, cell.execution_count = [], None
             cell.metadata.pop("execution", None)
         else:
-            cell.source = cell.source.replace("](../", "](../../")  # they stand one folder further down
+            cell.source = LINK.sub(from_one_folder_down, cell.source)
         if BEGIN in cell.source:
             cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
     return student
+
+
+def from_one_folder_down(link):
+    """A link of a complete notebook as one of the students': other notebooks stand beside both, the rest does not."""
+    target = link[1]
+    beside = "://" in target or target.startswith("#") or target.split("#")[0].endswith(".ipynb")
+    return f"]({target})" if beside else f"](../{target})"
 
 
 def without_solution(source, name):

@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from numba import njit
 from scipy import stats
 from scipy.special import expit, log_softmax, logsumexp
 
@@ -20,10 +19,8 @@ CHECKS = {
     "excess": (tutorial.check_excess, "Right: your excess."),
     "order_does_not_matter": (tutorial.check_permutation_test, "Right: your test sees a wrong order"),
     "blind_spot": (tutorial.check_blind_spot, "Right: on your inputs the gradient check is blind to exhibit 1."),
-    "cost_of_product": (tutorial.check_cost_of_product, "Right: your cost of a product."),
-    "bias_tanh": (tutorial.check_fused_layer, "Right: your kernel in float64.\nRight: your kernel in float32."),
 }
-SOLUTIONS = solutions("08_bug_museum", np=np, math=math, njit=njit)
+SOLUTIONS = solutions("08_bug_museum", np=np, math=math)
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -33,7 +30,7 @@ def test_the_notebook_s_solution_is_accepted(name, capsys):
     assert capsys.readouterr().out.startswith(text)
 
 
-@pytest.mark.parametrize("name", [name for name in CHECKS if name != "bias_tanh"])
+@pytest.mark.parametrize("name", CHECKS)
 def test_an_unsolved_exercise_says_so(name):
     def unsolved(*_):
         raise NotImplementedError("still to be solved")
@@ -45,7 +42,7 @@ def test_an_unsolved_exercise_says_so(name):
 def rejects(check, answer, words):
     """The check raises Wrong, with these words."""
     with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer)
+        check(answer, hint=3)
 
 
 # ---- the exhibits
@@ -195,13 +192,13 @@ def moments(layer, eps, mu=None, logvar=None, errors=5.0, means=True, spreads=Tr
 
 
 MOMENTS = [
-    (lambda layer, eps: True, "it is blind to exp(logvar) in the place of exp(logvar / 2)"),
-    (lambda layer, eps: moments(layer, eps, logvar=0.0), "is your logvar something else than 0?"),
-    (lambda layer, eps: moments(layer, eps, spreads=False), "it is blind to exp(logvar)"),
+    (lambda layer, eps: True, "it says True of everything"),
+    (lambda layer, eps: moments(layer, eps, logvar=0.0), "Is your logvar something else than 0?"),
+    (lambda layer, eps: moments(layer, eps, spreads=False), "the spread of the samples plays no part"),
     (lambda layer, eps: moments(layer, eps, mu=0.0), "it is blind to a layer that forgets mu"),
-    (lambda layer, eps: moments(layer, eps, means=False), "it is blind to a layer that forgets mu"),
+    (lambda layer, eps: moments(layer, eps, means=False), "the mean of the samples plays no part"),
     (lambda layer, eps: moments(layer, eps, mu=1.0, logvar=-1.0), "mu and logvar of the first row for all rows"),
-    (lambda layer, eps: moments(layer, eps, errors=40.0), "a spread that is 10 % too large"),
+    (lambda layer, eps: moments(layer, eps, errors=25.0), "a spread that is 10 % too large"),
     (lambda layer, eps: moments(layer, eps, errors=0.1), "it rejects mu + exp(logvar / 2) eps, which is right"),
     (lambda layer, eps: False, "it rejects mu + exp(logvar / 2) eps, which is right"),
     (
@@ -290,9 +287,9 @@ def in_place(bound, eps):
 
 
 ORDERS = [
-    (lambda bound, eps: True, "it is blind to it"),
+    (lambda bound, eps: True, "it says True of everything"),
     (lambda bound, eps: in_a_cycle(bound, eps[:, :1]), "with K > 1"),
-    (in_place, "it is blind to it"),
+    (in_place, "it says True of everything"),
     (lambda bound, eps: bool(np.isclose(bound(eps).mean(), bound(eps[:, ::-1]).mean())), "where N = 2 K"),
     (swapped(-1, -2), "leaves the first sample out"),
     (swapped(0, 1), "leaves the last sample out"),
@@ -338,95 +335,3 @@ BLIND_SPOTS = [
 def test_blind_spot(answer, words):
     tutorial.check_blind_spot(lambda rng: inputs(rng, W_logvar=0))
     rejects(tutorial.check_blind_spot, answer, words)
-
-
-# ---- 8.6
-
-COSTS = [
-    (lambda R, I, J, size: (R * I * J, size * (R * I + I * J + R * J)), "the addition that goes with it is not"),
-    (lambda R, I, J, size: (R * J * (2 * I - 1), size * (R * I + I * J + R * J)), "lets the sum begin at 0"),
-    (lambda R, I, J, size: (2 * R * I * J, size * (R * I + I * J)), "the result has to be written too"),
-    (lambda R, I, J, size: (2 * R * I * J, size * (R * I + R * J)), "the factor (I, J) has to be read too"),
-    (lambda R, I, J, size: (2 * R * I * J, size * (I * J + R * J)), "the factor (R, I) has to be read too"),
-    (lambda R, I, J, size: (2 * R * I * J, R * I + I * J + R * J), "these are numbers, not bytes"),
-    (lambda R, I, J, size: (2 * R * I * J, 8 * size * (R * I + I * J + R * J)), "these are bits"),
-    (lambda R, I, J, size: (2 * R * I * J, 3 * size * R * I * J), "fetched anew for each multiplication"),
-    (lambda R, I, J, size: 2 * R * I * J, "2 outputs are expected (the operations, the bytes), not 1"),
-]
-
-
-@pytest.mark.parametrize(("answer", "words"), COSTS, ids=[words for _, words in COSTS])
-def test_cost_of_product(answer, words):
-    rejects(tutorial.check_cost_of_product, answer, words)
-
-
-# ---- 8.7
-
-
-def kernel(f):
-    """A compiled (a, b, out) that writes f(a, b, n, j) into each entry."""
-    f = njit(f)
-
-    @njit
-    def written(a, b, out):
-        for n in range(a.shape[0]):
-            for j in range(a.shape[1]):
-                out[n, j] = f(a, b, n, j)
-
-    return written
-
-
-@njit
-def only_the_square(a, b, out):
-    for n in range(a.shape[0]):
-        for j in range(a.shape[0]):
-            out[n, j] = math.tanh(a[n, j] + b[j])
-
-
-@njit
-def changing_a(a, b, out):
-    for n in range(a.shape[0]):
-        for j in range(a.shape[1]):
-            a[n, j] += b[j]
-            out[n, j] = math.tanh(a[n, j])
-
-
-@njit
-def returning(a, b, out):
-    return np.tanh(a + b)
-
-
-KERNELS = [
-    (lambda a, b, out: np.tanh(a + b, out), "it is not compiled"),
-    (kernel(lambda a, b, n, j: math.tanh(a[n, j])), "the bias is missing"),
-    (only_the_square, "6 of 15 entries of out are never written"),
-    (changing_a, "changes its argument number 1"),
-    (returning, "nothing is written into out"),
-]
-MORE_KERNELS = [
-    (kernel(lambda a, b, n, j: a[n, j] + b[j]), "the tanh is missing"),
-    (kernel(lambda a, b, n, j: math.tanh(a[n, j]) + b[j]), "the bias belongs inside"),
-    (kernel(lambda a, b, n, j: math.tanh(a[n, j] + b[n])), "b is indexed by the row"),
-    (kernel(lambda a, b, n, j: math.tanh(a[n, j] - b[j])), "the bias is subtracted"),
-    (kernel(lambda a, b, n, j: 1 - math.tanh(a[n, j] + b[j]) ** 2), "this is the derivative of tanh"),
-]
-
-
-@pytest.mark.parametrize(("answer", "words"), KERNELS, ids=[words for _, words in KERNELS])
-def test_fused_layer(answer, words):
-    rejects(tutorial.check_fused_layer, answer, words)
-
-
-@pytest.mark.slow  # each is compiled for itself
-@pytest.mark.parametrize(("answer", "words"), MORE_KERNELS, ids=[words for _, words in MORE_KERNELS])
-def test_more_mistakes_of_the_fused_layer(answer, words):
-    rejects(tutorial.check_fused_layer, answer, words)
-
-
-def test_a_fused_layer_that_is_still_to_be_written_says_so():
-    @njit
-    def unsolved(a, b, out):
-        raise NotImplementedError("Exercise 8.7 is still to be solved: replace this line")
-
-    with pytest.raises(NotImplementedError, match=r"Exercise 8\.7"):
-        tutorial.check_fused_layer(unsolved)

@@ -243,4 +243,4 @@ MISTAKES = [
 @pytest.mark.parametrize(("name", "answer", "diagnosis"), MISTAKES, ids=[f"{m[0]}: {m[2]}" for m in MISTAKES])
 def test_a_mistake_is_recognised(name, answer, diagnosis):
     with pytest.raises(Wrong, match=diagnosis):
-        getattr(tutorial, f"check_{name}")(answer)
+        getattr(tutorial, f"check_{name}")(answer, hint=3)

@@ -31,7 +31,7 @@ def test_the_notebook_s_solution_is_accepted(name, capsys):
 def rejects(check, answer, words):
     """The check raises Wrong, with these words."""
     with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer)
+        check(answer, hint=3)
 
 
 # ---- 1.1

@@ -14,7 +14,7 @@ from tinyvae.drawing import mosaics
 def rejects(check, answer, match):
     """The check raises Wrong, with these words."""
     with pytest.raises(tutorial.Wrong, match=match):
-        check(answer)
+        check(answer, hint=3)
 
 
 # ---- 5.1

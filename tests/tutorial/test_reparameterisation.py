@@ -11,7 +11,7 @@ from tinyvae.tutorial import reparameterisation
 def rejects(check, answer, match):
     """The check raises Wrong, with these words."""
     with pytest.raises(tutorial.Wrong, match=match):
-        check(answer)
+        check(answer, hint=3)
 
 
 # ---- 3.1

@@ -9,7 +9,7 @@ from tinyvae import tutorial
 def rejects(check, *answers, match):
     """The check raises Wrong, with these words."""
     with pytest.raises(tutorial.Wrong, match=match):
-        check(*answers)
+        check(*answers, hint=3)
 
 
 def sigmoid(l):

@@ -19,9 +19,7 @@ from tinyvae.tutorial.backprop import (
 )
 from tinyvae.tutorial.bug_museum import (
     check_blind_spot,
-    check_cost_of_product,
     check_excess,
-    check_fused_layer,
     check_mended_encoder,
     check_moments_test,
     check_permutation_test,
@@ -52,7 +50,7 @@ from tinyvae.tutorial.latent_variables import (
     check_posterior,
     check_price_of_independence,
 )
-from tinyvae.tutorial.lessons import load, style, trained
+from tinyvae.tutorial.lessons import get_data, load, picture, style, trained
 from tinyvae.tutorial.looking_inside import (
     check_aggregate_moments,
     check_best_logvar,
@@ -71,6 +69,7 @@ from tinyvae.tutorial.reparameterisation import (
     check_score_gradient,
     check_variances,
 )
+from tinyvae.tutorial.speed import check_cost_of_product, check_fused_layer
 from tinyvae.tutorial.vae import (
     check_bernoulli,
     check_generate,

@@ -8,6 +8,7 @@ the first number that differs.
 
 import copy
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,8 +26,86 @@ CONSTANTS = {
 }  # fmt: skip
 
 
+# The diagnosis of many checks: one maximum for a whole array.
+ONE_MAXIMUM = "one largest number is taken out of all rows: those far below it vanish. Take each row's own (keepdims)."
+HINTS = (1, 2, 3)
+# What kind of a mistake a diagnosis speaks of: that of the first words which its first clause has. None: it says the
+# shape or the like, which is no secret.
+KINDS = [
+    (re.compile(words), kind)
+    for words, kind in (
+        (r"^its shape is|^\d+ of \d+ numbers|^nearly ours|, (and|as) the check|divided by N - 1|the other end$", None),
+        (r"^the labels stand before|K/k apart", None),
+        (r"^the largest difference", "its numbers are other ones than ours."),
+        (r"everywhere$|^log [KN] ", "a constant is wrong or missing."),
+        (
+            r"\boverflow|below it vanish|minus infinity|infinite$|is taken out$|out of all \w+$|until a weight is 0",
+            "some numbers become too large or too small on the way.",
+        ),
+        (r"chang\w+ places|swapped|upside down|column by column|in turns|\border\b", "an order is wrong."),
+        (
+            r"\bmissing\b|left out|forgotten|never put back|no part|is lost|lacks|is not squared|not used|\balone\b|"
+            r"have no tanh|for the angle itself|^only\b|votes, whatever|has to be|there once|first row|first sample",
+            "something is missing.",
+        ),
+        (
+            r"\bsign\b|negative|(is|are) (added|subtracted)|other way|^the gradient of minus|below zero",
+            "a sign is wrong.",
+        ),
+        (
+            r"(twice|half|half of|quarter of|times) ours|\bfactor\b|the 1/2|divided|one too many|too much|1/K|1/C|"
+            r"is there twice|^this is how many|per cent|^these are (numbers|bits)|one over ours|h / 2",
+            "a factor is wrong.",
+        ),
+        (
+            r"\b(sums?|means?|averaged?|averages|summed)\b.*\b(over|runs|all|rows|dimensions|pixels|samples|images|others|"
+            r"groups|examples|differences)\b|of all K samples",
+            "a sum or a mean is not the one that is asked for.",
+        ),
+        (
+            r"(co)?varianc|standard dev|exp\(logvar\)|used as|square root|squared\b|\bsigma\b|precision|logarithm",
+            "a variance, a square, a root, an inverse or a logarithm is taken for another.",
+        ),
+        (r"", "it is something else than what is asked for."),
+    )
+]
+CLAUSE = re.compile(r"[:.](?= )")  # what stands before it says where, what stands behind it how
+
+
+class Unsolved(NotImplementedError):
+    """An exercise that is still to be solved; its text says which."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the text alone."""
+        return [str(self)]
+
+
 class Wrong(AssertionError):
-    """An answer that is not right yet; its text is the diagnosis."""
+    """An answer that is not right yet; its text is the diagnosis, as far as the hint goes.
+
+    Args:
+        label: what is wrong, such as "Your KL divergence"; without a diagnosis the whole text.
+        diagnosis: what is wrong with it; what comes first says where, what comes after the first clause how.
+        where: for which cases, a sentence.
+        kind: of the mistake, a sentence; by default what KINDS says of the diagnosis.
+
+    Attributes:
+        hint: 1 for the kind of the mistake, 2 for where it is, 3 (before anyone asks) for the whole diagnosis.
+    """
+
+    def __init__(self, label: str, diagnosis: str = "", where: str = "", kind: str = "") -> None:
+        super().__init__(f"{label}: {diagnosis}" if diagnosis else label)
+        self.label, self.diagnosis, self.where, self.kind = label, diagnosis, where, kind
+        self.hint = HINTS[-1]
+
+    def __str__(self) -> str:
+        clause = CLAUSE.split(self.diagnosis, 1)[0].rstrip(".?:")
+        kind = self.kind or next((kind for words, kind in KINDS if words.search(clause)), None)
+        if not self.diagnosis or kind is None or self.hint == 3:
+            return super().__str__()
+        if self.hint == 1:
+            return f"{self.label}: {kind} (hint=2 says where.)"
+        return f"{self.label}: {clause}.{self.where} (hint=3 says all.)"
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the diagnosis alone, since the way through the checks tells a student nothing."""
@@ -41,8 +120,9 @@ def compare(
     mistakes: Sequence[tuple[Callable, str]] = (),
     outputs: Sequence[str] | None = None,
     rtol: float = RTOL,
+    atol: float = ATOL,
 ) -> None:
-    """Accept an answer, or say what is wrong with it.
+    """Say that an answer is right, or what is wrong with it.
 
     Args:
         what: the answer's name in messages, such as "your KL divergence".
@@ -52,25 +132,41 @@ def compare(
         mistakes: [(function, diagnosis)]: functions of the same arguments that make a known mistake.
         outputs: names of the outputs, of functions that return several; they are judged one after the other.
         rtol: relative tolerance, of the largest number in the output.
+        atol: absolute tolerance; 0 where right numbers may be tiny.
 
     Raises: Wrong with the diagnosis. What the student's function raises by itself comes through.
     """
+    require_same(what, answer, reference, cases, mistakes, outputs, rtol, atol)
+    print(f"Right: {what}.")
+
+
+def require_same(
+    what: str,
+    answer: Callable,
+    reference: Callable,
+    cases: Mapping[str, tuple],
+    mistakes: Sequence[tuple[Callable, str]] = (),
+    outputs: Sequence[str] | None = None,
+    rtol: float = RTOL,
+    atol: float = ATOL,
+) -> None:
+    """``compare``, which says nothing where all is right."""
     expected = {name: as_outputs(run(what, reference, arguments), outputs) for name, arguments in cases.items()}
     found = {name: as_outputs(run(what, answer, arguments), outputs, what) for name, arguments in cases.items()}
     for i, output in enumerate(outputs or (None,)):
         ours, theirs = ({name: values[i] for name, values in each.items()} for each in (expected, found))
         label = what if output is None else f"{output} of {what}"
-        bad = [name for name in cases if not same(theirs[name], ours[name], rtol)]
+        bad = [name for name in cases if not same(theirs[name], ours[name], rtol, atol)]
         if not bad:
             continue
-        for mistake, diagnosis in mistakes:
-            values = {name: as_outputs(run(what, mistake, cases[name]), outputs)[i] for name in cases}
-            if all(same(theirs[name], values[name], rtol) for name in cases):
-                raise Wrong(f"{sentence(label)}: {diagnosis}")
         good = [name for name in cases if name not in bad]
         where = f" Right for {' and '.join(good)}; wrong for {' and '.join(bad)}." if good else ""
-        raise Wrong(f"{sentence(label)}: {slip([theirs[n] for n in bad], [ours[n] for n in bad], rtol)}{where}")
-    print(f"Right: {what}.")
+        for mistake, diagnosis in mistakes:
+            values = {name: as_outputs(run(what, mistake, cases[name]), outputs)[i] for name in cases}
+            if all(same(theirs[name], values[name], rtol, atol) for name in cases):
+                raise Wrong(sentence(label), diagnosis, where)
+        diagnosis = slip([theirs[n] for n in bad], [ours[n] for n in bad], rtol, atol)
+        raise Wrong(sentence(label), diagnosis + where, where)
 
 
 def check_number(
@@ -87,14 +183,24 @@ def check_number(
 
 def run(what: str, answer: Callable, arguments: tuple) -> Any:
     """The answer's value, on copies of the arguments that it must leave as they are."""
-    if not callable(answer):
-        raise Wrong(f"{sentence(what)}: a function is expected, not {type(answer).__name__}. Leave its () away?")
     given = copy.deepcopy(arguments)
-    with np.errstate(all="ignore"):  # what overflows is judged below, by its value
-        value = answer(*given)
+    value = called(what, answer, *given)
     for i, (before, after) in enumerate(zip(arguments, given)):
         if has_changed(before, after):
             raise Wrong(f"{sentence(what)}: the function changes its argument number {i + 1}. Work on a copy of it.")
+    return value
+
+
+def called(what: str, answer: Callable, *arguments: Any) -> Any:
+    """The answer's value on these arguments; Unsolved if it, or a part of it, is still the ellipsis."""
+    if answer is ...:
+        raise Unsolved
+    if not callable(answer):
+        raise Wrong(f"{sentence(what)}: a function is expected, not {type(answer).__name__}. Leave its () away?")
+    with np.errstate(all="ignore"):  # what overflows is judged by its value
+        value = answer(*arguments)
+    if value is ... or (isinstance(value, (tuple, list)) and any(part is ... for part in value)):
+        raise Unsolved
     return value
 
 
@@ -116,13 +222,15 @@ def as_outputs(value: Any, outputs: Sequence[str] | None, what: str = "") -> tup
     if any(part is None for part in values):
         raise Wrong(f"{sentence(what)}: the function returns None. Is there a return at its end?")
     try:
+        if any(np.iscomplexobj(part) for part in values):
+            raise TypeError
         return tuple(np.asarray(part, float) for part in values)
     except (TypeError, ValueError):
         found = f"a tuple of {len(value)}" if isinstance(value, tuple) and not outputs else type(values[0]).__name__
         raise Wrong(f"{sentence(what)}: numbers are expected, not {found}.") from None
 
 
-def same(found: np.ndarray, expected: np.ndarray, rtol: float) -> bool:
+def same(found: np.ndarray, expected: np.ndarray, rtol: float, atol: float = ATOL) -> bool:
     """Whether two outputs are one: the same shape, and differences within the tolerance of the largest number.
 
     NaN is NaN: a mistake that gives it is to be recognised.
@@ -131,11 +239,56 @@ def same(found: np.ndarray, expected: np.ndarray, rtol: float) -> bool:
         return False
     with np.errstate(invalid="ignore"):
         scale = np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
-        near = np.abs(found - expected) <= ATOL + rtol * scale
+        near = np.abs(found - expected) <= atol + rtol * scale
         return bool(np.all(near | (found == expected) | (np.isnan(found) & np.isnan(expected))))
 
 
-def slip(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: float) -> str:
+def judge(what: str, answer: Callable, candidates: Sequence[tuple], draws: Sequence[tuple], idle: str = "") -> None:
+    """Let a student's test judge functions, some right and some wrong.
+
+    A right one must be passed on every draw of the noise. A wrong one must be found on one of them at least: a test may
+    choose something at random itself, and be blind now and then.
+
+    Args:
+        what: the test's name in messages.
+        answer: (function, *draw) -> True for a function that is right.
+        candidates: [(function, whether it is right, diagnosis where the test errs, aspect)]. Aspect is what a test that
+            passes all wrong ones of it does not look at; or "".
+        draws: the arrays to judge on, several times.
+        idle: what to ask of a test that passes everything.
+
+    Raises: Wrong with the diagnosis.
+    """
+    verdicts = []
+    for function, *_ in candidates:
+        verdicts.append(all([verdict(what, answer, function, draw) for draw in draws]))
+    wrong = [passed for (_, is_right, *_), passed in zip(candidates, verdicts) if not is_right]
+    right = [passed for (_, is_right, *_), passed in zip(candidates, verdicts) if is_right]
+    label = sentence(what)
+    if right and all(wrong) and not any(right):
+        raise Wrong(label, "True and False have changed places: it passes what is wrong, and rejects what is right.")
+    passes, rejects = "it passes something that is wrong.", "it rejects something that is right."
+    if right and all(verdicts):
+        raise Wrong(label, f"it says True of everything, also of what is wrong. {idle}".rstrip(), kind=passes)
+    reject = "" if any(verdicts) else "it says False of everything, also of what is right: "
+    for aspect in dict.fromkeys(aspect for *_, aspect in candidates if aspect):
+        if all(right) and all(passed for (*_, of), passed in zip(candidates, verdicts) if of == aspect):
+            raise Wrong(label, f"{aspect} plays no part in it: what has the rest right is passed.", kind=passes)
+    for (_, is_right, diagnosis, _), passed in zip(candidates, verdicts):
+        if passed != is_right:
+            raise Wrong(label, reject + diagnosis, kind=rejects if is_right else passes)
+
+
+def verdict(what: str, answer: Callable, function: Callable, draw: tuple) -> bool:
+    """What a student's test says of one function, on copies of the arrays."""
+    value = called(what, answer, function, *(array.copy() for array in draw))
+    if np.ndim(value) or np.asarray(value).dtype.kind != "b":
+        found = f"an array of the shape {np.shape(value)}" if np.ndim(value) else type(value).__name__
+        raise Wrong(f"{sentence(what)}: True or False is expected, not {found}.")
+    return bool(value)
+
+
+def slip(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: float, atol: float = ATOL) -> str:
     """What is wrong, as far as numbers alone can say, over several cases: a shape, a sign, a factor, a constant."""
     shapes = [(theirs, ours) for theirs, ours in zip(found, expected) if theirs.shape != ours.shape]
     if shapes:  # the largest says most: with one sample a mean over the samples looks like an axis left away
@@ -144,11 +297,11 @@ def slip(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: floa
         if not np.isfinite(theirs).all():
             return f"{np.sum(~np.isfinite(theirs))} of {theirs.size} numbers are infinite or not a number."
     theirs, ours = (np.concatenate([np.ravel(part) for part in parts]) for parts in (found, expected))
-    if same(-theirs, ours, rtol):
+    if same(-theirs, ours, rtol, atol):
         return "exactly the negative of ours: a sign?"
     factor = theirs @ ours / (ours @ ours) if ours.any() else math.nan
     is_factor = math.isfinite(factor) and abs(factor) > 1e-3 and abs(factor - 1) > 1e-4
-    if ours.size > 1 and is_factor and same(theirs, factor * ours, rtol):
+    if ours.size > 1 and is_factor and same(theirs, factor * ours, rtol, atol):
         known = [name for value, name in FACTORS.items() if math.isclose(factor, value, rel_tol=1e-4)]
         return f"exactly {known[0] if known else f'{factor:.4g} times'} ours: a factor?"
     difference = theirs - ours
@@ -157,7 +310,7 @@ def slip(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: floa
         known = [name for value, name in CONSTANTS.items() if math.isclose(abs(offset), value, rel_tol=1e-4)]
         size = f"{abs(offset):.4g}" + (f" = {known[0]}" if known else "")
         return f"{size} {'more' if offset > 0 else 'less'} than ours everywhere: a constant?"
-    if same(theirs, ours, NEARLY):
+    if same(theirs, ours, NEARLY, atol):
         error = np.max(np.abs(difference)) / np.max(np.abs(ours))
         return f"nearly ours, with a relative error of {error:.0e}: float32, or an approximation?"
     place = int(np.argmax(np.abs(difference)))

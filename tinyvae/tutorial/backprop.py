@@ -7,9 +7,11 @@ import numpy as np
 
 from tinyvae.checks import finite_differences
 from tinyvae.derivation import mlp
-from tinyvae.tutorial.answers import Wrong, compare, shape_slip
+from tinyvae.tutorial.answers import Wrong, called, compare, judge, shape_slip
+from tinyvae.tutorial.exercises import exercise
 
 
+@exercise("2.1")
 def check_affine_backward(answer):
     """Exercise 2.1: backward through a = h W + b, (da (N, J), h (N, I), W (I, J)) -> dh, dW, db."""
 
@@ -53,6 +55,7 @@ def check_affine_backward(answer):
     compare("your affine_backward", answer, affine_backward, cases, mistakes, outputs=("the dh", "the dW", "the db"))
 
 
+@exercise("2.2")
 def check_tanh_backward(answer):
     """Exercise 2.2: backward through h = tanh(a) by its output, (dh (N, J), h (N, J)) -> da (N, J)."""
     mistakes = [
@@ -119,38 +122,46 @@ def backward(
     return da, dlayers
 
 
-# Each with what it takes to let it pass.
+ONE_ROW, SATURATED, NO_BIAS = "N = 1", "hidden units that are saturated, all near 1 or -1", "biases that are zero"
+# Each with what may let it pass.
 BROKEN = {
-    "db is the first row of da": (partial(backward, db=lambda da: da[0]), "N = 1"),
-    "db is a mean over n": (partial(backward, db=lambda da: da.mean(axis=0)), "N = 1"),
-    "dout is taken for 1": (partial(backward, upstream=np.ones_like), "an upstream derivative of ones"),
-    "dout loses its sign": (partial(backward, upstream=np.abs), "an upstream derivative without negative entries"),
-    "W is not transposed": (partial(backward, dh=lambda da, W: da @ W), "symmetric weights"),
+    "db is the first row of da": (partial(backward, db=lambda da: da[0]), (ONE_ROW, "rows of da that are all equal")),
+    "db is a mean over n": (partial(backward, db=lambda da: da.mean(axis=0)), (ONE_ROW, "sums of da that are 0")),
+    "dout is taken for 1": (partial(backward, upstream=np.ones_like), ("an upstream derivative of ones",)),
+    "dout loses its sign": (partial(backward, upstream=np.abs), ("an upstream derivative without negative entries",)),
+    "W is not transposed": (partial(backward, dh=lambda da, W: da @ W), ("symmetric weights",)),
     "the slope forgets the bias": (
         partial(backward, slope=lambda h, below, W: 1 - np.tanh(below @ W) ** 2),
-        "biases that are zero",
+        (SATURATED, NO_BIAS, "biases that are next to zero beside what is added to them"),
     ),
-    "the slope is 1": (partial(backward, slope=lambda h, below, W: 1.0), "hidden units that are all 0"),
-    "the slope is 1 - h": (partial(backward, slope=lambda h, below, W: 1 - h), "hidden units that are all 0 or 1"),
+    "the slope is 1": (
+        partial(backward, slope=lambda h, below, W: 1.0),
+        (SATURATED, "hidden units that are all 0, or weights behind them that are"),
+    ),
+    "the slope is 1 - h": (
+        partial(backward, slope=lambda h, below, W: 1 - h),
+        (SATURATED, "hidden units that are all 0 or 1"),
+    ),
     "the slope is squared": (
         partial(backward, slope=lambda h, below, W: (1 - h * h) ** 2),
-        "hidden units that are all 0, 1 or -1",
+        (SATURATED, "hidden units that are all 0, 1 or -1"),
     ),
-    "dW is 0.1 % too large": (partial(backward, dW=lambda h, da: 1.001 * (h.T @ da)), "inputs h that are all 0"),
+    "dW is 0.1 % too large": (partial(backward, dW=lambda h, da: 1.001 * (h.T @ da)), ("inputs h that are all 0",)),
 }
 # The same by name, for the notebook
 BROKEN_BACKWARD = {name: broken for name, (broken, _) in BROKEN.items()}
 
 
+@exercise("2.3")
 def check_network(forward, backward_):
     """Exercise 2.3: forward (x, layers) -> out, cache and backward (dout, cache) -> dx, dlayers, of any depth."""
 
     def answer(x, layers, dout):
-        result = forward(x, layers)
+        result = called("your network", forward, x, layers)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise Wrong("Your network: two things are expected of it, the output and the cache.")
         out, cache = result
-        result = backward_(dout, cache)
+        result = called("your network_backward", backward_, dout, cache)
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             raise Wrong("Your network_backward: two things are expected of it, dx and the list dlayers.")
         return out, *flat(*result, x, layers)
@@ -225,12 +236,13 @@ def differences(f, x, h, above=1, below=1, width=2):
     return gradient
 
 
+@exercise("2.4")
 def check_numerical_gradient(answer):
     """Exercise 2.4: central differences, (f, x, h) -> an array of the shape of x; x is as before when it returns."""
 
     def restoring(f, x, h):
         before = x.copy()
-        gradient = answer(f, x, h)
+        gradient = called("your numerical gradient", answer, f, x, h)
         if not np.array_equal(x, before):
             change = np.max(np.abs(x - before))
             raise Wrong(
@@ -276,6 +288,7 @@ def check_numerical_gradient(answer):
     compare("your numerical gradient", restoring, differences, cases, mistakes)
 
 
+@exercise("2.5")
 def check_best_step(answer):
     """Exercise 2.5: the h that makes M h² / 6 + e F / h smallest, and that sum, (e, F, M) -> h, error."""
 
@@ -301,27 +314,11 @@ def check_best_step(answer):
         (lambda e, F, M: (best(e, F, M)[0], e * F / best(e, F, M)[0]), "the truncation error is missing."),
     ]  # fmt: skip
     cases = {"float64": (1.1e-16, 1.0, 1.0), "float32": (6e-8, 1.0, 1.0), "F = 2, M = 5": (1e-8, 2.0, 5.0)}
-    # of numbers this small the absolute tolerance of compare would be generous: judged by their logarithms
-    logarithms = partial(logarithm, best)
-    mistakes = [(partial(logarithm, mistake), diagnosis) for mistake, diagnosis in mistakes]
-    compare(
-        "your best step",
-        partial(logarithm, answer),
-        logarithms,
-        cases,
-        mistakes,
-        outputs=("the logarithm of the step h", "the logarithm of the error"),
-    )
+    # for numbers this small an absolute tolerance would be generous
+    compare("your best step", answer, best, cases, mistakes, outputs=("the step h", "the error"), atol=0)
 
 
-def logarithm(function, *arguments):
-    """The logarithms of what a function returns."""
-    values = function(*arguments)
-    if not isinstance(values, tuple | list) or any(value is None for value in values):
-        return values
-    return tuple(np.log(value) for value in values)
-
-
+@exercise("2.6")
 def check_relative_errors(answer):
     """Exercise 2.6: the checker, (forward, backward, inputs, u, h) -> the relative error for each input."""
 
@@ -347,7 +344,12 @@ def check_relative_errors(answer):
         return np.array([np.max(np.abs(a - b)) / np.max(np.abs(b)) for a, b in zip(mine, numerical)])
 
     errors = judged(lambda mine, numerical: np.max(np.abs(mine - numerical)) / np.max(np.abs(numerical)))
+
+    def with_step(step):
+        return lambda forward, backward_, inputs, u, h: errors(forward, backward_, inputs, u, step)
+
     mistakes = [
+        *((with_step(step), "h plays no part: the step is another one.") for step in (1e-3, 1e-5, 1e-6, 1e-7)),
         (
             forward_ones,
             "the upstream derivative is missing from f: it is the sum of u times the outputs, not of the outputs.",
@@ -371,10 +373,13 @@ def check_relative_errors(answer):
     inputs, u = [x, y], rng.standard_normal((2, 3)) - 0.5
 
     def forward(x, y):
-        return A * x * y + y, (x, y)
+        return A * x**3 * y + y, (x, y)
 
     def mistaken(factor, extra):
-        return lambda u, cache: [factor * u * A * cache[1] + extra[0], u * (A * cache[0] + 1) + extra[1]]
+        return lambda u, cache: [
+            factor * u * A * 3 * cache[0] ** 2 * cache[1] + extra[0],
+            u * (A * cache[0] ** 3 + 1) + extra[1],
+        ]
 
     one_entry = np.zeros((2, 3))
     one_entry[1, 2] = -0.01
@@ -382,16 +387,19 @@ def check_relative_errors(answer):
         "an error of 0.1 %": (forward, mistaken(1.001, (0, 0.01)), inputs, u, 1e-4),
         "one wrong entry": (forward, mistaken(1.5, (0, one_entry)), inputs, u, 1e-4),
         "twice the gradient": (forward, mistaken(2.0, (0, 1)), inputs, u, 1e-4),
+        "a large step h": (forward, mistaken(1.001, (0, 0.01)), inputs, u, 0.1),
     }
     compare("your relative errors", answer, errors, cases, mistakes, rtol=1e-5)
 
 
+@exercise("2.7")
 def check_hard_inputs(answer):
     """Exercise 2.7: (rng) -> x, layers, u, on which no backward pass of ``BROKEN`` agrees with finite differences."""
-    value = answer(np.random.default_rng(0))
+    value = called("your inputs", answer, np.random.default_rng(0))
     if not isinstance(value, (tuple, list)) or len(value) != 3:
         raise Wrong("Your inputs: three things are expected: x, the list of layers (W, b), and u.")
-    x, layers, u = value
+    x, u = np.asarray(value[0]), np.asarray(value[2])
+    layers = [(np.asarray(W), np.asarray(b)) for W, b in value[1]]
     arrays = [x, *(array for layer in layers for array in layer)]
     if any(array.dtype != np.float64 for array in (*arrays, u)):
         raise Wrong("Your inputs: arrays of float64 are expected. In float32 rounding hides errors of a thousandth.")
@@ -410,11 +418,21 @@ def check_hard_inputs(answer):
     passing = [name for name, (broken, _) in BROKEN.items() if passes_check(broken, x, layers, u, numerical)]
     if passing:
         others = f" (and {len(passing) - 1} more)" if passing[1:] else ""
-        raise Wrong(
-            f"Your inputs: on these a wrong backward pass is accepted, “{passing[0]}”{others}. What lets it pass: "
-            f"{BROKEN[passing[0]][1]}."
-        )
+        text = f"on these a wrong backward pass is accepted, “{passing[0]}”{others}. What lets it pass: "
+        text += f"{reason(BROKEN[passing[0]][1], x, layers)}."
+        raise Wrong("Your inputs", text, kind="on these a wrong backward pass is accepted.")
     print(f"Right: your inputs convict all {len(BROKEN)} wrong backward passes, and acquit the right one.")
+
+
+def reason(reasons, x, layers):
+    """The first of the reasons that holds for these inputs; the last one where none does entirely."""
+    h = np.concatenate([np.ravel(output) for output in mlp.mlp(x, layers)[1][1][:-1]])
+    holds = {
+        ONE_ROW: len(x) == 1,
+        SATURATED: np.all(np.abs(h) > 0.99),
+        NO_BIAS: all(not np.any(b) for _, b in layers),
+    }
+    return next((each for each in reasons if holds.get(each)), reasons[-1])
 
 
 def passes_check(backward_, x, layers, u, numerical):
@@ -428,64 +446,80 @@ def passes_check(backward_, x, layers, u, numerical):
     return max(errors) < finite_differences.TOLERANCE
 
 
-# Functions that claim to draw from N(mu, exp(logvar)); whether they do; what an oracle overlooks that disagrees.
+# Functions that claim to draw from N(mu, exp(logvar)); whether they do; what an oracle overlooks that disagrees; and
+# which aspect of the samples is wrong.
+MEAN, SPREAD = "the mean of the samples", "the spread of the samples"
 SAMPLERS = (
     (
         lambda mu, logvar, eps: mu + np.exp(logvar / 2) * eps,
         True,
         "it rejects mu + exp(logvar / 2) eps, which is right. Allow for the chance in the samples: five standard"
         " errors. That of a mean is sigma / sqrt(S), and sigma is exp(logvar / 2).",
+        "",
     ),
     (
         lambda mu, logvar, eps: mu - np.exp(logvar / 2) * eps,
         True,
         "it rejects mu - sigma eps. eps and -eps are equally likely, so this is a sample of the same Gaussian: ask for"
         " the mean and the spread of many samples, not for a formula.",
+        "",
     ),
     (
         lambda mu, logvar, eps: mu + np.exp(logvar) * eps,
         False,
         "it accepts mu + exp(logvar) eps. Is your logvar 0? There the standard deviation and the variance are both 1.",
+        SPREAD,
     ),
     (
         lambda mu, logvar, eps: np.exp(logvar / 2) * eps,
         False,
-        "it accepts sigma eps, without mu. Is your mu 0, or do you look at the spread alone?",
+        "it accepts sigma eps, without mu. Is your mu 0?",
+        MEAN,
     ),
     (
         lambda mu, logvar, eps: -mu + np.exp(logvar / 2) * eps,
         False,
         "it accepts -mu + sigma eps: compare the mean with its sign.",
+        MEAN,
+    ),
+    (
+        lambda mu, logvar, eps: mu + np.exp(logvar / 2) * (eps + 0.2),
+        False,
+        "it accepts a mean that is a fifth of sigma too large. Allow five standard errors and no more: sigma / sqrt(S)"
+        " each.",
+        MEAN,
     ),
     (
         lambda mu, logvar, eps: mu + eps,
         False,
         "it accepts mu + eps, whose spread does not depend on logvar: is yours 0?",
+        SPREAD,
     ),
     (
         lambda mu, logvar, eps: mu + 0 * eps,
         False,
         "it accepts mu without any noise: compare the spread of the samples too.",
+        SPREAD,
     ),
     (
         lambda mu, logvar, eps: mu + np.exp(logvar / 2) * np.abs(eps),
         False,
         "it accepts mu + sigma |eps|, which is never below mu. Compare the mean of many samples, of both signs of eps.",
+        "",
     ),
     (
         lambda mu, logvar, eps: mu + 1.1 * np.exp(logvar / 2) * eps,
         False,
         "it accepts a spread that is 10 % too large. Allow five standard errors and no more: that of a mean is"
         " sigma / sqrt(S), that of a standard deviation about sigma / sqrt(2 S).",
+        SPREAD,
     ),
 )
 
 
+@exercise("2.8")
 def check_oracle(answer):
     """Exercise 2.8: (sample, eps (S,)) -> whether sample(mu, logvar, eps) draws from N(mu, exp(logvar))."""
-    for seed in range(3):
-        eps = np.random.default_rng(seed).standard_normal(10_000)
-        for sample, is_right, diagnosis in SAMPLERS:
-            if bool(answer(sample, eps.copy())) != is_right:
-                raise Wrong(f"Your oracle: {diagnosis}")
+    draws = [(np.random.default_rng(seed).standard_normal(10_000),) for seed in range(3)]
+    judge("your oracle", answer, SAMPLERS, draws, "Does it compare the mean and the spread of what sample returns?")
     print("Right: your oracle.")

@@ -13,7 +13,9 @@ from scipy.special import logsumexp
 
 from tinyvae.checks import finite_differences
 from tinyvae.checks.finite_differences import Problem
-from tinyvae.tutorial.answers import Wrong, compare
+from tinyvae.tutorial.answers import ONE_MAXIMUM, Wrong, called, compare, judge
+from tinyvae.tutorial.backprop import MEAN, SPREAD
+from tinyvae.tutorial.exercises import exercise
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -248,6 +250,7 @@ def problem(number, seed=0):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+@exercise("8.1")
 def check_mended_encoder(answer):
     """Exercise 8.1: the backward pass of exhibit 1, (dmu, dlogvar, cache) -> dx, dW, dW_mu, dW_logvar."""
 
@@ -301,78 +304,85 @@ def gaussian_layer(mu, logvar, eps, scale=lambda logvar: np.exp(logvar / 2)):
     return mu[:, None] + scale(logvar)[:, None] * eps
 
 
-# Layers that claim to draw from N(mu, exp(logvar)), whether they do, and why a test thinks otherwise.
+# Layers that claim to draw from N(mu, exp(logvar)), whether they do, why a test thinks otherwise, and which aspect of
+# the samples is wrong.
 LAYERS = (
     (
         gaussian_layer,
         True,
         "it rejects mu + exp(logvar / 2) eps, which is right. Allow for chance: the standard error of a mean of S"
         " samples is sigma / sqrt(S), that of their standard deviation about sigma / sqrt(2 S).",
+        "",
     ),
     (
         lambda mu, logvar, eps: gaussian_layer(mu, logvar, -eps),
         True,
         "it rejects mu - sigma eps. -eps is standard normal too, so the samples are right: compare moments, not"
         " samples.",
+        "",
     ),
     (
         as_layer(exhibit_3),
         False,
         "it passes the right layer and exhibit 3 too: it is blind to exp(logvar) in the place of exp(logvar / 2)."
-        " Do you look at the spread, and is your logvar something else than 0? There the two are one.",
+        " Is your logvar something else than 0? There the two are one.",
+        SPREAD,
     ),
     (
         lambda mu, logvar, eps: gaussian_layer(0 * mu, logvar, eps),
         False,
-        "it is blind to a layer that forgets mu: compare the means too, and let mu not be 0.",
+        "it is blind to a layer that forgets mu: let mu not be 0.",
+        MEAN,
+    ),
+    (
+        lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps + 0.2),
+        False,
+        "it is blind to means that are a fifth of sigma too large: allow five standard errors and no more.",
+        MEAN,
     ),
     (
         lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps, np.ones_like),
         False,
         "it is blind to a layer that forgets logvar: let logvar not be 0, and compare the spread.",
+        SPREAD,
     ),
     (
         lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps[:, :1]) + 0 * eps,
         False,
         "it is blind to a layer that makes S copies of one sample: compare the spread over the samples of each row.",
+        "",
     ),
     (
         lambda mu, logvar, eps: gaussian_layer(mu[:1] + 0 * mu, logvar[:1] + 0 * logvar, eps),
         False,
         "it is blind to a layer that takes mu and logvar of the first row for all rows: let yours differ from row"
         " to row, and compare row by row.",
+        "",
     ),
     (
         lambda mu, logvar, eps: gaussian_layer(mu, logvar[:, ::-1], eps),
         False,
         "it is blind to a layer that takes the logvar of another dimension: let yours differ from one to the next.",
+        SPREAD,
     ),
     (
         lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps, lambda logvar: 1.1 * np.exp(logvar / 2)),
         False,
         "it is blind to a spread that is 10 % too large. Allow five standard errors and no more.",
+        SPREAD,
     ),
 )
 
 
+@exercise("8.2")
 def check_moments_test(answer):
     """Exercise 8.2: (layer, eps (R, S, D)) -> whether layer(mu, logvar, eps) draws from N(mu, exp(logvar))."""
-    for seed in range(3):
-        eps = np.random.default_rng(seed).standard_normal((4, 20_000, 3))
-        judge("your test", answer, LAYERS, eps)
+    draws = [(np.random.default_rng(seed).standard_normal((4, 20_000, 3)),) for seed in range(3)]
+    judge("your test", answer, LAYERS, draws, "Does it compare the mean and the spread of what the layer returns?")
     print("Right: your test tells right layers from wrong ones.")
 
 
-def judge(what, answer, candidates, *arguments):
-    """Let a student's test judge functions, [(function, whether it is right, diagnosis where the test errs)]."""
-    for function, is_right, diagnosis in candidates:
-        verdict = answer(function, *(array.copy() for array in arguments))
-        if not isinstance(verdict, (bool, np.bool_)):
-            raise Wrong(f"{what.capitalize()}: True or False is expected, not {type(verdict).__name__}.")
-        if bool(verdict) != is_right:
-            raise Wrong(f"{what.capitalize()}: {diagnosis}")
-
-
+@exercise("8.3")
 def check_excess(answer):
     """Exercise 8.3: sum_k v_k log w_k minus the bound, with the normalised weights v: (logw (N, K),) -> (N,)."""
 
@@ -393,7 +403,13 @@ def check_excess(answer):
         v = np.exp(logw) / np.exp(logw).sum(axis=1, keepdims=True)
         return np.log(logw.shape[1]) + (v * np.log(v)).sum(axis=1)
 
+    def one_maximum(logw):
+        shifted = logw - logw.max()
+        logv = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return np.log(logw.shape[1]) + (np.exp(logv) * logv).sum(axis=1)
+
     mistakes = [
+        (one_maximum, ONE_MAXIMUM),
         (
             lambda logw: log_mean(logw) - surrogate(logw),
             "the difference the other way round: is it not never negative?",
@@ -422,6 +438,7 @@ def check_excess(answer):
         "equal weights": (np.zeros((2, 5)),),
         "one sample with all the weight": (np.array([[0.0, -2000.0, -2000.0]]),),
         "log weights near 1000": (logw + 1000,),
+        "rows far apart": (logw + np.array([[0], [-2000], [900], [-40]]),),
     }
     compare("your excess", answer, lambda logw: surrogate(logw) - log_mean(logw), cases, mistakes)
 
@@ -453,59 +470,68 @@ ORDERS = (
         True,
         "it rejects a right bound. Samples are the axis 1 of eps: permute that one. And a sum in another order is"
         " rounded in another way, so ask for equality within 1e-9, not to the last bit.",
+        "",
     ),
     (
         lambda eps: linear_log_weights(eps).mean(axis=1),
         True,
         "it rejects the ELBO, the mean over the samples. A sum in another order is rounded in another way: ask for"
         " equality within 1e-9.",
+        "",
     ),
     (
         lambda eps: mixed(linear_log_weights(eps)),
         False,
         "it passes the right bound and one with the weights in a wrong order too: it is blind to it. Does your"
         " permutation change the order of the samples, with K > 1, and do you compare the bound of each example?",
+        "",
     ),
     (
         lambda eps: iwae(linear_log_weights(eps)[:, 1:]),
         False,
         "it is blind to a bound that leaves the first sample out: move the first one too.",
+        "",
     ),
     (
         lambda eps: iwae(linear_log_weights(eps)[:, :-1]),
         False,
         "it is blind to a bound that leaves the last sample out: move the last one too.",
+        "",
     ),
     (
         lambda eps: iwae(linear_log_weights(eps)[::-1]),
         True,
         "it rejects a bound with the examples in another order. That is a mistake, but not one of the order of"
         " samples.",
+        "",
     ),
 )
-# With as many examples as two times the samples the wrong order moves whole bounds about: their mean stays.
+# Where N is a multiple of K the wrong order moves whole bounds about: their mean stays.
 MOVED = (
     (
         lambda eps: mixed(linear_log_weights(eps)),
         False,
         "it is blind to a wrong order where N = 2 K: there the bounds of the examples change places and their mean"
         " stays. Compare example by example.",
+        "",
     ),
 )
 
 
+@exercise("8.4")
 def check_permutation_test(answer):
     """Exercise 8.4: (bound, eps (N, K, Q)) -> whether bound(eps) (N,) does not depend on the order of the samples."""
-    for seed in range(3):
-        rng = np.random.default_rng(seed)
-        judge("your test", answer, ORDERS, rng.standard_normal((4, 3, 2)))
-        judge("your test", answer, MOVED, rng.standard_normal((4, 2, 2)))
+    rng = np.random.default_rng(0)  # many draws, and five samples: an order that is drawn afresh may be the old one
+    draws, moved = ([(rng.standard_normal((N, 5, 2)),) for _ in range(20)] for N in (4, 10))
+    judge("your test", answer, ORDERS, draws, "Does your permutation change the order of the samples, with K > 1?")
+    judge("your test", answer, MOVED, moved)
     print("Right: your test sees a wrong order, and nothing else.")
 
 
+@exercise("8.5")
 def check_blind_spot(answer):
     """Exercise 8.5: (rng) -> x, W, W_mu, W_logvar for which exhibit 1 passes the gradient check."""
-    inputs = answer(np.random.default_rng(0))
+    inputs = called("your inputs", answer, np.random.default_rng(0))
     names = ("x", "W", "W_mu", "W_logvar")
     if not isinstance(inputs, (tuple, list)) or len(inputs) != 4:
         raise Wrong("Your inputs: four arrays are expected: x, W, W_mu, W_logvar.")
@@ -546,68 +572,3 @@ def right_gradients(inputs):
         return sum(np.sum(u * output) for u, output in zip(upstream, exhibit_1(**inputs)[0]))
 
     return {name: finite_differences.numerical_gradient(f, array) for name, array in inputs.items()}
-
-
-def check_cost_of_product(answer):
-    """Exercise 8.6: what (R, I) times (I, J) costs, (R, I, J, itemsize) -> operations, bytes."""
-
-    def cost(R, I, J, itemsize, operations=2, arrays=(1, 1, 1)):
-        numbers = np.dot(arrays, (R * I, I * J, R * J))
-        return operations * R * I * J, itemsize * numbers
-
-    def but(**changes):
-        return lambda *arguments: cost(*arguments, **changes)
-
-    mistakes = [
-        (
-            lambda R, I, J, itemsize: (R * J * (2 * I - 1), itemsize * (R * I + I * J + R * J)),
-            "I - 1 additions for a sum of I products is exact. The usual count lets the sum begin at 0, and has I"
-            " of them: 2 I operations for each entry.",
-        ),
-        (but(operations=1), "a multiplication is counted, and the addition that goes with it is not."),
-        (but(arrays=(1, 1, 0)), "the result has to be written too."),
-        (but(arrays=(1, 0, 1)), "the factor (I, J) has to be read too."),
-        (but(arrays=(0, 1, 1)), "the factor (R, I) has to be read too."),
-        (lambda R, I, J, itemsize: cost(R, I, J, 1), "these are numbers, not bytes: each has itemsize of them."),
-        (lambda R, I, J, itemsize: cost(R, I, J, 8 * itemsize), "these are bits: itemsize is in bytes already."),
-        (
-            lambda R, I, J, itemsize: (2 * R * I * J, 3 * itemsize * R * I * J),
-            "every number is fetched anew for each multiplication. The question is what is needed at least: each array"
-            " once.",
-        ),
-    ]
-    cases = {"float32": (100, 784, 500, 4), "float64": (100, 784, 500, 8), "one row": (1, 20, 30, 4)}
-    compare("your cost of a product", answer, cost, cases, mistakes, outputs=("the operations", "the bytes"))
-
-
-def check_fused_layer(answer):
-    """Exercise 8.7: a compiled (a (R, J), b (J,), out (R, J)) that writes tanh(a + b) into out."""
-    if not hasattr(answer, "py_func"):
-        raise Wrong("Your kernel: it is not compiled. Is @njit above it, or has it lost it?")
-
-    def written(a, b):
-        out = np.full_like(a, np.nan)
-        answer(a, b, out)
-        if out.size and np.isnan(out).all():
-            raise Wrong("Your kernel: nothing is written into out. Assign to its entries, out[n, j] = ...")
-        if np.isnan(out).any():
-            raise Wrong(
-                f"Your kernel: {np.isnan(out).sum()} of {out.size} entries of out are never written: do the loops run"
-                " over all rows and all columns?"
-            )
-        return out
-
-    mistakes = [
-        (lambda a, b: np.tanh(a), "the bias is missing."),
-        (lambda a, b: a + b, "the tanh is missing."),
-        (lambda a, b: np.tanh(a) + b, "the bias belongs inside of the tanh."),
-        (lambda a, b: np.tanh(a + b[: len(a), None]), "b is indexed by the row: entry b[j] belongs to column j."),
-        (lambda a, b: np.tanh(a - b), "the bias is subtracted."),
-        (lambda a, b: 1 - np.tanh(a + b) ** 2, "this is the derivative of tanh."),
-    ]
-    rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((3, 5)), rng.standard_normal(5)
-    doubles = {"float64": (a, b), "one row": (a[:1], b), "no row": (a[:0], b)}
-    compare("your kernel in float64", written, lambda a, b: np.tanh(a + b), doubles, mistakes)
-    singles = {"float32": (a.astype(np.float32), b.astype(np.float32))}
-    compare("your kernel in float32", written, lambda a, b: np.tanh(a + b), singles, mistakes, rtol=1e-5)

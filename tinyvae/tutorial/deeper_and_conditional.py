@@ -4,7 +4,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import logsumexp, softmax
 
-from tinyvae.tutorial.answers import compare
+from tinyvae.tutorial.answers import ONE_MAXIMUM, compare
+from tinyvae.tutorial.exercises import exercise
 
 
 def log_normal(z, mu, logvar):
@@ -27,18 +28,21 @@ def random_networks(rng, D, D1, D2):
     return lambda x: affine(x, A, a), lambda z1: affine(z1, B, b), lambda z2: affine(z2, C, c), log_likelihood
 
 
+@exercise("7.1")
 def check_two_layer_log_weights(answer):
     """Exercise 7.1: log w of two layers, (x, eps1, eps2, encoder, encoder2, decoder2, log_likelihood) -> (N, K)."""
 
     def sample(mu, logvar, eps, spread=2):
         return mu + np.exp(logvar / spread) * eps
 
-    def log_weights(x, eps1, eps2, *networks, signs=(1, 1, 1, -1, -1), spread=2, read_mean=False, normal_z1=False):
+    def log_weights(
+        x, eps1, eps2, *networks, signs=(1, 1, 1, -1, -1), spread=2, read_mean=False, normal_z1=False, noise2=1
+    ):
         encoder, encoder2, decoder2, log_likelihood = networks
         q1 = [stat[:, None] for stat in encoder(x)]
         z1 = sample(*q1, eps1, spread)
         q2 = encoder2(np.broadcast_to(q1[0], z1.shape) if read_mean else z1)
-        z2 = sample(*q2, eps2, spread)
+        z2 = sample(*q2, noise2 * eps2, spread)
         zeros = np.zeros(z2.shape)
         p1 = log_normal(z1, 0 * z1, 0 * z1) if normal_z1 else log_normal(z1, *decoder2(z2))
         terms = log_likelihood(x, z1), log_normal(z2, zeros, zeros), p1, log_normal(z1, *q1), log_normal(z2, *q2)
@@ -49,6 +53,7 @@ def check_two_layer_log_weights(answer):
 
     mistakes = [
         (but(read_mean=True), "the second encoder reads the mean of q(z1 | x). It is to read the sample z1."),
+        (but(noise2=0), "z2 is the mean mu2: the noise eps2 is missing. z2 = mu2 + sigma2 eps2."),
         (but(normal_z1=True), "z1 has a standard normal prior. In this model its prior is p(z1 | z2), from decoder2."),
         (but(signs=(1, 1, 1, -1, 0)), "log q(z2 | z1) is missing."),
         (but(signs=(1, 1, 1, 0, -1)), "log q(z1 | x) is missing."),
@@ -69,6 +74,7 @@ def check_two_layer_log_weights(answer):
     compare("your log weights", answer, log_weights, cases, mistakes)
 
 
+@exercise("7.2")
 def check_log_density_backward(answer):
     """Exercise 7.2: derivatives of log N(z; mu, exp(logvar)), (z, mu, logvar) of one shape -> three of it."""
 
@@ -124,6 +130,7 @@ def second_layer_backward(z1, eps2, A, a, B, b, direct=1, above=1, entropy=1, pr
     return -direct * r * p + above * dstats @ A.T
 
 
+@exercise("7.3")
 def check_second_layer_backward(answer):
     """Exercise 7.3: all that reaches z1 from above, (z1 (R, D1), eps2 (R, D2), A, a, B, b) -> (R, D1)."""
 
@@ -159,6 +166,7 @@ def check_second_layer_backward(answer):
     compare("your derivative by z1", answer, second_layer_backward, cases, mistakes)
 
 
+@exercise("7.4")
 def check_price_without_the_top(answer):
     """Exercise 7.4: the cost of z under the best fixed Gaussian, (z (R, D), log_q (R,)) -> a number, in nats."""
 
@@ -209,6 +217,7 @@ def check_price_without_the_top(answer):
     compare("your price", answer, price, cases, mistakes)
 
 
+@exercise("7.5")
 def check_with_labels(answer):
     """Exercise 7.5: one-hot labels beside the input, (h (R, I), y (N,), C) -> (R, I + C), R a multiple of N."""
 
@@ -244,6 +253,7 @@ def check_with_labels(answer):
     compare("your input", answer, with_labels, cases, mistakes)
 
 
+@exercise("7.6")
 def check_bayes(answer):
     """Exercise 7.6: log p(x) and p(y | x), (logp (N, C), log_prior (C,)) -> (N,), (N, C)."""
 
@@ -283,6 +293,22 @@ def check_bayes(answer):
             "right where the exponentials are ordinary numbers, but these overflow or vanish. Take the largest out.",
         ),
         (
+            marginal(
+                lambda logp, log_prior: (
+                    (top := np.max(logp + log_prior)) + np.log(np.exp(logp + log_prior - top).sum(axis=1))
+                )
+            ),
+            ONE_MAXIMUM,
+        ),
+        (
+            posterior(
+                lambda logp, log_prior: (
+                    (p := np.exp(logp + log_prior - np.max(logp + log_prior))) / p.sum(axis=1, keepdims=True)
+                )
+            ),
+            ONE_MAXIMUM,
+        ),
+        (
             posterior(lambda logp, log_prior: softmax(logp, axis=1)),
             "the prior p(y) is missing in p(y | x): a rare label needs better evidence.",
         ),
@@ -301,10 +327,12 @@ def check_bayes(answer):
         "equally frequent labels": (logp, equal),
         "labels of unequal frequency": (logp, unequal),
         "log densities near -1000": (logp - 1000, unequal),
+        "rows far apart": (logp + np.array([[0], [-2000], [900], [-40]]), unequal),
     }
     compare("your Bayes' rule", answer, bayes, cases, mistakes, outputs=("log p(x)", "p(y | x)"))
 
 
+@exercise("7.7")
 def check_table_gradient(answer):
     """Exercise 7.7: the derivative by a table of which each example uses a row, (drows (N, D), y (N,), C) -> (C, D)."""
 
@@ -319,7 +347,14 @@ def check_table_gradient(answer):
     def mean(drows, y, C):
         return table_gradient(drows, y, C) / np.maximum(np.bincount(y, minlength=C), 1)[:, None]
 
+    def up_to_the_largest(drows, y, C):
+        return table_gradient(drows, y, y.max() + 1)
+
     mistakes = [
+        (
+            up_to_the_largest,
+            "the number of labels is y.max() + 1. The largest label need not occur among the examples: take C.",
+        ),
         (
             last,
             "right where each label occurs once, but of those that repeat only the last example counts. NumPy's"
@@ -340,5 +375,6 @@ def check_table_gradient(answer):
         "each label once": (rng.standard_normal((3, 2)), np.array([2, 0, 1]), 3),
         "labels that repeat": (rng.standard_normal((6, 2)), np.array([1, 0, 1, 1, 2, 0]), 3),
         "a label without examples": (rng.standard_normal((4, 2)), np.array([3, 3, 0, 1]), 4),
+        "the largest label without examples": (rng.standard_normal((4, 2)), np.array([2, 2, 0, 1]), 5),
     }
     compare("your derivative by the table", answer, table_gradient, cases, mistakes)

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from tinyvae.tutorial.answers import compare
+from tinyvae.tutorial.answers import ONE_MAXIMUM, Wrong, called, compare
+from tinyvae.tutorial.exercises import exercise
 
 OVERFLOW = "right where the exponentials are ordinary numbers, but these overflow or vanish. Take the largest out."
 
@@ -18,6 +19,12 @@ def naive(logw):
     return np.log(np.exp(logw).mean(axis=-1))
 
 
+def with_maximum(logw, largest):
+    """log of the mean of exponentials along the last axis, with another number taken out of them."""
+    return np.squeeze(largest, -1) + np.log(np.exp(logw - largest).mean(axis=-1))
+
+
+@exercise("6.1")
 def check_group_bounds(answer):
     """Exercise 6.1: estimates of the k-sample bound from groups of log weights, (logw (N, K), k) -> (N, K / k)."""
 
@@ -47,17 +54,28 @@ def check_group_bounds(answer):
             "a group is made of samples that stand K/k apart. It would do as well, but take neighbours, as the check.",
         ),
         (lambda logw, k: naive(groups(logw, k)), OVERFLOW),
+        (
+            lambda logw, k: with_maximum(groups(logw, k), np.full((1, 1, 1), logw.max())),
+            "one largest number is taken out of all groups: those far below it vanish. Take each group's own (axis=2).",
+        ),
+        (
+            lambda logw, k: with_maximum(groups(logw, k), logw.max(axis=1)[:, None, None]),
+            "the largest of a whole row is taken out: groups far below it vanish. Take each group's own (axis=2).",
+        ),
     ]
     logw = np.random.default_rng(0).standard_normal((4, 6))
+    apart_rows, apart_groups = np.array([[0], [-2000], [900], [-40]]), np.repeat([0, 1500, -900], 2)
     cases = {
         "k = 2": (logw, 2),
         "k = 1": (logw, 1),
         "k = K": (logw, 6),
         "log weights near -1000": (logw - 1000, 3),
+        "rows and groups far apart": (logw + apart_rows + apart_groups, 2),
     }
     compare("your bounds of groups", answer, lambda logw, k: log_mean_exp(groups(logw, k)), cases, mistakes)
 
 
+@exercise("6.2")
 def check_iwae(answer):
     """Exercise 6.2: the bound and its derivative, (logw (N, K),) -> (N,), (N, K)."""
 
@@ -85,6 +103,11 @@ def check_iwae(answer):
             "the largest is taken out of the exponentials and never put back.",
         ),
         (bound(naive), OVERFLOW),
+        (bound(lambda logw: with_maximum(logw, np.full((1, 1), logw.max()))), ONE_MAXIMUM),
+        (
+            bound(lambda logw: np.sum(softmax(logw, axis=1) * logw, axis=1)),
+            "this is the surrogate, sum_k v_k log w_k. With v held fixed its derivative is right, its value not.",
+        ),
         (
             derivative(lambda logw: np.full_like(logw, 1 / logw.shape[1])),
             "1/K for all: that is the derivative of the ELBO. Here a sample counts by its weight.",
@@ -92,6 +115,10 @@ def check_iwae(answer):
         (
             derivative(lambda logw: np.exp(shifted(logw))),
             "these are the weights over the largest one: divide by their sum, and each row sums to 1.",
+        ),
+        (
+            derivative(lambda logw: (w := np.exp(logw - logw.max())) / w.sum(axis=1, keepdims=True)),
+            ONE_MAXIMUM,
         ),
         (derivative(lambda logw: np.exp(logw)), "these are the weights themselves: divide by their sum."),
         (
@@ -127,10 +154,12 @@ def check_iwae(answer):
         "the samples in another order": (logw[:, [2, 0, 1]],),
         "log weights near -1000": (logw - 1000,),
         "near 1000": (logw + 1000,),
+        "rows far apart": (logw + np.array([[0], [-2000], [900], [-40]]),),
     }
     compare("your bound", answer, iwae, cases, mistakes, outputs=("the bound", "the derivative"))
 
 
+@exercise("6.3")
 def check_effective_sample_size(answer):
     """Exercise 6.3: 1 / sum_k v_k^2, (v (N, K),) -> (N,)."""
     mistakes = [
@@ -150,6 +179,7 @@ def check_effective_sample_size(answer):
     compare("your effective sample size", answer, lambda v: 1 / np.sum(v**2, axis=1), cases, mistakes)
 
 
+@exercise("6.4")
 def check_resample(answer):
     """Exercise 6.4: an index with the probabilities v, (logw (N, K), u (N,)) -> (N,) integers."""
 
@@ -186,9 +216,17 @@ def check_resample(answer):
     rng = np.random.default_rng(0)
     logw, u = 1.5 * rng.standard_normal((60, 4)), rng.random(60)
     cases = {"K = 4": (logw, u), "K = 1": (logw[:, :1], u), "log weights near -1000": (logw - 1000, u)}
-    compare("your choice", answer, resample, cases, mistakes)
+
+    def indices(logw, u):
+        value = called("your choice", answer, logw, u)
+        if np.asarray(value).dtype.kind == "f":
+            raise Wrong("Your choice: its numbers are of a type for fractions (float). Indices are integers.")
+        return value
+
+    compare("your choice", indices, resample, cases, mistakes)
 
 
+@exercise("6.5")
 def check_streaming(answer):
     """Exercise 6.5: one more block of log weights, (largest (N,), total (N,), logw (N, S)) -> largest, total."""
 
@@ -246,6 +284,7 @@ def check_streaming(answer):
     )
 
 
+@exercise("6.6")
 def check_active_units(answer):
     """Exercise 6.6: variances of posterior means, and how many are active, (mu (N, Q), logvar (N, Q)) -> (Q,), number.
 
@@ -302,6 +341,7 @@ def check_active_units(answer):
     compare("your count", answer, active, cases, mistakes, outputs=("the variance", "the number of active units"))
 
 
+@exercise("6.7")
 def check_dreg(answer):
     """Exercise 6.7: DReG's weights of the path and of the direct sum, (v (N, K),) -> (N, K), (N, K)."""
     path = [

@@ -6,8 +6,10 @@ from scipy.stats import norm
 
 from tinyvae.derivation.likelihoods import LOGVAR_FLOOR
 from tinyvae.tutorial.answers import compare
+from tinyvae.tutorial.exercises import exercise
 
 
+@exercise("5.1")
 def check_quantile_grid(answer):
     """Exercise 5.1: z at the quantiles (i + 1/2) / side of the prior, row by row of a picture, side -> (side², 2)."""
 
@@ -50,6 +52,7 @@ def check_quantile_grid(answer):
     compare("your grid", answer, grid, {"side = 3": (3,), "side = 4": (4,), "side = 1": (1,)}, mistakes)
 
 
+@exercise("5.2")
 def check_knn_accuracy(answer):
     """Exercise 5.2: how often the k nearest others know the label, (points (N, D), labels (N,), k) -> a number."""
 
@@ -107,6 +110,7 @@ def check_knn_accuracy(answer):
     compare("your accuracy", answer, accuracy, cases, mistakes)
 
 
+@exercise("5.3")
 def check_interpolate(answer):
     """Exercise 5.3: along the great circle from a to b, (a (Q,), b (Q,), t (T,)) -> (T, Q)."""
 
@@ -115,10 +119,18 @@ def check_interpolate(answer):
         weights = np.sin(np.stack([(1 - t) * angle, t * angle], axis=1)) / (np.sin(angle) if divide else 1)
         return weights @ np.stack([a, b])
 
+    def forgotten_arccos(a, b, t):
+        angle = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+        return np.sin(np.stack([(1 - t) * angle, t * angle], axis=1)) / np.sin(angle) @ np.stack([a, b])
+
     mistakes = [
         (
             lambda a, b, t: (1 - t)[:, None] * a + t[:, None] * b,
             "this is the straight line: halfway its points are too near to the origin.",
+        ),
+        (
+            forgotten_arccos,
+            "the cosine of the angle is taken for the angle itself: arccos is missing.",
         ),
         (lambda a, b, t: interpolate(b, a, t), "the ends are swapped: t = 0 is a."),
         (
@@ -149,6 +161,7 @@ def check_interpolate(answer):
     compare("your path", answer, interpolate, cases, mistakes)
 
 
+@exercise("5.4")
 def check_aggregate_moments(answer):
     """Exercise 5.4: mean and variance of q(z), the mixture of all q(z | x_n), (mu, logvar) (N, Q) -> (Q,), (Q,)."""
 
@@ -166,6 +179,14 @@ def check_aggregate_moments(answer):
         (
             but(lambda mu, logvar: np.exp(logvar).mean(axis=0)),
             "this is the average width of q(z | x). The means are spread as well.",
+        ),
+        (
+            but(lambda mu, logvar: np.sqrt(moments(mu, logvar)[1])),
+            "this is the standard deviation: the variance is its square.",
+        ),
+        (
+            but(lambda mu, logvar: np.exp(logvar / 2).mean(axis=0) + mu.std(axis=0)),
+            "standard deviations are added. It is variances that add up: exp(logvar), and that of the means.",
         ),
         (
             but(lambda mu, logvar: np.exp(logvar / 2).mean(axis=0) + mu.var(axis=0)),
@@ -201,19 +222,20 @@ def check_aggregate_moments(answer):
     compare("your moments", answer, moments, cases, mistakes, outputs=("the mean", "the variance"))
 
 
+@exercise("5.5")
 def check_surgery(answer):
     """Exercise 5.5: the two parts of the average KL, (mu, logvar, eps) (N, Q) -> information, KL(q(z) || p(z))."""
 
-    def densities(mu, logvar, eps):
+    def densities(mu, logvar, eps, over=np.sum):
         """log q(z_n | x_m) (N, N) and log p(z_n) (N,) at z = mu + sigma eps."""
         z = mu + np.exp(logvar / 2) * eps
-        return norm.logpdf(z[:, None], mu, np.exp(logvar / 2)).sum(axis=2), norm.logpdf(z).sum(axis=1)
+        return over(norm.logpdf(z[:, None], mu, np.exp(logvar / 2)), axis=2), over(norm.logpdf(z), axis=1)
 
     def log_mean_exp(log_q):
         return logsumexp(log_q, axis=1) - np.log(len(log_q))
 
-    def surgery(mu, logvar, eps, marginal=log_mean_exp):
-        log_q, log_p = densities(mu, logvar, eps)
+    def surgery(mu, logvar, eps, marginal=log_mean_exp, over=np.sum):
+        log_q, log_p = densities(mu, logvar, eps, over)
         log_marginal = marginal(log_q)
         return np.mean(np.diag(log_q) - log_marginal), np.mean(log_marginal - log_p)
 
@@ -228,6 +250,10 @@ def check_surgery(answer):
         return logsumexp(others, axis=1) - np.log(max(len(log_q) - 1, 1))
 
     mistakes = [
+        (
+            lambda *arguments: surgery(*arguments, over=np.mean),
+            "a mean over the dimensions: their densities multiply, so the logarithms add up.",
+        ),
         (swapped, "the two are swapped: the mutual information comes first."),
         (
             with_another_marginal(lambda log_q: log_q.mean(axis=1)),
@@ -278,6 +304,7 @@ def check_surgery(answer):
     compare("your surgery", answer, surgery, cases, mistakes, outputs)
 
 
+@exercise("5.6")
 def check_best_logvar(answer):
     """Exercise 5.6: the log variances that fit best, (residuals (N, D), floor) -> (D,), a mean log density."""
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinyvae.tutorial.answers import compare
+from tinyvae.tutorial.exercises import exercise
 
 
 def normal(seed, *shape):
@@ -10,6 +11,7 @@ def normal(seed, *shape):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
+@exercise("3.1")
 def check_expected_cosine(answer):
     """Exercise 3.1: E[cos z] under N(mu, exp(logvar)) and its derivatives, (mu, logvar) -> three arrays."""
 
@@ -70,9 +72,10 @@ def check_expected_cosine(answer):
 
 def one_dimension():
     """Cases (mu, logvar, eps (S,)) of one Gaussian."""
-    return {"sigma = 1": (0.7, 0.0, normal(0, 5)), "sigma = 2": (-0.4, np.log(4.0), normal(1, 6))}
+    return {"sigma = 1": (0.7, 0.0, normal(0, 5)), "sigma = 1.7": (-0.4, 2 * np.log(1.7), normal(1, 6))}
 
 
+@exercise("3.2")
 def check_score_gradient(answer):
     """Exercise 3.2: f(z) times the score, for each sample, (f, mu, logvar, eps (S,)) -> two arrays (S,)."""
 
@@ -116,6 +119,7 @@ def check_score_gradient(answer):
     compare("your score-function estimate", answer, score_gradient, cases, mistakes, outputs, rtol=1e-5)
 
 
+@exercise("3.3")
 def check_path_gradient(answer):
     """Exercise 3.3: along the path, for each sample, (df, mu, logvar, eps (S,)) -> two arrays (S,)."""
 
@@ -153,6 +157,7 @@ def check_path_gradient(answer):
     compare("your pathwise estimate", answer, path_gradient, cases, mistakes, outputs)
 
 
+@exercise("3.4")
 def check_variances(answer):
     """Exercise 3.4: the variances of both estimates of d E[z²] / dmu, (mu, sigma) -> two arrays."""
 
@@ -205,6 +210,7 @@ def check_variances(answer):
     compare("your answer", answer, variances, cases, mistakes, outputs)
 
 
+@exercise("3.5")
 def check_leave_one_out(answer):
     """Exercise 3.5: (f - the mean of the others' f) times the score, (f (S,), score (S,)) -> (S,)."""
 
@@ -235,6 +241,7 @@ def check_leave_one_out(answer):
     compare("your baseline", answer, lambda f, score: (f - others(f)) * score, cases, mistakes)
 
 
+@exercise("3.6")
 def check_layer_backward(answer):
     """Exercise 3.6: backward of z = mu + sigma eps, (dz (R, S, D), eps (R, S, D), logvar (R, D)) -> (R, D) twice."""
 
@@ -278,6 +285,7 @@ def check_layer_backward(answer):
     compare("your layer_backward", answer, layer_backward, cases, mistakes, outputs=("the dmu", "the dlogvar"))
 
 
+@exercise("3.7")
 def check_log_q_derivatives(answer):
     """Exercise 3.7: log q by path and directly, (logvar, eps) -> path mu, path logvar, direct mu, direct logvar."""
 
@@ -322,6 +330,7 @@ def check_log_q_derivatives(answer):
     compare("your answer", answer, derivatives, cases, mistakes, outputs)
 
 
+@exercise("3.8")
 def check_log_weight_gradient(answer):
     """Exercise 3.8: (x, mu, logvar, eps (N, K, Q), W, m, s2, direct) -> log w by mu and by logvar, (N, K, Q) each."""
 
@@ -348,6 +357,22 @@ def check_log_weight_gradient(answer):
         (but(always=1), "`direct` plays no part: with direct = 0 the derivatives of log q at fixed z are left out."),
         (but(always=0), "the direct derivatives of -log q are missing: -eps / sigma by mu, -(eps² - 1) / 2 by logvar."),
         (but(sign=-1), "the sign of the direct derivatives: log w has -log q."),
+        (
+            lambda x, mu, logvar, eps, W, m, *rest: gradient(x, mu, logvar, eps, W, 0 * m, *rest),
+            "the mean m is missing: the residual is x - m - zW.",
+        ),
+        (
+            lambda x, mu, logvar, eps, W, m, s2, direct: gradient(x, mu, logvar, eps, W, m, 1.0, direct),
+            "the noise s2 is missing: the residual is divided by the variance of x given z.",
+        ),
+        (
+            lambda x, mu, logvar, eps, W, m, s2, direct: gradient(x, mu, logvar, eps, W, 0 * m, 1.0, direct),
+            "the mean m and the noise s2 are missing: d log p(x | z) / dz = (x - m - zW) Wᵀ / s2.",
+        ),
+        (
+            lambda x, mu, logvar, eps, W, m, s2, direct: gradient(x, mu, logvar, eps, W, m, s2**0.5, direct),
+            "the noise enters with its square root. s2 is a variance.",
+        ),
         (but(half=1.0), "dz / dlogvar = sigma eps / 2: the 1/2?"),
         (twice, "the noise enters squared. s2 is the variance already."),
         (

@@ -3,9 +3,11 @@
 import numpy as np
 from scipy.special import expit
 
-from tinyvae.tutorial.answers import Wrong, compare
+from tinyvae.tutorial.answers import Wrong, called, compare
+from tinyvae.tutorial.exercises import exercise
 
 
+@exercise("4.1")
 def check_bernoulli(answer):
     """Exercise 4.1: log p(x | z) on logits and its derivative, (x (N, D), l (N, D)) -> (N,), (N, D)."""
 
@@ -79,6 +81,7 @@ def check_bernoulli(answer):
     compare("your Bernoulli likelihood", answer, bernoulli, cases, mistakes, outputs)
 
 
+@exercise("4.2")
 def check_kl_and_gradient(answer):
     """Exercise 4.2: KL from the standard normal by dimension, (mu, logvar) -> KL, d KL / dmu, d KL / dlogvar."""
 
@@ -180,6 +183,7 @@ def forward_pass(
     return pixels(x * l - np.logaddexp(0, l), axis=1), divergence, (x, eps, h, mu, logvar, z, g, l)
 
 
+@exercise("4.3")
 def check_vae_forward(answer):
     """Exercise 4.3: the forward pass, (params, x (N, D), eps (N, Q)) -> log p(x | z) (N,), KL (N, Q), a cache."""
 
@@ -187,7 +191,7 @@ def check_vae_forward(answer):
         return lambda params, x, eps: forward_pass(params, x, eps, **pieces)[:2]
 
     def first_two(params, x, eps):
-        value = answer(params, x, eps)
+        value = called("your forward pass", answer, params, x, eps)
         if not isinstance(value, (tuple, list)) or len(value) != 3:
             raise Wrong("Your forward pass: three outputs are expected: log p(x | z) (N,), KL (N, Q), and the cache.")
         return tuple(value[:2])
@@ -242,11 +246,15 @@ def backward_pass(
     return tuple(gradient for inputs, d in pairs for gradient in (inputs.T @ d, bias(d, axis=0)))
 
 
+@exercise("4.4")
 def check_vae_backward(forward, backward):
     """Exercise 4.4: the gradient of the mean of log p(x | z) - beta KL: (params, cache, beta) -> {name: array}."""
 
     def gradients(params, x, eps, beta):
-        grads = backward(params, forward(params, x, eps)[2], beta)
+        value = called("your forward pass", forward, params, x, eps)
+        if not isinstance(value, (tuple, list)) or len(value) != 3:
+            raise Wrong("Your forward pass: three outputs are expected: log p(x | z) (N,), KL (N, Q), and the cache.")
+        grads = called("your backward pass", backward, params, value[2], beta)
         if not hasattr(grads, "keys"):
             raise Wrong(f"Your backward pass: a dict of gradients by name is expected, not {type(grads).__name__}.")
         if missing := [name for name in NAMES if name not in grads]:
@@ -331,6 +339,7 @@ def check_vae_backward(forward, backward):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+@exercise("4.5")
 def check_generate(answer):
     """Exercise 4.5: the decoder's mean image, (params, z (N, Q)) -> (N, D) in [0, 1]."""
 
@@ -357,6 +366,7 @@ def check_generate(answer):
     compare("your mean images", answer, generate, cases, mistakes)
 
 
+@exercise("4.6")
 def check_water_level(answer):
     """Exercise 4.6: the mean KL of each principal direction, (variances (D,), s2, beta) -> (D,), in nats."""
 

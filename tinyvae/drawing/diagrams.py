@@ -1,0 +1,161 @@
+"""Diagrams of models, in one style: what is computed in blue, what comes back in red, noise in green.
+
+Boxes are networks and formulas, circles are numbers that are drawn or given. A diagram is drawn into axes whose unit is
+about half a centimetre, so that its positions can be read off a squared sheet.
+"""
+
+from collections.abc import Callable
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, FancyBboxPatch
+
+from tinyvae.drawing.style import OKABE_ITO, TEXT
+
+FORWARD, BACKWARD, NOISE, INK = OKABE_ITO[0], OKABE_ITO[3], OKABE_ITO[2], "#333333"
+RADIUS = 0.62  # of a circle
+Place = tuple[float, float]
+
+
+def canvas(axes: Axes, width: float, height: float) -> None:
+    """An empty sheet from (0, 0) to (width, height)."""
+    axes.set(xlim=(0, width), ylim=(0, height), aspect="equal")
+    axes.axis("off")
+
+
+def box(axes: Axes, place: Place, text: str, width: float = 2.2, height: float = 1.1, color: str = FORWARD) -> None:
+    """A network or a formula, with its centre at ``place``."""
+    x, y = place[0] - width / 2, place[1] - height / 2
+    shape = "round,pad=0,rounding_size=0.15"
+    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=shape, fc=f"{color}18", ec=color, lw=1.4))
+    axes.text(*place, text, ha="center", va="center", fontsize=TEXT, color=INK)
+
+
+def circle(axes: Axes, place: Place, text: str, color: str = FORWARD, given: bool = False) -> None:
+    """A variable; grey if it is given, as the data are."""
+    axes.add_patch(Circle(place, RADIUS, fc="#dddddd" if given else "white", ec=color, lw=1.4, zorder=2))
+    axes.text(*place, text, ha="center", va="center", fontsize=TEXT + 1, color=INK, zorder=3)
+
+
+def arrow(
+    axes: Axes, start: Place, end: Place, color: str = FORWARD, text: str = "", bend: float = 0.0, dashed: bool = False
+) -> None:
+    """An arrow, with a text at its middle."""
+    style = {"arrowstyle": "-|>", "color": color, "lw": 1.5, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 11}
+    line = {"linestyle": (0, (3, 2))} if dashed else {}
+    axes.annotate("", end, start, arrowprops={**style, "connectionstyle": f"arc3,rad={bend}", **line})
+    if text:
+        middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
+        note(axes, (middle[0], middle[1] + 0.28), text, color)
+
+
+def note(axes: Axes, place: Place, text: str, color: str = INK, ha: str = "center") -> None:
+    """A text, small."""
+    axes.text(*place, text, ha=ha, va="center", fontsize=TEXT - 1, color=color)
+
+
+def noise(axes: Axes) -> None:
+    """Where the noise enters: inside, where no derivative comes through, and from outside."""
+    canvas(axes, 17.6, 5.7)
+    for left, title in ((0.2, "z is drawn: the way back ends"), (9.0, "the noise is an input: the way back is free")):
+        note(axes, (left + 4.2, 5.45), title)
+        circle(axes, (left + 0.9, 3.9), r"$\mu$")
+        circle(axes, (left + 0.9, 1.7), r"$\sigma$")
+        arrow(axes, (left + 1.52, 3.8), (left + 2.7, 3.1))
+        arrow(axes, (left + 1.52, 1.8), (left + 2.7, 2.5))
+        circle(axes, (left + 6.0, 2.8), "$z$")
+        arrow(axes, (left + 4.9, 2.8), (left + 5.38, 2.8))
+        arrow(axes, (left + 6.62, 2.8), (left + 7.4, 2.8))
+        note(axes, (left + 7.9, 2.8), "$f(z)$", FORWARD)
+        arrow(axes, (left + 7.7, 2.3), (left + 6.55, 2.3), BACKWARD)
+        note(axes, (left + 7.1, 1.9), "$dz$", BACKWARD)
+    box(axes, (4.0, 2.8), r"draw $z \sim$" + "\n" + r"$\mathcal{N}(\mu, \sigma^2)$")
+    arrow(axes, (5.6, 2.0), (5.15, 2.0), BACKWARD)
+    note(axes, (5.0, 2.0), "$\\times$", BACKWARD)
+    box(axes, (12.8, 2.8), r"$\mu + \sigma\,\epsilon$")
+    circle(axes, (12.8, 4.5), r"$\epsilon$", NOISE)
+    arrow(axes, (12.8, 3.88), (12.8, 3.35), NOISE)
+    arrow(axes, (14.5, 2.0), (13.9, 2.0), BACKWARD)
+    arrow(axes, (11.6, 3.5), (10.55, 4.15), BACKWARD, bend=0.15)
+    arrow(axes, (11.6, 2.1), (10.55, 1.45), BACKWARD, bend=-0.15)
+    note(axes, (11.6, 4.25), r"$d\mu = dz$", BACKWARD)
+    note(axes, (11.9, 1.2), r"$d\sigma = \epsilon\, dz$", BACKWARD)
+
+
+def vae(axes: Axes) -> None:
+    """A variational autoencoder: encoder, sample, decoder, both terms, and the fork at z on the way back."""
+    canvas(axes, 20.0, 7.6)
+    circle(axes, (0.8, 3.6), "$x$", given=True)
+    arrow(axes, (1.42, 3.6), (2.0, 3.6))
+    box(axes, (3.1, 3.6), "encoder")
+    for y, text in ((4.7, r"$\mu$"), (2.5, "logvar")):
+        arrow(axes, (4.2, 3.6), (5.2, y))
+        circle(axes, (5.85, y), text)
+        arrow(axes, (6.47, y), (7.6, 3.6 + 0.25 * (1 if y > 3.6 else -1)))
+    box(axes, (8.75, 3.6), r"$\mu + \sigma\,\epsilon$", 2.3)
+    circle(axes, (8.75, 1.4), r"$\epsilon$", NOISE)
+    arrow(axes, (8.75, 2.02), (8.75, 3.05), NOISE)
+    arrow(axes, (9.9, 3.6), (10.6, 3.6))
+    circle(axes, (11.22, 3.6), "$z$")
+    arrow(axes, (11.84, 3.6), (12.5, 3.6))
+    box(axes, (13.6, 3.6), "decoder")
+    arrow(axes, (14.7, 3.6), (15.5, 3.6), text="$l$")
+    box(axes, (17.1, 3.6), r"$\log p(x\,|\,z)$", 3.2)
+    box(axes, (8.75, 6.6), r"$-\mathrm{KL}(q(z\,|\,x)\,\|\,p(z))$", 4.6)
+    arrow(axes, (5.85, 5.32), (6.4, 6.35))
+    arrow(axes, (5.3, 2.95), (6.4, 6.6), bend=-0.5)
+    circle(axes, (17.1, 1.2), "$x$", given=True)
+    arrow(axes, (17.1, 1.82), (17.1, 3.05))
+    box(axes, (17.1, 6.6), r"the bound: their sum", 3.8, color=INK)
+    arrow(axes, (17.1, 4.15), (17.1, 6.05))
+    arrow(axes, (11.05, 6.6), (15.2, 6.6))
+    arrow(axes, (15.4, 2.85), (12.0, 2.85), BACKWARD)
+    note(axes, (13.7, 2.4), "$dz$: what the likelihood asks for", BACKWARD)
+    arrow(axes, (10.7, 2.85), (9.95, 2.85), BACKWARD)
+    arrow(axes, (7.5, 2.75), (6.5, 2.1), BACKWARD, bend=-0.1)
+    arrow(axes, (7.5, 4.4), (6.5, 5.0), BACKWARD, bend=0.1)
+    arrow(axes, (8.0, 6.0), (6.35, 5.3), BACKWARD, bend=-0.1)
+    note(axes, (7.9, 5.35), "the fork: through the sample, and directly", BACKWARD, ha="left")
+    arrow(axes, (5.3, 1.75), (3.4, 2.6), BACKWARD, bend=-0.2)
+    note(axes, (3.4, 1.2), "then the encoder,\nas any network", BACKWARD)
+
+
+def two_layers(axes: Axes) -> None:
+    """Two layers: the encoders go up, the model comes down, and a label is read by all."""
+    canvas(axes, 16.0, 8.4)
+    for left, title in ((2.4, r"$q$: up from the data"), (8.0, r"$p$: down to the data")):
+        note(axes, (left, 8.1), title)
+        circle(axes, (left, 1.0), "$x$", given=True)
+        circle(axes, (left, 4.0), "$z_1$")
+        circle(axes, (left, 7.0), "$z_2$")
+    for low, name, noise_name in ((1.62, "encoder", r"$\epsilon_1$"), (4.62, "encoder2", r"$\epsilon_2$")):
+        arrow(axes, (2.4, low), (2.4, low + 1.76))
+        note(axes, (3.0, low + 0.8), name, FORWARD, ha="left")
+        circle(axes, (0.7, low + 2.38), noise_name, NOISE)
+        arrow(axes, (1.32, low + 2.38), (1.78, low + 2.38), NOISE)
+    for high, name in ((3.38, r"decoder: $p(x\,|\,z_1)$"), (6.38, r"decoder2: $p(z_1\,|\,z_2)$")):
+        arrow(axes, (8.0, high), (8.0, high - 1.76))
+        note(axes, (8.4, high - 0.85), name, FORWARD, ha="left")
+    note(axes, (8.9, 7.0), r"$p(z_2) = \mathcal{N}(0, 1)$", FORWARD, ha="left")
+    circle(axes, (13.8, 4.0), "$y$", given=True)
+    note(axes, (13.8, 1.7), "a label: beside the input\nof every network", INK)
+    for high in (2.53, 5.53):
+        arrow(axes, (13.18, 4.0), (11.2, high), "0.45", dashed=True)
+    note(axes, (5.4, 0.9), "the same samples\nserve both", INK)
+
+
+# The diagrams of the course by name, with the size of their figures in inches
+DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float]]] = {
+    "noise": (noise, (8.4, 2.8)),
+    "vae": (vae, (8.6, 3.4)),
+    "two layers": (two_layers, (7.0, 3.8)),
+}
+
+
+def show(name: str) -> None:
+    """Draw a diagram of this name with pyplot, as the notebooks draw."""
+    from matplotlib import pyplot  # which looks for a display: none is needed for all else here
+
+    draw, size = DIAGRAMS[name]
+    _, axes = pyplot.subplots(figsize=size)
+    draw(axes)
+    pyplot.show()
