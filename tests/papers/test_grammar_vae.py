@@ -1,6 +1,7 @@
 """The grammar variational autoencoder's experiment: its plans, its decoder, its tables, and a small version of it."""
 
 import csv
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -10,11 +11,13 @@ import pytest
 
 from tests.commands import call
 from tinyvae import reproduce
-from tinyvae.data import expressions
+from tinyvae.data import datasets, expressions
 from tinyvae.data.grammar import Broken
 from tinyvae.data.sequences import Rules
 from tinyvae.papers import grammar_vae
 from tinyvae.papers.experiments import Size
+from tinyvae.settings import CHARACTERS
+from tinyvae.training.loop import Training
 from tinyvae.training.strings import Judge
 
 
@@ -66,6 +69,21 @@ def test_the_summary_is_of_the_rows():
     assert (row["solved"], row["found_target"], row["found_answer"]) == (1, 1, 0)
     assert (row["no_expression"], row["evaluations"]) == (6, 500)
     assert row["best_spread"] == round(0.4 / math.sqrt(2), 3)
+
+
+@pytest.mark.parametrize("feedback", [False, True])
+def test_no_model_has_less_than_the_logarithm_of_the_number_of_strings(feedback, tmp_path):
+    """Over 40 strings that are all different, and after so long a training that the model knows which these are."""
+    strings = ["".join(letters) for letters in itertools.product("abcd", repeat=3)][:40]
+    (tmp_path / "strings.txt").write_text("\n".join(strings))
+    dataset = datasets.load(str(tmp_path / "strings.txt"))
+    everything = np.concatenate([np.asarray(dataset.train), np.asarray(dataset.test)])
+    settings = replace(CHARACTERS, units=16, latent=(2,), batch_size=20, epochs=150, feedback=feedback, dtype="float64")
+    training = Training(settings, replace(dataset, train=everything), 1)
+    for _ in range(settings.epochs):
+        training.run_epoch()
+    logp = training.fitted.log_likelihood(everything, samples=500)
+    assert math.log(40) - 1e-3 < -logp.mean() < math.log(40) + 0.6, -logp.mean()
 
 
 @pytest.mark.slow
