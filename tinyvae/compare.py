@@ -1,8 +1,9 @@
 """Compare trained models by log p(x) of the same test images, as the evaluate command has estimated it.
 
 examples:
-  python -m tinyvae.compare runs/vae runs/iwae
-  python -m tinyvae.compare runs/vae runs/iwae runs/two-layers --json
+  python -m tinyvae.compare runs/vae runs/iwae                        by how much the second is better
+  python -m tinyvae.compare runs/vae runs/iwae runs/two-layers        every two of them
+  python -m tinyvae.compare runs/vae runs/iwae --json
 """
 
 import itertools
