@@ -159,7 +159,9 @@ def convolution(axes: Axes) -> None:
     windows: dict[Place, str] = {}
     for row, column in itertools.product(range(4), range(6)):
         windows[row, column] = first if column < 2 else both if column < 4 else second
-    patches = {(row, column): first if row == 0 else second for row in range(2) for column in range(16)}
+    patches: dict[Place, str] = {
+        (row, column): first if row == 0 else second for row in range(2) for column in range(16)
+    }
     maps: dict[Place, str] = {(0, 0): first, (0, 1): second}
 
     canvas(axes, 20.0, 11.6)
