@@ -42,3 +42,4 @@ def test_what_each_shows():
     assert any("fork" in text for text in words["vae"])
     assert {"$z_1$", "$z_2$", "$y$", "encoder2"} <= words["two layers"]
     assert {r"$\mu$", r"$\sigma$", r"$\epsilon$"} <= words["noise"]
+    assert {"$G$: copy", r"$\times\, F$", r"$\times\, F^\top$", r"$G^\top$: add"} <= words["convolution"]

@@ -4,10 +4,11 @@ Boxes are networks and formulas, circles are numbers that are drawn or given. A 
 about half a centimetre, so that its positions can be read off a squared sheet.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 
 from matplotlib.axes import Axes
-from matplotlib.patches import Circle, FancyBboxPatch
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
 from tinyvae.drawing.style import OKABE_ITO, TEXT
 
@@ -143,11 +144,66 @@ def two_layers(axes: Axes) -> None:
     note(axes, (5.4, 0.9), "the same samples\nserve both", INK)
 
 
+def grid(
+    axes: Axes, corner: Place, rows: int, columns: int, cell: float, shades: Mapping[Place, str], edge: str = INK
+) -> None:
+    """An array of squares with its upper left corner at ``corner``; {(row, column): colour} of those that have one."""
+    for row, column in itertools.product(range(rows), range(columns)):
+        place = corner[0] + column * cell, corner[1] - (row + 1) * cell
+        axes.add_patch(Rectangle(place, cell, cell, fc=shades.get((row, column), "white"), ec=edge, lw=0.6))
+
+
+def convolution(axes: Axes) -> None:
+    """A convolution and its transpose, k = 4 and a stride of 2: patches become rows, rows become patches."""
+    first, second, both = "#9ccbe6", "#f7cf85", "#8fae8b"
+    windows: dict[Place, str] = {}
+    for row, column in itertools.product(range(4), range(6)):
+        windows[row, column] = first if column < 2 else both if column < 4 else second
+    patches: dict[Place, str] = {
+        (row, column): first if row == 0 else second for row in range(2) for column in range(16)
+    }
+    maps: dict[Place, str] = {(0, 0): first, (0, 1): second}
+
+    canvas(axes, 20.0, 11.6)
+    note(axes, (0.3, 11.3), "a convolution: gather patches, then one product", ha="left")
+    framed(axes, (0.5, 10.6), windows)
+    note(axes, (2.1, 6.95), "$x$ in its margin of zeros")
+    arrow(axes, (4.1, 9.0), (6.1, 9.0), text="$G$: copy")
+    grid(axes, (6.4, 10.1), 9, 16, 0.22, patches)
+    note(axes, (8.1, 7.65), "$G x$: a patch is a row")
+    arrow(axes, (10.1, 9.0), (11.4, 9.0))
+    box(axes, (12.6, 9.0), r"$\times\, F$")
+    arrow(axes, (13.8, 9.0), (15.3, 9.0))
+    grid(axes, (15.9, 9.9), 3, 3, 0.6, maps)
+    note(axes, (16.8, 7.3), "$T x$: a number for each\nplace and filter")
+
+    note(axes, (0.3, 5.6), "its transpose: one product, then put the patches back", ha="left")
+    grid(axes, (1.2, 4.2), 3, 3, 0.6, maps, BACKWARD)
+    note(axes, (2.1, 1.7), "$y$, a number for each\nplace and filter")
+    arrow(axes, (4.1, 3.3), (5.2, 3.3), BACKWARD)
+    box(axes, (6.4, 3.3), r"$\times\, F^\top$", color=BACKWARD)
+    arrow(axes, (7.6, 3.3), (8.7, 3.3), BACKWARD)
+    grid(axes, (9.0, 4.4), 9, 16, 0.22, patches, BACKWARD)
+    note(axes, (10.7, 1.95), r"$y F^\top$: a row is a patch")
+    arrow(axes, (12.7, 3.3), (15.1, 3.3), BACKWARD, text=r"$G^\top$: add")
+    framed(axes, (15.5, 4.9), windows, BACKWARD)
+    note(axes, (16.9, 0.95), r"$T^\top y$: where windows" + "\noverlap, the sum", ha="center")
+
+
+def framed(axes: Axes, corner: Place, shades: Mapping[Place, str], edge: str = INK) -> None:
+    """An image of 6 times 6 pixels in a margin of one zero."""
+    cell = 0.4
+    grid(axes, corner, 8, 8, cell, shades, "#bbbbbb")
+    place = corner[0] + cell, corner[1] - 7 * cell
+    axes.add_patch(Rectangle(place, 6 * cell, 6 * cell, fill=False, ec=edge, lw=1.8))
+
+
 # The diagrams of the course by name, with the size of their figures in inches
 DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float]]] = {
     "noise": (noise, (8.4, 2.8)),
     "vae": (vae, (8.6, 3.4)),
     "two layers": (two_layers, (7.0, 3.8)),
+    "convolution": (convolution, (8.6, 5.0)),
 }
 
 

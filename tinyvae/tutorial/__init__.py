@@ -24,6 +24,14 @@ from tinyvae.tutorial.bug_museum import (
     check_moments_test,
     check_permutation_test,
 )
+from tinyvae.tutorial.convolutions import (
+    check_filter_gradients,
+    check_is_transpose,
+    check_patches,
+    check_places,
+    check_put_back,
+    check_transposed_backward,
+)
 from tinyvae.tutorial.deeper_and_conditional import (
     check_bayes,
     check_log_density_backward,
