@@ -50,8 +50,8 @@ def names(paths):
     return [path.name[:2] for path in paths]
 
 
-def test_there_are_nine():
-    assert names(NOTEBOOKS) == [f"0{i}" for i in range(1, 10)]
+def test_none_is_missing():
+    assert names(NOTEBOOKS) == [f"{i:02}" for i in (*range(1, 10), 11)]
 
 
 @pytest.mark.slow
