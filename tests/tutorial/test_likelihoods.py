@@ -116,20 +116,20 @@ def test_bits_are_those_of_the_package():
 
 
 @cases(
-    (lambda L, D, deq: -L.mean() / D + deq * np.log(256), "these are nats, not bits"),
+    (lambda L, D, deq: -L.mean() / D + deq * np.log(256), "nats instead of bits"),
     (lambda L, D, deq: -L.mean() / D + deq * 8, "only the 8 is in bits"),
     (lambda L, D, deq: -L.mean() / D / np.log(2), "the 8 bits of a cell are missing"),
     (lambda L, D, deq: -L.mean() / D / np.log(2) + np.log(256) * deq, "log 256 is in nats"),
     (lambda L, D, deq: -L.mean() / D / np.log(2) - 8 * deq, "the sign of the 8"),
-    (lambda L, D, deq: -L.mean() / D / np.log(2) + 8, "8 is added, whether"),
-    (lambda L, D, deq: -L.mean() / D / np.log(2) + 8 * (not deq), "8 is added the other way round"),
+    (lambda L, D, deq: -L.mean() / D / np.log(2) + 8, "8 more than ours wherever"),
+    (lambda L, D, deq: -L.mean() / D / np.log(2) + 8 * (not deq), "the two kinds of bounds are swapped"),
     (lambda L, D, deq: (-L.mean() / np.log(2) + 8 * deq) / D, "8 is divided by D too"),
     (lambda L, D, deq: -L.mean() / np.log(2) + 8 * deq, "not divided by D"),
     (lambda L, D, deq: -L.mean() / np.log(2) + 8 * deq * D, "not divided by D: these are bits for an example. Count"),
     (lambda L, D, deq: L.mean() / D / np.log(2) + 8 * deq, "the sign: -log2 P"),
     (lambda L, D, deq: -L.mean() * np.log(2) / D + 8 * deq, "multiplied by log 2"),
     (lambda L, D, deq: -L.sum() / D / np.log(2) + 8 * deq, "the sum over the examples"),
-    (lambda L, D, deq: -L / D / np.log(2) + 8 * deq, "each example has its own number"),
+    (lambda L, D, deq: -L / D / np.log(2) + 8 * deq, "the mean over the examples is missing"),
     (lambda L, D, deq: (-L.mean() / D / np.log(2) + 8 * deq) / 8, "these are bytes"),
 )
 def test_bits_per_dimension(answer, words):
@@ -189,7 +189,7 @@ def log_density(v, m, t):
 @cases(
     (naive, "minus infinity where both sigmoids round to the same number"),
     (lambda *a: naive(*a, open_ends=False), "sum to less than 1. And minus infinity"),
-    (lambda *a: naive(*a, floor=1e-12), "is clipped, at about 1e-12"),
+    (lambda *a: naive(*a, floor=1e-12), "is clipped at about 1e-12"),
     (lambda *a: naive(*a, open_ends=False, floor=1e-12), "the open ends are missing"),
     (lambda *a: product(*a, top=None, bottom=None), "sum to less than 1"),
     (lambda *a: product(*a, top=None), "the open end is missing at v = 1"),
@@ -327,7 +327,7 @@ def by_logits(change):
     (by_logits(lambda r, pi: r), "-pi is missing"),
     (by_logits(lambda r, pi: pi - r), "exactly the negative of ours"),
     (by_logits(lambda r, pi: r / pi), "the derivative by the weights"),
-    (by_logits(lambda r, pi: r - 1 / r.shape[1]), "1/C is subtracted"),
+    (by_logits(lambda r, pi: r - 1 / r.shape[1]), "the weights are missing in what is taken off"),
     (by_logits(lambda r, pi: (r - pi).sum(axis=2)), "each has logits of its own"),
     (lambda *a: mixture(*a)[0], "2 outputs are expected"),
 )

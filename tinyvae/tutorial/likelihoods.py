@@ -108,22 +108,22 @@ def check_bits_per_dimension(answer):
         return lambda *arguments: bits(*arguments, **changes)
 
     mistakes = [
-        (but(unit=1, cells=np.log(256)), "these are nats, not bits: a bit is log 2 of them, a factor."),
-        (but(unit=1), "a factor is missing: -L / D is in nats, and only the 8 is in bits."),
+        (but(unit=1, cells=np.log(256)), "nats instead of bits, a factor: a bit is log 2 nats."),
+        (but(unit=1), "-L / D is in nats, a factor: only the 8 is in bits."),
         (
             but(cells=0),
             "the 8 bits of a cell are missing: the density of dequantised levels is log2 256 = 8 above their"
             " probability, in each dimension.",
         ),
         (but(cells=-8.0), "the sign of the 8: a density is higher than the probability in its cell, so it costs more."),
-        (but(cells=np.log(256)), "log 256 is in nats, where a factor is missing: in bits it is log2 256 = 8."),
+        (but(cells=np.log(256)), "log 256 is in nats, a factor: in bits it is log2 256 = 8."),
         (
             lambda bounds, D, of_density: bits(bounds, D, True),
-            "8 is added, whether the bound is of a density or not. A probability of levels has no cells.",
+            "8 more than ours wherever levels have a probability: one too many. A probability of levels has no cells.",
         ),
         (
             lambda bounds, D, of_density: bits(bounds, D, not of_density),
-            "8 is added the other way round: it is the density of dequantised levels that needs it.",
+            "the two kinds of bounds are swapped: it is the density of dequantised levels that needs it.",
         ),
         (
             lambda bounds, D, of_density: bits(bounds, D, False) + 8 * of_density / D,
@@ -144,7 +144,7 @@ def check_bits_per_dimension(answer):
         (lambda *arguments: -bits(*arguments), "the sign: -log2 P is what a code needs, and never negative."),
         (
             but(unit=1 / np.log(2)),
-            "multiplied by log 2: a factor the wrong way, since a bit is less than a nat and there are more of them.",
+            "multiplied by log 2, a factor the wrong way: a bit is less than a nat, so there are more of them.",
         ),
         (but(unit=np.log(10)), "a factor: the logarithm to the base 10 is taken, and bits are to the base 2."),
         (but(unit=8 * np.log(2), cells=1), "these are bytes, a factor: 8 bits each."),
@@ -154,7 +154,7 @@ def check_bits_per_dimension(answer):
         ),
         (
             lambda bounds, D, of_density: -bounds / (D * np.log(2)) + 8 * of_density,
-            "each example has its own number: their mean over the examples is wanted.",
+            "the mean over the examples is missing: one number is wanted.",
         ),
     ]
     rng = np.random.default_rng(0)
@@ -253,7 +253,7 @@ def check_level_log_probability(answer):
             lambda v, m, t: density(v, m, t) + np.log(255),
             "this is the density: a level's probability is what it has between the edges.",
         ),
-        (but(half=1 / 255), "edges twice as far apart as they are, a factor: they lie halfway, 1/510 from the level."),
+        (but(half=1 / 255), "edges twice as far apart as ours, a factor: they lie halfway, 1/510 from the level."),
         (but(half=1 / 512), "edges at 1/512, a factor: between 0 and 1 there are 255 steps of 1/255, half is 1/510."),
         (but(scale=lambda t: t), "t is used as the scale itself: it is the logarithm of the scale, s = e^t."),
         (but(scale=lambda t: np.exp(t / 2)), "t is used as the logarithm of a variance: the scale is e^t."),
@@ -268,7 +268,7 @@ def check_level_log_probability(answer):
     ]
     for tiny in TINY:
         clipped = (
-            f"its probability is clipped, at about {tiny:g}, so that some numbers become too large: the penalty stops"
+            f"the probability is clipped at about {tiny:g}, and all those below it vanish: the penalty stops"
             " growing where the model is most wrong, and its derivative is lost. Never leave the logarithm."
         )
         mistakes += [
@@ -351,7 +351,7 @@ def check_level_derivatives(answer):
         ),
         (
             edgeless,
-            "an infinite edge times 0 is not a number, some numbers become too large: leave its term out (np.where).",
+            "0 times an edge that is infinite: that is not a number. Leave its term out (np.where).",
         ),
         (
             of_density,
@@ -515,8 +515,11 @@ def check_level_mixture(answer):
             with_derivative(lambda r, pi, P: r / pi),
             "this is the derivative by the weights, a factor: by their logits it is r - pi.",
         ),
-        (with_derivative(lambda r, pi, P: r * (1 - pi)), "r is not squared with the others' share: it is r - pi."),
-        (with_derivative(lambda r, pi, P: r - 1 / r.shape[1]), "1/C is subtracted: it is pi, the component's weight."),
+        (with_derivative(lambda r, pi, P: r * (1 - pi)), "a factor 1 - pi is too much: it is r - pi."),
+        (
+            with_derivative(lambda r, pi, P: r - 1 / r.shape[1]),
+            "the weights are missing in what is taken off: it is pi_c, not 1/C.",
+        ),
         (
             with_derivative(lambda r, pi, P: softmax(P, axis=1) - pi),
             "the weights are missing in r: pi_c P_c over its sum.",
