@@ -120,9 +120,6 @@ def show(alt: str) -> None:
     Args:
         alt: a sentence; it goes into the notebook beside the picture, and from there into HTML.
     """
-    from IPython.display import display
-    from matplotlib import pyplot
+    from tinyvae.drawing import diagrams
 
-    figure = pyplot.gcf()
-    display(figure, metadata={"image/png": {"alt": alt}})
-    pyplot.close(figure)
+    diagrams.show_current(alt)
