@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from numba import njit
 from scipy import stats
-from scipy.special import logsumexp
+from scipy.special import expit, log_softmax, logsumexp
+from scipy.stats import norm
 
 import tinyvae
 from tests.notebooks import TUTORIALS, exercises, solutions
@@ -25,6 +26,7 @@ from tinyvae.derivation import mlp
 from tinyvae.tutorial.answers import Unsolved, Wrong
 
 NAMES = {"np": np, "stats": stats, "math": math, "njit": njit, "logsumexp": logsumexp, "itertools": itertools}
+NAMES |= {"norm": norm, "expit": expit, "log_softmax": log_softmax}
 OURS = f"{Path(tinyvae.__file__).parent}{os.sep}"  # what the path of a frame of ours begins with
 FEWEST = 15  # answers of an exercise
 
@@ -97,6 +99,12 @@ NUMBERS = {
     "10.3": ("filter_gradients", "filter_gradients", {}),
     "10.4": ("put_back", "put_back", {}),
     "10.6": ("transposed_backward", "transposed_backward", {}),
+    "11.1": ("dequantised_bound", "dequantised_bound", {}),
+    "11.2": ("bits_per_dimension", "bits_per_dimension", {}),
+    "11.3": ("level_log_probability", "level_log_probability", {}),
+    "11.4": ("level_derivatives", "level_derivatives", {}),
+    "11.5": ("level_mixture", "level_mixture", {}),
+    "11.6": ("colour_means", "colour_means", {}),
 }
 JUDGES = {
     "2.8": ("oracle", "is_gaussian_sample"),

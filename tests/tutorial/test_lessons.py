@@ -86,3 +86,15 @@ def test_what_the_notebooks_cannot_draw_or_need_is_refused(nothing_here, monkeyp
 
 def test_the_digits_stand_in_for_what_is_not_here(nothing_here):
     np.testing.assert_array_equal(tutorial.load("mnist").train, datasets.load("digits").train)
+
+
+def test_a_picture_is_shown_once_with_its_text(monkeypatch):
+    import IPython.display
+    from matplotlib import pyplot
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda figure, **options: shown.append((figure, options)))
+    figure = pyplot.figure()
+    tutorial.show("a line that rises")
+    assert shown == [(figure, {"metadata": {"image/png": {"alt": "a line that rises"}}})]
+    assert not pyplot.fignum_exists(figure.number)

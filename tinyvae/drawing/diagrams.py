@@ -215,3 +215,13 @@ def show(name: str) -> None:
     _, axes = pyplot.subplots(figsize=size)
     draw(axes)
     pyplot.show()
+
+
+def show_current(alt: str) -> None:
+    """Show pyplot's current figure in a notebook, with a text for those who cannot see it, and close it."""
+    from IPython.display import display
+    from matplotlib import pyplot
+
+    figure = pyplot.gcf()
+    display(figure, metadata={"image/png": {"alt": alt}})
+    pyplot.close(figure)

@@ -58,7 +58,15 @@ from tinyvae.tutorial.latent_variables import (
     check_posterior,
     check_price_of_independence,
 )
-from tinyvae.tutorial.lessons import get_data, load, picture, style, trained
+from tinyvae.tutorial.lessons import get_data, load, picture, show, style, trained
+from tinyvae.tutorial.likelihoods import (
+    check_bits_per_dimension,
+    check_colour_means,
+    check_dequantised_bound,
+    check_level_derivatives,
+    check_level_log_probability,
+    check_level_mixture,
+)
 from tinyvae.tutorial.looking_inside import (
     check_aggregate_moments,
     check_best_logvar,

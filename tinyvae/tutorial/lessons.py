@@ -112,3 +112,14 @@ def picture(name: str) -> None:
     from tinyvae.drawing import diagrams
 
     diagrams.show(name)
+
+
+def show(alt: str) -> None:
+    """Show pyplot's current figure, and say what is to be seen in it to those who cannot see it.
+
+    Args:
+        alt: a sentence; it goes into the notebook beside the picture, and from there into HTML.
+    """
+    from tinyvae.drawing import diagrams
+
+    diagrams.show_current(alt)
