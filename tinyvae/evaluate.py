@@ -30,12 +30,13 @@ def main(argv=None):
         None if a is None else a[: arguments.limit] for a in (state.dataset.test, state.dataset.test_labels)
     )
     with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
-        results = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
+        found = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
+    results = plain(description.describe_evaluation(state) | found)
+    fault = keep(run, results, arguments.overwrite)  # now: the annealing may take long, and may be interrupted
     if n := min(arguments.ais or 0, len(images)):
         with state.crew, console.sample_bar(n * annealing.CHAINS, arguments.quiet, " chains") as bar:
-            results |= evaluation.anneal(state.fitted, images[:n], labels, results["each"], bar.update)
-    results = plain(description.describe_evaluation(state) | results)
-    fault = keep(run, results, arguments.overwrite)
+            results |= plain(evaluation.anneal(state.fitted, images[:n], labels, found["each"], bar.update))
+        fault = fault or keep(run, results, arguments.overwrite)
     print(json.dumps(results, indent=2) if arguments.json else report(results))
     if fault:
         print(f"warning: {fault}", file=sys.stderr)

@@ -156,6 +156,19 @@ def test_what_annealing_says_stands_beside_it(tmp_path, monkeypatch):
     assert np.mean(annealed["each"]) - np.mean(found["each"][:6]) == pytest.approx(annealed["gain"], abs=1e-3)
 
 
+def test_what_was_estimated_is_kept_before_the_annealing_begins(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(annealing, "log_likelihood", interrupted)
+    call(run, "--samples", 20, "--limit", 9, "--ais", 6, "--quiet", main=evaluate.main)
+    kept = Run.open(run).read_json("evaluation.json")
+    assert kept["samples"] == 20 and "annealed" not in kept
+
+
 def test_a_paired_difference_is_that_of_the_same_images():
     rng = np.random.default_rng(0)
     common, own = 10 * rng.standard_normal(400), 0.1 * rng.standard_normal((2, 400))

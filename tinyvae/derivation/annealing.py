@@ -124,9 +124,8 @@ def step(
     lengths = (length[:, None] * (1 + SPREAD * (2 * u[..., 1] - 1))).reshape(-1, 1).astype(z[0].dtype)
     z_end, v_end, logf_end = leapfrog(z, v, dz, lengths, density)
     gain = (logf_end - _kinetic(v_end, logf.shape)) - (logf - _kinetic(v, logf.shape))
-    accepted = (
-        np.log1p(-u[..., 0]) < gain
-    )  # 1 - u is never 0; where a leap went to infinity, the gain is no number: refused
+    # 1 - u is never 0; where a leap went to infinity the gain is no number, and no number is below it: refused
+    accepted = np.log1p(-u[..., 0]) < gain
     return [np.where(accepted.reshape(-1, 1), end, old) for end, old in zip(z_end, z)], accepted
 
 

@@ -67,10 +67,11 @@ def _estimate(
 ) -> dict[str, Array]:
     """``log_likelihood`` for some examples."""
     fewer = max(2, T // FEWER)
-    sought = _run(model, params, seed, x, y, first, SCOUTS, fewer, FIRST_LENGTH, kind=0).lengths
-    places = np.linspace(0, 1, T - 1), np.linspace(0, 1, fewer - 1)
-    lengths = np.stack([np.interp(*places, own) for own in sought.T], axis=1)
-    chains = _run(model, params, seed, x, y, first, K, T, lengths, kind=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # leaps that are too long go to infinity, and are refused
+        sought = _run(model, params, seed, x, y, first, SCOUTS, fewer, FIRST_LENGTH, kind=0).lengths
+        places = np.linspace(0, 1, T - 1), np.linspace(0, 1, fewer - 1)
+        lengths = np.stack([np.interp(*places, own) for own in sought.T], axis=1)
+        chains = _run(model, params, seed, x, y, first, K, T, lengths, kind=1)
     largest = chains.logw.max(axis=1, keepdims=True)
     w = np.exp(chains.logw - largest)
     return {
