@@ -18,7 +18,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def pytest_terminal_summary(terminalreporter):
     """Say that pages were not tested, where there was no browser to do it."""
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "browser" in report.keywords]
+    reports = terminalreporter.stats.get("skipped", [])  # of tests, and of whole files, which have no keywords
+    skipped = [report for report in reports if "browser" in getattr(report, "keywords", ())]
     if skipped:
         why = str(skipped[0].longrepr[2]).removeprefix("Skipped: ")
         terminalreporter.write_line(f"{len(skipped)} tests of pages in a browser were left out: {why}")
