@@ -198,23 +198,46 @@ def framed(axes: Axes, corner: Place, shades: Mapping[Place, str], edge: str = I
     axes.add_patch(Rectangle(place, 6 * cell, 6 * cell, fill=False, ec=edge, lw=1.8))
 
 
-# The diagrams of the course by name, with the size of their figures in inches
-DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float]]] = {
-    "noise": (noise, (8.4, 2.8)),
-    "vae": (vae, (8.6, 3.4)),
-    "two layers": (two_layers, (7.0, 3.8)),
-    "convolution": (convolution, (8.6, 5.0)),
+# The diagrams of the course by name, with the size of their figures in inches and what is to be seen in them
+DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float], str]] = {
+    "noise": (
+        noise,
+        (8.4, 2.8),
+        "Diagram, twice from mu and sigma to z and f(z). Left, z is drawn from a Gaussian, and the derivative that"
+        " comes back in red ends at the draw. Right, z is mu + sigma epsilon with the noise as an input: the"
+        " derivative goes on to mu, and to sigma multiplied by the noise.",
+    ),
+    "vae": (
+        vae,
+        (8.6, 3.4),
+        "Diagram of a variational autoencoder. From x through the encoder to mu and logvar, with noise to z, and"
+        " through the decoder to log p(x given z); mu and logvar also go to the KL term, and the bound is the sum of"
+        " both. The way back, in red, forks at z: through the sample, and directly from the KL term.",
+    ),
+    "two layers": (
+        two_layers,
+        (7.0, 3.8),
+        "Diagram. Left, q goes up from the data: from x to z1 to z2, with noise at each. Right, p comes down to the"
+        " data: from z2 to z1 to x. The same samples serve both. A label y stands beside the input of every network.",
+    ),
+    "convolution": (
+        convolution,
+        (8.6, 5.0),
+        "Diagram. Above, a convolution: two overlapping windows on an image in its margin become two rows of a matrix"
+        " of patches; times F they become two numbers of a feature map. Below, its transpose: two numbers, times F"
+        " transposed, become two rows, which are put back into the image and added where the windows overlap.",
+    ),
 }
 
 
 def show(name: str) -> None:
-    """Draw a diagram of this name with pyplot, as the notebooks draw."""
+    """Show a diagram of this name in a notebook, with its text."""
     from matplotlib import pyplot  # which looks for a display: none is needed for all else here
 
-    draw, size = DIAGRAMS[name]
+    draw, size, alt = DIAGRAMS[name]
     _, axes = pyplot.subplots(figsize=size)
     draw(axes)
-    pyplot.show()
+    show_current(alt)
 
 
 def show_current(alt: str) -> None:
