@@ -8,6 +8,9 @@
 A solution stands between the lines ``### BEGIN SOLUTION`` and ``### END SOLUTION``, under a heading such as
 ``### Exercise 1.2 ★★``: the students' version has a line in its place that says which exercise is to be solved. The
 next cell that calls a check belongs to it. Both get nbgrader's metadata here, a point for each star.
+
+The cell with the tag ``result`` draws what the notebook is after. A run keeps its picture in ``tutorials/results``; the
+first text cell shows it from there.
 """
 
 import argparse
@@ -22,10 +25,12 @@ import nbformat
 
 HERE = Path(__file__).parent
 EXERCISES = HERE / "exercises"
+RESULTS = HERE / "results"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 HEADING = re.compile(r"^#+ Exercise (\d+\.\d+) (★+)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CHECK = re.compile(r"\bcheck_\w+\(")
+RESULT = re.compile(r"!\[[^\]]*\](\(results/\d+\.png\))")
 TIMEOUT = 600  # seconds, of a cell
 
 
@@ -131,13 +136,39 @@ def run(path):
 
     notebook = read(path)
     mark(notebook)
+    top, drawing = places_of_result(notebook)
     options = {"timeout": TIMEOUT, "record_timing": False, "coalesce_streams": True}
     NotebookClient(notebook, resources={"metadata": {"path": HERE}}, **options).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = smaller(output.data["image/png"])
+    png, alt = picture_of(drawing)
+    top.source = RESULT.sub(lambda found: f"![{alt}]{found[1]}", top.source)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{path.name[:2]}.png").write_bytes(png)
     path.write_text(text(notebook), encoding="utf-8")
+
+
+def places_of_result(notebook):
+    """The cell that shows the picture of the result at the top, and the one that draws it.
+
+    Raises: ValueError if there is not one of each.
+    """
+    shown = [cell for cell in notebook.cells if cell.cell_type == "markdown" and RESULT.search(cell.source)]
+    drawn = [cell for cell in notebook.cells if "result" in cell.metadata.get("tags", ())]
+    if len(shown) != 1 or len(drawn) != 1:
+        raise ValueError(
+            "a notebook needs a cell with the tag `result`, which draws what it is after, and ![](results/NN.png) in "
+            f"its first text cell: here are {len(drawn)} and {len(shown)}"
+        )
+    return shown[0], drawn[0]
+
+
+def picture_of(cell):
+    """The picture that a cell has shown: the bytes of its PNG, and its text."""
+    (output,) = [output for output in cell.outputs if "image/png" in output.get("data", {})]
+    return base64.b64decode(output.data["image/png"]), output.metadata["image/png"]["alt"]
 
 
 def smaller(png):

@@ -11,7 +11,7 @@ from tinyvae.drawing import diagrams
 
 def drawn(name):
     """The axes of a diagram and the renderer of its figure, after drawing."""
-    draw, size = diagrams.DIAGRAMS[name]
+    draw, size, _ = diagrams.DIAGRAMS[name]
     figure = Figure(figsize=size, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()

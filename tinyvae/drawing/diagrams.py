@@ -198,23 +198,88 @@ def framed(axes: Axes, corner: Place, shades: Mapping[Place, str], edge: str = I
     axes.add_patch(Rectangle(place, 6 * cell, 6 * cell, fill=False, ec=edge, lw=1.8))
 
 
-# The diagrams of the course by name, with the size of their figures in inches
-DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float]]] = {
-    "noise": (noise, (8.4, 2.8)),
-    "vae": (vae, (8.6, 3.4)),
-    "two layers": (two_layers, (7.0, 3.8)),
-    "convolution": (convolution, (8.6, 5.0)),
+# The notebooks of the course: where each stands on the map, its text, its colour, and which ones lead to it
+CORE, LATENT, CRAFT, DATA = FORWARD, NOISE, BACKWARD, OKABE_ITO[4]
+NOTEBOOKS: dict[int, tuple[Place, str, str, tuple[int, ...]]] = {
+    0: ((1.5, 4.9), "0\nOverview", CORE, ()),
+    1: ((4.9, 6.2), "1  Latent\nvariables", CORE, (0,)),
+    2: ((4.9, 3.6), "2\nBackprop", CORE, (0,)),
+    3: ((8.3, 4.9), "3  Reparame-\nterisation", CORE, (1, 2)),
+    4: ((11.7, 4.9), "4  A VAE\nfrom scratch", CORE, (3,)),
+    5: ((15.4, 8.7), "5  Looking\ninside", LATENT, (4,)),
+    6: ((15.4, 6.8), "6  Importance\nweighting", LATENT, (4,)),
+    7: ((18.8, 7.0), "7  Deeper and\nconditional", LATENT, (5, 6)),
+    8: ((18.8, 5.1), "8  The bug\nmuseum", CRAFT, (6,)),
+    9: ((15.4, 4.9), "9\nSpeed", CRAFT, (4,)),
+    10: ((15.4, 3.0), "10\nConvolutions", DATA, (4,)),
+    11: ((18.8, 8.9), "11  Colour,\n256 levels", DATA, (5,)),
+    12: ((15.4, 1.1), "12\nSequences", DATA, (4,)),
+    13: ((22.2, 8.9), "13\nBits back", CRAFT, (11,)),
+}
+
+
+def course(axes: Axes) -> None:
+    """The notebooks of the course, and what each of them needs."""
+    width = 2.7
+    canvas(axes, 23.7, 9.9)
+    for place, text, color, needs in NOTEBOOKS.values():
+        box(axes, place, text, width, 1.3, color)
+        for other in needs:
+            start, end = NOTEBOOKS[other][0], place
+            arrow(axes, (start[0] + width / 2, start[1]), (end[0] - width / 2 - 0.05, end[1]), "0.6")
+    for i, (color, text) in enumerate(
+        ((CORE, "in this order"), (LATENT, "the latent space"), (CRAFT, "the craft"), (DATA, "other data"))
+    ):
+        axes.add_patch(Rectangle((0.2, 2.1 - 0.6 * i), 0.35, 0.35, fc=f"{color}18", ec=color, lw=1.4))
+        note(axes, (0.8, 2.28 - 0.6 * i), text, ha="left")
+
+
+# The diagrams of the course by name, with the size of their figures in inches and what is to be seen in them
+DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float], str]] = {
+    "course": (
+        course,
+        (9.6, 4.2),
+        "Map of the course, by what each notebook needs. 0 leads to 1 and 2, both lead to 3, and 3 to 4. From 4 five"
+        " ways go on: to 5, 6, 9, 10 and 12. 7 needs 5 and 6, 8 needs 6, 11 needs 5, and 13 needs 11.",
+    ),
+    "noise": (
+        noise,
+        (8.4, 2.8),
+        "Diagram, twice from mu and sigma to z and f(z). Left, z is drawn from a Gaussian, and the derivative that"
+        " comes back in red ends at the draw. Right, z is mu + sigma epsilon with the noise as an input: the"
+        " derivative goes on to mu, and to sigma multiplied by the noise.",
+    ),
+    "vae": (
+        vae,
+        (8.6, 3.4),
+        "Diagram of a variational autoencoder. From x through the encoder to mu and logvar, with noise to z, and"
+        " through the decoder to log p(x given z); mu and logvar also go to the KL term, and the bound is the sum of"
+        " both. The way back, in red, forks at z: through the sample, and directly from the KL term.",
+    ),
+    "two layers": (
+        two_layers,
+        (7.0, 3.8),
+        "Diagram. Left, q goes up from the data: from x to z1 to z2, with noise at each. Right, p comes down to the"
+        " data: from z2 to z1 to x. The same samples serve both. A label y stands beside the input of every network.",
+    ),
+    "convolution": (
+        convolution,
+        (8.6, 5.0),
+        "Diagram. Above, a convolution: two overlapping windows on an image in its margin become two rows of a matrix"
+        " of patches; times F they become two numbers of a feature map. Below, its transpose: two numbers, times F"
+        " transposed, become two rows, which are put back into the image and added where the windows overlap.",
+    ),
 }
 
 
 def show(name: str) -> None:
-    """Draw a diagram of this name with pyplot, as the notebooks draw."""
+    """Show a diagram of this name in a notebook, with its text."""
     from matplotlib import pyplot  # which looks for a display: none is needed for all else here
 
-    draw, size = DIAGRAMS[name]
+    draw, size, alt = DIAGRAMS[name]
     _, axes = pyplot.subplots(figsize=size)
     draw(axes)
-    pyplot.show()
+    show_current(alt)
 
 
 def show_current(alt: str) -> None:

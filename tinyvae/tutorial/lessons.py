@@ -108,7 +108,7 @@ def style() -> None:
 
 
 def picture(name: str) -> None:
-    """Show one of the course's diagrams: "noise", "vae", "two layers" or "convolution"."""
+    """Show one of the course's diagrams with its text: "course", "noise", "vae", "two layers" or "convolution"."""
     from tinyvae.drawing import diagrams
 
     diagrams.show(name)
@@ -118,7 +118,8 @@ def show(alt: str) -> None:
     """Show pyplot's current figure, and say what is to be seen in it to those who cannot see it.
 
     Args:
-        alt: a sentence; it goes into the notebook beside the picture, and from there into HTML.
+        alt: a sentence or three; it goes into the notebook beside the picture, and from there into HTML (by nbconvert's
+            template "classic").
     """
     from tinyvae.drawing import diagrams
 
