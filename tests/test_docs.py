@@ -25,6 +25,8 @@ ROOT = Path(__file__).parents[1]
 WITH_MATHEMATICS = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *WITH_MATHEMATICS]
 OTHERS = ["CHANGELOG.md", "benchmarks/README.md", "results/README.md", "tutorials/README.md"]
+OTHERS += [f"tutorials/{name}.md" for name in ("capstone", "teaching", "capstone/report", "capstone/marking")]
+OTHERS += ["tutorials/bridge/README.md"]
 DERIVATION = (
     "activations",
     "mlp",

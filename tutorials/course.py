@@ -1,9 +1,10 @@
-"""Run the notebooks of the course, and make the students' version of them.
+"""Run the notebooks of the course, and make the students' version and slides of them.
 
   python tutorials/course.py run                   run every notebook from top to bottom and keep what it shows
   python tutorials/course.py run 01 04             only these
   python tutorials/course.py exercises             write tutorials/exercises/ anew
   python tutorials/course.py exercises --check     exit status 1 if that would change a file
+  python tutorials/course.py slides 04             make slides of these, in tutorials/slides/
 
 A solution stands between the lines ``### BEGIN SOLUTION`` and ``### END SOLUTION``, under a heading such as
 ``### Exercise 1.2 ★★``: the students' version has a line in its place that says which exercise is to be solved. The
@@ -199,6 +200,20 @@ def write_exercises(check=False):
     return different
 
 
+def write_slides(names):
+    """Make slides of the notebooks whose names begin with one of ``names``; the exit status."""
+    import slides
+
+    try:
+        for path in notebooks(names):
+            print(slides.write(path))
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: pip install '.[tutorials]'", file=sys.stderr)
+        return 2
+    print(slides.what_they_need())
+    return 0
+
+
 def main():
     """The command."""
     description, commands, _ = __doc__.split("\n\n", 2)
@@ -210,6 +225,8 @@ def main():
     running.add_argument("names", nargs="*", help="how their names begin; all by default")
     making = actions.add_parser("exercises", help="write the students' versions")
     making.add_argument("--check", action="store_true", help="write nothing, fail where a file would change")
+    showing = actions.add_parser("slides", help="make slides for a browser")
+    showing.add_argument("names", nargs="*", help="how their names begin; all by default")
     arguments = parser.parse_args()
     if arguments.action == "run":
         for path in notebooks(arguments.names):
@@ -217,6 +234,8 @@ def main():
             run(path)
             print(f"{path.name}: {time.perf_counter() - started:.0f} s")
         return 0
+    if arguments.action == "slides":
+        return write_slides(arguments.names)
     different = write_exercises(arguments.check)
     print("\n".join(different) or "nothing has changed")
     return int(arguments.check and bool(different))
