@@ -29,6 +29,8 @@ EXERCISES = HERE / "exercises"
 RESULTS = HERE / "results"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 HEADING = re.compile(r"^#+ Exercise (\d+\.\d+) (★+)", re.MULTILINE)
+QUESTION = re.compile(r"^### Question (\d+\.[A-Z]) \(graded by hand, (\d+) points\)$", re.MULTILINE)
+MARK_SCHEME = re.compile(r"\n*<!-- ### BEGIN MARK SCHEME -->\n.*\n<!-- ### END MARK SCHEME -->", re.DOTALL)
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CHECK = re.compile(r"\bcheck_\w+\(")
 RESULT = re.compile(r"!\[[^\]]*\](\(results/\d+\.png\))")
@@ -52,9 +54,9 @@ def text(notebook):
 
 
 def mark(notebook):
-    """Give each cell nbgrader's metadata: those with a solution, and those with its check; in place.
+    """Give each cell nbgrader's metadata: those with a solution, those with its check, and questions; in place.
 
-    Raises: ValueError for a solution without a heading, or an exercise without a check.
+    Raises: ValueError for a solution without a heading, an exercise without a check, or a question without a mark scheme.
     """
     exercise = stars = None
     unchecked = []
@@ -63,6 +65,11 @@ def mark(notebook):
         cell["id"] = f"cell-{i}"
         if cell.cell_type == "markdown" and (found := HEADING.search(cell.source)):
             exercise, stars = found[1].replace(".", "-"), len(found[2])
+        elif cell.cell_type == "markdown" and (found := QUESTION.search(cell.source)):
+            if not MARK_SCHEME.search(cell.source):
+                raise ValueError(f"the question {found[1]} has no mark scheme")
+            name = f"question-{found[1].replace('.', '-')}"
+            cell.metadata["nbgrader"] = metadata(name, locked=True, task=True, points=int(found[2]))
         elif BEGIN in cell.source:
             if exercise is None:
                 raise ValueError(f"cell {i} has a solution before the first heading of an exercise")
@@ -78,10 +85,10 @@ def mark(notebook):
         raise ValueError(f"no check follows the exercise {unchecked[0]}")
 
 
-def metadata(name, grade=False, locked=False, solution=False, **points):
+def metadata(name, grade=False, locked=False, solution=False, task=False, **points):
     """What nbgrader wants to know of a cell."""
     return {
-        "grade": grade, "grade_id": name, "locked": locked, "schema_version": 3, "solution": solution, "task": False,
+        "grade": grade, "grade_id": name, "locked": locked, "schema_version": 3, "solution": solution, "task": task,
         **points,
     }  # fmt: skip
 
@@ -92,14 +99,16 @@ def ids(cells):
 
 
 def without_solutions(notebook):
-    """The students' version of a marked notebook, for ``EXERCISES``: no solutions, nothing of what cells have shown."""
+    """The students' version of a marked notebook, for ``EXERCISES``: no solutions, no mark schemes, and nothing of what
+    cells have shown.
+    """
     student = nbformat.from_dict(notebook)
     for cell in student.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             cell.metadata.pop("execution", None)
         else:
-            cell.source = LINK.sub(from_one_folder_down, cell.source)
+            cell.source = LINK.sub(from_one_folder_down, MARK_SCHEME.sub("", cell.source))
         if BEGIN in cell.source:
             cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
     return student

@@ -302,7 +302,7 @@ def test_the_students_versions_are_those_of_the_notebooks():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
 def test_nbgrader_finds_its_metadata(path, course):
-    """A solution and a check for each exercise, with names of their own and the points of its stars."""
+    """A solution and a check for each exercise, with names of their own and the points of its stars; and tasks."""
     notebook = nbformat.read(path, as_version=4)
     marked = course.text(notebook)
     course.mark(notebook)
@@ -312,7 +312,39 @@ def test_nbgrader_finds_its_metadata(path, course):
     assert len(set(found)) == len(found)
     for number in exercises(notebook):
         assert {f"exercise-{number.replace('.', '-')}", f"check-{number.replace('.', '-')}"} <= set(found)
-    assert all(cell["solution"] != cell["grade"] and ("points" in cell) == cell["grade"] for cell in cells)
+    for cell in cells:
+        assert sum(cell[kind] for kind in ("solution", "grade", "task")) == 1
+        assert ("points" in cell) == (not cell["solution"]) == cell["locked"]
+
+
+ANSWER = "**Your answer:** *double-click here and write it.*"
+RUBRIC = "<details><summary>For the teacher: what an answer should have</summary>\n\n- **1 point.** "
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_two_questions_are_graded_by_hand_and_the_teacher_is_told_what_earns_each_point(path, course):
+    cells = nbformat.read(path, as_version=4).cells
+    students = nbformat.read(course.EXERCISES / path.name, as_version=4).cells
+    asked = [i for i, cell in enumerate(cells) if cell.source.startswith("### Question ")]
+    headings = [course.QUESTION.match(cells[i].source).groups() for i in asked]
+    assert headings == [(f"{int(path.name[:2])}.{letter}", "4") for letter in "AB"]
+    for i in asked:
+        question, scheme = re.split(r"\n\n<!-- ### (?=BEGIN)", cells[i].source)
+        marks, _, mistakes = scheme.partition("A typical wrong answer: ")
+        assert scheme.startswith(f"BEGIN MARK SCHEME -->\n{RUBRIC}")
+        assert scheme.endswith("</details>\n<!-- ### END MARK SCHEME -->")
+        assert len(re.findall(r"^- \*\*1 point\.\*\* ", marks, re.MULTILINE)) == 4 and len(mistakes) > 80
+        assert cells[i + 1].source == students[i + 1].source == ANSWER
+        assert cells[i].metadata["nbgrader"]["task"]
+        assert students[i].source == course.LINK.sub(course.from_one_folder_down, question)
+    assert len(students) == len(cells)
+    assert "MARK SCHEME" not in (course.EXERCISES / path.name).read_text(encoding="utf-8")
+
+
+def test_a_question_without_a_mark_scheme_is_refused(course):
+    cell = nbformat.v4.new_markdown_cell("### Question 1.A (graded by hand, 4 points)\n\nWhy?")
+    with pytest.raises(ValueError, match=r"the question 1\.A has no mark scheme"):
+        course.mark(nbformat.v4.new_notebook(cells=[cell]))
 
 
 def test_a_solution_is_taken_out_and_nothing_else(course):
