@@ -105,6 +105,13 @@ NUMBERS = {
     "11.4": ("level_derivatives", "level_derivatives", {}),
     "11.5": ("level_mixture", "level_mixture", {}),
     "11.6": ("colour_means", "colour_means", {}),
+    "12.1": ("gru_step", "gru_step", {}),
+    "12.2": ("gru_step_backward", "gru_step_backward", {}),
+    "12.3": ("through_time", "through_time", {}),
+    "12.4": ("allowed_next", "allowed_next", NOT_CHANGED),
+    "12.5": ("masked_log_probability", "masked_log_probability", {}),
+    "12.6": ("aided_price", "aided_price", {}),
+    "12.7": ("same_function", "same_function", {}),
 }
 JUDGES = {
     "2.8": ("oracle", "is_gaussian_sample"),

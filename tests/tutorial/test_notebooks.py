@@ -61,7 +61,7 @@ def names(paths):
 
 
 def test_none_is_missing():
-    assert names(NOTEBOOKS) == [f"{i:02}" for i in range(12)]
+    assert names(NOTEBOOKS) == [f"{i:02}" for i in range(14)]
 
 
 @pytest.mark.slow

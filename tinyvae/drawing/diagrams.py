@@ -198,6 +198,52 @@ def framed(axes: Axes, corner: Place, shades: Mapping[Place, str], edge: str = I
     axes.add_patch(Rectangle(place, 6 * cell, 6 * cell, fill=False, ec=edge, lw=1.8))
 
 
+def gru(axes: Axes) -> None:
+    """A step of a GRU with its gates, and below it the same step over and over, with the way back."""
+    canvas(axes, 20.0, 12.4)
+    note(axes, (0.3, 12.1), "one step: two gates, a candidate, a mixture", ha="left")
+    circle(axes, (1.1, 9.0), "$h_{t-1}$")
+    box(axes, (4.3, 9.0), "$y_t = h_{t-1} U + c$", 3.4)
+    circle(axes, (4.3, 6.6), "$x_t$", given=True)
+    arrow(axes, (1.72, 9.0), (2.6, 9.0))
+    for y, text in ((11.0, r"$u_t = \sigma(x^u + y^u)$"), (9.0, r"$r_t = \sigma(x^r + y^r)$")):
+        box(axes, (9.4, y), text, 3.8)
+    box(axes, (9.4, 6.6), r"$n_t = \tanh(x^n + r_t\, y^n)$", 4.6)
+    for y in (10.9, 9.0, 7.0):
+        arrow(axes, (6.0, 9.0), (7.5 if y > 8 else 7.1, y))
+    for y in (10.7, 8.7, 6.6):
+        arrow(axes, (4.92, 6.6), (7.5 if y > 8 else 7.1, y), "0.45", dashed=True)
+    arrow(axes, (9.4, 8.45), (9.4, 7.15))
+    box(axes, (15.2, 9.0), "$(1 - u_t)\\, n_t + u_t\\, h_{t-1}$", 4.4)
+    arrow(axes, (11.3, 10.8), (13.4, 9.55))
+    arrow(axes, (11.7, 6.9), (13.4, 8.45))
+    arrow(axes, (17.4, 9.0), (18.3, 9.0))
+    circle(axes, (18.92, 9.0), "$h_t$")
+    # the state's own way, around everything
+    axes.plot([1.1, 1.1, 15.2], [9.62, 11.85, 11.85], color=FORWARD, lw=1.5)
+    arrow(axes, (15.2, 11.87), (15.2, 9.55))
+    note(axes, (15.5, 10.9), "the straight way:\n$dh_{t-1}$ has $u_t\\, dh_t$", BACKWARD, ha="left")
+
+    note(axes, (0.3, 5.3), "the same step over and over, with one $U$: back through time", ha="left")
+    for i, x in enumerate((3.6, 9.2, 14.8)):
+        box(axes, (x, 2.9), "step")
+        arrow(axes, (x, 1.45), (x, 2.35), "0.45")
+        circle(axes, (x, 0.83), f"$x_{i + 1}$", given=True)
+        note(axes, (x + 1.35, 1.65), "adds to $dU$", BACKWARD, ha="left")
+        arrow(axes, (x + 0.85, 2.3), (x + 1.4, 1.85), BACKWARD)
+    for i, x in enumerate((0.8, 6.4, 12.0, 17.6)):
+        circle(axes, (x, 2.9), f"$h_{i}$")
+        if i < 3:
+            arrow(axes, (x + 0.62, 3.05), (x + 1.7, 3.05))
+            arrow(axes, (x + 1.7, 2.7), (x + 0.62, 2.7), BACKWARD)
+        if i:
+            arrow(axes, (x - 0.2, 3.52), (x - 0.2, 4.4))
+            arrow(axes, (x + 0.2, 4.4), (x + 0.2, 3.52), BACKWARD)
+            note(axes, (x + 0.4, 4.25), "from outside", BACKWARD, ha="left")
+            arrow(axes, (x - 1.7, 3.05), (x - 0.62, 3.05))
+            arrow(axes, (x - 0.62, 2.7), (x - 1.7, 2.7), BACKWARD)
+
+
 # The notebooks of the course: where each stands on the map, its text, its colour, and which ones lead to it
 CORE, LATENT, CRAFT, DATA = FORWARD, NOISE, BACKWARD, OKABE_ITO[4]
 NOTEBOOKS: dict[int, tuple[Place, str, str, tuple[int, ...]]] = {
@@ -268,6 +314,13 @@ DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float], str]] = {
         "Diagram. Above, a convolution: two overlapping windows on an image in its margin become two rows of a matrix"
         " of patches; times F they become two numbers of a feature map. Below, its transpose: two numbers, times F"
         " transposed, become two rows, which are put back into the image and added where the windows overlap.",
+    ),
+    "gru": (
+        gru,
+        (8.6, 5.4),
+        "Diagram. Above, a step of a GRU: the old state gives y, which with x makes two gates and a candidate; their"
+        " mixture with the old state is the new one. Below, three such steps in a row: the state goes to the right,"
+        " derivatives come back to the left, others from outside at each state, and each step adds to dU.",
     ),
 }
 

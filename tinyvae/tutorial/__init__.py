@@ -85,6 +85,15 @@ from tinyvae.tutorial.reparameterisation import (
     check_score_gradient,
     check_variances,
 )
+from tinyvae.tutorial.sequences import (
+    check_aided_price,
+    check_allowed_next,
+    check_gru_step,
+    check_gru_step_backward,
+    check_masked_log_probability,
+    check_same_function,
+    check_through_time,
+)
 from tinyvae.tutorial.speed import check_cost_of_product, check_fused_layer
 from tinyvae.tutorial.vae import (
     check_bernoulli,

@@ -108,7 +108,7 @@ def style() -> None:
 
 
 def picture(name: str) -> None:
-    """Show one of the course's diagrams with its text: "course", "noise", "vae", "two layers" or "convolution"."""
+    """Show one of the course's diagrams, by its name in ``drawing.diagrams.DIAGRAMS``, with its text."""
     from tinyvae.drawing import diagrams
 
     diagrams.show(name)
