@@ -43,3 +43,4 @@ def test_what_each_shows():
     assert {"$z_1$", "$z_2$", "$y$", "encoder2"} <= words["two layers"]
     assert {r"$\mu$", r"$\sigma$", r"$\epsilon$"} <= words["noise"]
     assert {"$G$: copy", r"$\times\, F$", r"$\times\, F^\top$", r"$G^\top$: add"} <= words["convolution"]
+    assert {"some bits\nof theirs", "$x$", "$z$", "pop $z$\nunder $q(z\\,|\\,x)$"} <= words["bits back"]

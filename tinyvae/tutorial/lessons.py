@@ -108,7 +108,7 @@ def style() -> None:
 
 
 def picture(name: str) -> None:
-    """Show one of the course's diagrams: "noise", "vae", "two layers" or "convolution"."""
+    """Show one of the course's diagrams: "noise", "vae", "two layers", "convolution" or "bits back"."""
     from tinyvae.drawing import diagrams
 
     diagrams.show(name)
