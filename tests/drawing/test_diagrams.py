@@ -44,3 +44,4 @@ def test_what_each_shows():
     assert {r"$\mu$", r"$\sigma$", r"$\epsilon$"} <= words["noise"]
     assert {"$G$: copy", r"$\times\, F$", r"$\times\, F^\top$", r"$G^\top$: add"} <= words["convolution"]
     assert {"$h_{t-1}$", "$h_t$", "step", "from outside", "adds to $dU$"} <= words["gru"]
+    assert {"some bits\nof theirs", "$x$", "$z$", "pop $z$\nunder $q(z\\,|\\,x)$"} <= words["bits back"]

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import traceback
+from bisect import bisect_right
 from pathlib import Path
 
 import nbformat
@@ -26,7 +27,7 @@ from tinyvae.derivation import mlp
 from tinyvae.tutorial.answers import Unsolved, Wrong
 
 NAMES = {"np": np, "stats": stats, "math": math, "njit": njit, "logsumexp": logsumexp, "itertools": itertools}
-NAMES |= {"norm": norm, "expit": expit, "log_softmax": log_softmax}
+NAMES |= {"norm": norm, "expit": expit, "log_softmax": log_softmax, "bisect_right": bisect_right}
 OURS = f"{Path(tinyvae.__file__).parent}{os.sep}"  # what the path of a frame of ours begins with
 FEWEST = 15  # answers of an exercise
 
@@ -43,6 +44,8 @@ WHOLE = {"single precision": "type for fractions", "a hair's breadth off": "type
 WHOLE |= dict.fromkeys(
     ("an output more", "not a number", "infinity", "1 % too much", "0.001 % too much", "other numbers every time"), ""
 )
+MESSAGES = dict.fromkeys(WHOLE, "whole number")  # which a float cannot hold
+MESSAGES |= {"an output more": "expected", "it changes its arguments": RIGHT}  # whole numbers, and lists of them
 ROUNDED = {"0.001 % too much": RIGHT}  # what differences have too
 NOT_CHANGED = {"it changes its arguments": RIGHT}  # they are numbers, which cannot be changed
 # {number: (the check, the name of the solution, {name of an answer: what comes of it, if another thing than of most})}
@@ -112,6 +115,14 @@ NUMBERS = {
     "12.5": ("masked_log_probability", "masked_log_probability", {}),
     "12.6": ("aided_price", "aided_price", {}),
     "12.7": ("same_function", "same_function", {}),
+    "13.1": ("mean_bits", "mean_bits", {}),
+    "13.2": ("push", "push", MESSAGES),
+    "13.3": ("pop", "pop", MESSAGES),
+    "13.4": ("table", "table", WHOLE),
+    "13.5": ("push_word", "push_word", MESSAGES | {"it changes its arguments": "something is missing"}),
+    "13.6": ("posterior_tables", "posterior_tables", WHOLE),
+    "13.7": ("push_image", "push_image", MESSAGES),
+    "13.8": ("pop_image", "pop_image", MESSAGES),
 }
 JUDGES = {
     "2.8": ("oracle", "is_gaussian_sample"),

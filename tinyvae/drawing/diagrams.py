@@ -244,6 +244,46 @@ def gru(axes: Axes) -> None:
             arrow(axes, (x - 0.62, 2.7), (x - 1.7, 2.7), BACKWARD)
 
 
+def block(axes: Axes, left: float, low: float, height: float, text: str, color: str = INK) -> None:
+    """A piece of a message, as long as it is high."""
+    axes.add_patch(Rectangle((left, low), 2.6, height, fc=f"{color}18", ec=color, lw=1.4))
+    axes.text(left + 1.3, low + height / 2, text, ha="center", va="center", fontsize=TEXT, color=INK)
+
+
+def bits_back(axes: Axes) -> None:
+    """The message before an image, without the bits that chose z, with the image, and with z: both ways."""
+    canvas(axes, 21.0, 9.4)
+    pieces = (
+        [(2.0, "the images\nbefore", INK), (1.3, "some bits\nof theirs", NOISE)],
+        [(2.0, "the images\nbefore", INK)],
+        [(2.0, "the images\nbefore", INK), (3.4, r"$x$", FORWARD)],
+        [(2.0, "the images\nbefore", INK), (3.4, r"$x$", FORWARD), (1.4, r"$z$", FORWARD)],
+    )
+    for column, blocks in enumerate(pieces):
+        low = 1.4
+        for height, text, color in blocks:
+            block(axes, 0.3 + 5.2 * column, low, height, text, color)
+            low += height
+    steps = (
+        (r"pop $z$" + "\n" + r"under $q(z\,|\,x)$", r"push $z$" + "\n" + r"under $q(z\,|\,x)$", NOISE),
+        (r"push $x$" + "\n" + r"under $p(x\,|\,z)$", r"pop $x$" + "\n" + r"under $p(x\,|\,z)$", FORWARD),
+        (r"push $z$" + "\n" + r"under $p(z)$", r"pop $z$" + "\n" + r"under $p(z)$", FORWARD),
+    )
+    for column, (writer, reader, color) in enumerate(steps):
+        left = 3.2 + 5.2 * column
+        arrow(axes, (left, 3.1), (left + 2.0, 3.1), color)
+        note(axes, (left + 1.0, 3.85), writer, color)
+        arrow(axes, (left + 2.0, 2.3), (left, 2.3), BACKWARD)
+        note(axes, (left + 1.0, 1.5), reader, BACKWARD)
+    note(axes, (0.3, 9.1), "the message, its top above: the writer goes from left to right, the reader back", ha="left")
+    low, high = 1.4 + 3.3, 1.4 + 6.8
+    axes.plot([2.9, 20.2], [low, low], color=INK, lw=0.9, linestyle=(0, (2, 3)))
+    axes.annotate("", (19.1, high), (19.1, low), arrowprops={"arrowstyle": "<|-|>", "color": INK, "lw": 1.2})
+    note(axes, (19.35, (low + high) / 2), r"$-\log_2 w$" + "\nis paid", ha="left")
+    for left, text in ((1.6, "before"), (6.8, r"$z$ is known"), (12.0, r"$x$ is on it"), (17.2, "after")):
+        note(axes, (left, 0.8), text)
+
+
 # The notebooks of the course: where each stands on the map, its text, its colour, and which ones lead to it
 CORE, LATENT, CRAFT, DATA = FORWARD, NOISE, BACKWARD, OKABE_ITO[4]
 NOTEBOOKS: dict[int, tuple[Place, str, str, tuple[int, ...]]] = {
@@ -321,6 +361,13 @@ DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float], str]] = {
         "Diagram. Above, a step of a GRU: the old state gives y, which with x makes two gates and a candidate; their"
         " mixture with the old state is the new one. Below, three such steps in a row: the state goes to the right,"
         " derivatives come back to the left, others from outside at each state, and each step adds to dU.",
+    ),
+    "bits back": (
+        bits_back,
+        (8.8, 4.0),
+        "Diagram of a message as a pile, in four states: the images before, with some of their bits on top; those bits"
+        " gone, since z was popped under q(z given x); a large block for x pushed on it, under p(x given z); and a"
+        " smaller one for z, under p(z). What it has grown by, minus log2 w, is paid. The reader's arrows go back.",
     ),
 }
 

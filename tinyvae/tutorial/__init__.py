@@ -17,6 +17,16 @@ from tinyvae.tutorial.backprop import (
     check_relative_errors,
     check_tanh_backward,
 )
+from tinyvae.tutorial.bits_back import (
+    check_mean_bits,
+    check_pop,
+    check_pop_image,
+    check_posterior_tables,
+    check_push,
+    check_push_image,
+    check_push_word,
+    check_table,
+)
 from tinyvae.tutorial.bug_museum import (
     check_blind_spot,
     check_excess,
