@@ -13,6 +13,7 @@ CHECKS = ["ruff>=0.6", "mypy>=1.8"]
 TEST = ["pytest>=7.4", "pytest-xdist>=3.2", "hypothesis>=6.90", "pandas>=1.5", "setuptools>=70.1", *CHECKS, *NOTEBOOKS]
 CLUSTER = ["distributed>=2023.1"]
 BROWSER = ["playwright>=1.40"]
+GRADING = ["nbgrader>=0.9"]
 TUTORIALS = ["jupyterlab>=4", "nbconvert>=7", *NOTEBOOKS]
 
 setup(
@@ -48,6 +49,7 @@ setup(
         "browser": BROWSER,
         "cluster": CLUSTER,
         "tutorials": TUTORIALS,
+        "grading": GRADING,
         "bench": ["jax", "torch"],
     },
     classifiers=[
