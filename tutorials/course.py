@@ -56,7 +56,8 @@ def text(notebook):
 def mark(notebook):
     """Give each cell nbgrader's metadata: those with a solution, those with its check, and questions; in place.
 
-    Raises: ValueError for a solution without a heading, an exercise without a check, or a question without a mark scheme.
+    Raises: ValueError for a solution without a heading, an exercise without a check, or a question without a mark
+    scheme.
     """
     exercise = stars = None
     unchecked = []
