@@ -1,6 +1,6 @@
 """nbgrader itself takes the notebooks as they are: a release without answers, and points for what was solved.
 
-Where nbgrader is not installed (the extra "grading") these are left out; its metadata test_notebooks.py always looks at.
+Where nbgrader (the extra "grading") is missing these are left out; its metadata test_notebooks.py looks at always.
 """
 
 import os
