@@ -144,7 +144,7 @@ STYLES = [
     ("infinity", of_each(lambda part: np.full(np.shape(part), np.inf)), "infinite or not a number"),
     ("1 % too much", of_each(lambda part: np.asarray(part) * 1.01), ""),
     ("0.001 % too much", of_each(lambda part: np.asarray(part) * (1 + 1e-5)), ""),
-    ("the negative", of_each(lambda part: -1 * np.asarray(part)), ""),
+    ("the negative", of_each(lambda part: 0 - np.asarray(part)), ""),
     ("1 more", of_each(lambda part: np.asarray(part) + 1), ""),
     ("zeros", of_each(lambda part: np.zeros(np.shape(part))), ""),
     ("other numbers every time", of_each(noise), ""),
