@@ -341,6 +341,21 @@ def test_two_questions_are_graded_by_hand_and_the_teacher_is_told_what_earns_eac
     assert "MARK SCHEME" not in (course.EXERCISES / path.name).read_text(encoding="utf-8")
 
 
+WITH_KNOBS = ("03", "04", "05", "06", "07", "08", "10", "11", "12", "13")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_what_is_there_to_be_broken_says_what_to_expect_and_has_its_knobs_at_the_top(path):
+    cells = nbformat.read(path, as_version=4).cells
+    broken = [i for i, cell in enumerate(cells) if cell.source.startswith("### Break it\n\n")]
+    assert len(broken) == path.name.startswith(WITH_KNOBS)
+    for i in broken:
+        knobs = {name.id for name in ast.walk(ast.parse(cells[i + 1].source).body[0]) if isinstance(name, ast.Name)}
+        assert knobs and all(name.isupper() for name in knobs)
+        assert any(f"`{name}" in cells[i].source for name in knobs)
+        assert len(re.findall(r"\d+", cells[i].source)) > 15  # figures of what others have seen
+
+
 def test_a_question_without_a_mark_scheme_is_refused(course):
     cell = nbformat.v4.new_markdown_cell("### Question 1.A (graded by hand, 4 points)\n\nWhy?")
     with pytest.raises(ValueError, match=r"the question 1\.A has no mark scheme"):
