@@ -1,11 +1,24 @@
 """What the tests of the course need of its notebooks."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 import nbformat
+import pytest
+
+from tinyvae import tutorial
 
 TUTORIALS = Path(__file__).parents[1] / "tutorials"
+NOTEBOOKS = sorted(TUTORIALS.glob("[0-9]*.ipynb"))
+
+
+def script(name):
+    """A script of the course's folder as a module, such as "course"."""
+    spec = importlib.util.spec_from_file_location(name, TUTORIALS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def code(path):
@@ -31,3 +44,14 @@ def exercises(notebook):
     """The numbers of the exercises in the headings of a notebook, in order."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     return re.findall(r"^### Exercise (\d+\.\d+) ★", text, re.MULTILINE)
+
+
+def rejects(check, answer, words):
+    """The check raises Wrong, with these words."""
+    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
+        check(answer, hint=3)
+
+
+def cases(*pairs):
+    """Wrong answers and the words that each gets, named by these."""
+    return pytest.mark.parametrize(("answer", "words"), pairs, ids=[words for _, words in pairs])

@@ -2,14 +2,13 @@
 
 import itertools
 import math
-import re
 from bisect import bisect_left, bisect_right
 
 import numpy as np
 import pytest
 from scipy.stats import norm
 
-from tests.notebooks import solutions
+from tests.notebooks import cases, rejects, solutions
 from tinyvae import tutorial
 from tinyvae.coding import ans, cells
 from tinyvae.tutorial import bits_back
@@ -32,17 +31,6 @@ def test_the_notebook_s_solution_is_accepted(name, capsys):
     check, what = CHECKS[name]
     check(SOLUTIONS[name])
     assert capsys.readouterr().out == f"Right: {what}.\n"
-
-
-def rejects(check, answer, words):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer, hint=3)
-
-
-def cases(*pairs):
-    """Wrong answers and the words that each gets, named by these."""
-    return pytest.mark.parametrize(("answer", "words"), pairs, ids=[words for _, words in pairs])
 
 
 # ---- 13.1

@@ -1,14 +1,13 @@
 """The bug museum: its exhibits are broken as they should be, and the checks of notebook 8 tell right from wrong."""
 
 import math
-import re
 
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import expit, log_softmax, logsumexp
 
-from tests.notebooks import solutions
+from tests.notebooks import rejects, solutions
 from tinyvae import tutorial
 from tinyvae.checks import finite_differences
 from tinyvae.tutorial import bug_museum as museum
@@ -37,12 +36,6 @@ def test_an_unsolved_exercise_says_so(name):
 
     with pytest.raises(NotImplementedError):
         CHECKS[name][0](unsolved)
-
-
-def rejects(check, answer, words):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer, hint=3)
 
 
 # ---- the exhibits

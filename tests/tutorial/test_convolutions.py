@@ -1,11 +1,9 @@
 """The checks of notebook 10: they accept its solutions, agree with the package, and say what is wrong."""
 
-import re
-
 import numpy as np
 import pytest
 
-from tests.notebooks import solutions
+from tests.notebooks import rejects, solutions
 from tinyvae import tutorial
 from tinyvae.derivation import conv
 from tinyvae.tutorial import convolutions as ours
@@ -61,12 +59,6 @@ def test_what_the_checks_take_for_right_is_what_the_package_computes(name):
     found = SOLUTIONS["transposed_backward"](x, y, F, kernel, stride)
     for mine, other in zip(found, (dy.reshape(y.shape), dF, db.sum(axis=0)), strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-12, atol=1e-12)
-
-
-def rejects(check, answer, words):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer, hint=3)
 
 
 # ---- 10.1

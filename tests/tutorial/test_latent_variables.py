@@ -1,13 +1,11 @@
 """The checks of notebook 1: they accept its solutions, and say of typical mistakes what is wrong."""
 
-import re
-
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import logsumexp
 
-from tests.notebooks import solutions
+from tests.notebooks import rejects, solutions
 from tinyvae import tutorial
 
 CHECKS = {
@@ -26,12 +24,6 @@ def test_the_notebook_s_solution_is_accepted(name, capsys):
     check, what = CHECKS[name]
     check(SOLUTIONS[name])
     assert capsys.readouterr().out == f"Right: your {what}.\n"
-
-
-def rejects(check, answer, words):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer, hint=3)
 
 
 # ---- 1.1

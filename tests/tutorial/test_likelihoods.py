@@ -1,14 +1,12 @@
 """The checks of notebook 11: they accept what is right, and say of typical mistakes what is wrong."""
 
-import re
-
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.special import expit, log_softmax, logsumexp, softmax
 from scipy.stats import norm
 
-from tests.notebooks import solutions
+from tests.notebooks import cases, rejects, solutions
 from tinyvae import tutorial
 from tinyvae.derivation import levels as package
 from tinyvae.training import protocol
@@ -32,17 +30,6 @@ def test_the_notebook_s_solution_is_accepted(name, capsys):
     check, what = CHECKS[name]
     check(SOLUTIONS[name])
     assert capsys.readouterr().out == f"Right: {what}.\n"
-
-
-def rejects(check, answer, words):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer, hint=3)
-
-
-def cases(*pairs):
-    """Wrong answers and the words that each gets, named by these."""
-    return pytest.mark.parametrize(("answer", "words"), pairs, ids=[words for _, words in pairs])
 
 
 # ---- 11.1

@@ -6,7 +6,6 @@ finding in the package what they ask it for.
 
 import ast
 import html
-import importlib.util
 import json
 import re
 import subprocess
@@ -18,9 +17,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tests.commands import python
-from tests.notebooks import TUTORIALS, code, exercises
+from tests.notebooks import NOTEBOOKS, TUTORIALS, code, exercises, script
 
-NOTEBOOKS = sorted(TUTORIALS.glob("[0-9]*.ipynb"))
 WITH_EXERCISES = NOTEBOOKS[1:]
 MOST_OUTPUT = 250_000  # bytes, of all that a notebook shows
 QUICK = "02_backprop.ipynb"  # the notebook that takes the least time
@@ -31,10 +29,7 @@ MOST_RESULT = 60_000  # bytes, of the picture at the top
 @pytest.fixture(scope="module")
 def course():
     """The script tutorials/course.py as a module."""
-    spec = importlib.util.spec_from_file_location("course", TUTORIALS / "course.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("course")
 
 
 def execute(notebook):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, softmax
 
-from tests.notebooks import solutions
+from tests.notebooks import cases, solutions
 from tinyvae import tutorial
 from tinyvae.data import expressions
 from tinyvae.derivation import bounds, categorical, gru
@@ -38,11 +38,6 @@ def rejects(check, answer, words):
     with pytest.raises(tutorial.Wrong) as wrong:
         check(answer)
     assert "(hint=2 says where.)" in str(wrong.value) or "its shape is" in str(wrong.value)
-
-
-def cases(*pairs):
-    """Wrong answers and the words that each gets, named by these."""
-    return pytest.mark.parametrize(("answer", "words"), pairs, ids=[words for _, words in pairs])
 
 
 # ---- 12.1

@@ -1,6 +1,5 @@
 """Slides of the notebooks: nothing of an exercise is on them, every figure is, and nothing is cut off."""
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -10,18 +9,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.browsers import chromium
-from tests.notebooks import TUTORIALS
-
-NOTEBOOKS = sorted(TUTORIALS.glob("[0-9]*.ipynb"))
+from tests.notebooks import NOTEBOOKS, TUTORIALS, script
 
 
 @pytest.fixture(scope="module")
 def slides():
     """The script tutorials/slides.py as a module."""
-    spec = importlib.util.spec_from_file_location("slides", TUTORIALS / "slides.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("slides")
 
 
 def kinds(notebook):

@@ -1,13 +1,12 @@
 """The checks of notebook 9: they accept its solutions, and say of typical mistakes what is wrong."""
 
 import math
-import re
 
 import numpy as np
 import pytest
 from numba import njit
 
-from tests.notebooks import solutions
+from tests.notebooks import rejects, solutions
 from tinyvae import tutorial
 
 CHECKS = {
@@ -22,12 +21,6 @@ def test_the_notebook_s_solution_is_accepted(name, capsys):
     check, text = CHECKS[name]
     check(SOLUTIONS[name])
     assert capsys.readouterr().out.startswith(text)
-
-
-def rejects(check, answer, words):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer, hint=3)
 
 
 # ---- 9.1
