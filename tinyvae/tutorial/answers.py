@@ -105,7 +105,9 @@ class Wrong(AssertionError):
             return super().__str__()
         if self.hint == 1:
             return f"{self.label}: {kind} (hint=2 says where.)"
-        return f"{self.label}: {clause}.{self.where} (hint=3 says all.)"
+        rest = self.diagnosis[len(clause) :].strip(" .?:")
+        more = " (hint=3 says all.)" if rest and rest not in self.where else ""
+        return f"{self.label}: {clause}.{self.where}{more}"
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the diagnosis alone, since the way through the checks tells a student nothing."""
@@ -160,7 +162,7 @@ def require_same(
         if not bad:
             continue
         good = [name for name in cases if name not in bad]
-        where = f" Right for {' and '.join(good)}; wrong for {' and '.join(bad)}." if good else ""
+        where = f" Right for {'; '.join(good)}; wrong for {'; '.join(bad)}." if good else ""
         for mistake, diagnosis in mistakes:
             values = {name: as_outputs(run(what, mistake, cases[name]), outputs)[i] for name in cases}
             if all(same(theirs[name], values[name], rtol, atol) for name in cases):
@@ -216,7 +218,7 @@ def has_changed(before: Any, after: Any) -> bool:
 def as_outputs(value: Any, outputs: Sequence[str] | None, what: str = "") -> tuple[np.ndarray, ...]:
     """A function's outputs as a tuple of arrays; a Wrong about ``what`` if they are none, too few or too many."""
     values = value if outputs and isinstance(value, (tuple, list)) else (value,)
-    n = len(outputs or (None,))
+    n = len(outputs or (None,)) if value is not None else 1
     if len(values) != n:
         raise Wrong(f"{sentence(what)}: {n} outputs are expected ({', '.join(outputs or ())}), not {len(values)}.")
     if any(part is None for part in values):

@@ -117,7 +117,7 @@ def same_function(strings, target, value, x):
 # The GRU
 # ---------------------------------------------------------------------------------------------------------------------
 
-GRU_SIZES = {"any": (3, 4), "one sequence": (1, 3), "one number of state": (2, 1)}  # R, H
+GRU_SIZES = {"the general case": (3, 4), "one sequence": (1, 3), "one number of state": (2, 1)}  # R, H
 
 
 def gru_arrays(seed, R, H, *steps):
@@ -381,7 +381,7 @@ def check_through_time(answer):
         (of(dc=lambda steps: np.stack([s[3] for s in steps])), f"the sum over the steps is missing. {shared}"),
     ]
     cases = {}
-    sizes = {"any": (4, 3, 2), "one step": (1, 2, 3), "one sequence": (3, 1, 2)}  # T, R, H
+    sizes = {"the general case": (4, 3, 2), "one step": (1, 2, 3), "one sequence": (3, 1, 2)}  # T, R, H
     for seed, (name, (T, R, H)) in enumerate(sizes.items()):
         dstates, xs, h, U, c = gru_arrays(seed, R, H, T)
         states = [h[0]]
@@ -740,7 +740,7 @@ def check_aided_price(answer):
     rng = np.random.default_rng(0)
     kl = rng.exponential(1, (4, 5)) * [0.05, 2.0, 0.3, 1.0, 0.2]
     cases = {
-        "any": (kl, 0.7, 0.3),
+        "the general case": (kl, 0.7, 0.3),
         "beta = 0": (kl, 0.0, 0.3),
         "nothing free": (kl, 0.7, 0.0),
         "all free": (kl, 2.0, 9.0),
