@@ -532,3 +532,67 @@ def test_same_function(answer, words):
 def test_places_instead_of_a_mask_are_recognised():
     with pytest.raises(tutorial.Wrong, match="the places of the strings"):
         tutorial.check_same_function(lambda *a: np.flatnonzero(sequences.same_function(*a)), hint=3)
+
+
+# ---- answers whose mistake shows in a corner alone
+
+
+def by_zeros(logits, rules, allowed):
+    """What is forbidden is a logit of 0 while the largest is looked for."""
+    l = logits * allowed
+    e = np.exp(l - l.max(axis=2, keepdims=True)) * allowed
+    p = e / e.sum(axis=2, keepdims=True)
+    return np.log(np.take_along_axis(p, rules[..., None], 2)[..., 0]).sum(axis=1), np.eye(p.shape[2])[rules] - p
+
+
+def by_minus_100(logits, rules, allowed):
+    """What is forbidden is a logit of -100."""
+    log_p = log_softmax(np.where(allowed, logits, -100.0), axis=2)
+    log_p_of_rules = np.take_along_axis(log_p, rules[..., None], 2)[..., 0].sum(axis=1)
+    return log_p_of_rules, np.eye(log_p.shape[2])[rules] - np.exp(log_p)
+
+
+def by_the_probability(logits, rules, allowed):
+    """The logarithm of a probability that may be too small for a number."""
+    p = softmax(np.where(allowed, logits, -np.inf), axis=2)
+    return np.log(np.take_along_axis(p, rules[..., None], 2)[..., 0]).sum(axis=1), np.eye(p.shape[2])[rules] - p
+
+
+def corner(kl, beta, free):
+    """The slope of what is above, at the corner."""
+    price, _ = sequences.aided_price(kl, beta, free)
+    return price, np.where(kl.mean(axis=0) >= free, beta / len(kl), 0) + 0 * kl
+
+
+def by_values_alone(strings, target, value, x):
+    """A point without a value is left out."""
+    return np.array([np.nanmax(np.abs(value(s, x) - value(target, x))) < 1e-9 for s in strings])
+
+
+def by_zeros_for_nan(strings, target, value, x):
+    """0 stands for what has no value."""
+    return np.array([np.allclose(np.nan_to_num(value(s, x)), np.nan_to_num(value(target, x))) for s in strings])
+
+
+def of_the_first_rule(derivation, lefts, rights):
+    """The first rule's symbol is taken for the start symbol."""
+    start = lefts[0]
+    swapped = {0: start, start: 0}
+    return sequences.allowed_next(derivation, [swapped.get(s, s) for s in lefts], [
+        tuple(swapped.get(s, s) for s in right) for right in rights
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (tutorial.check_allowed_next, of_the_first_rule),
+        *((tutorial.check_masked_log_probability, a) for a in (by_zeros, by_minus_100, by_the_probability)),
+        (tutorial.check_aided_price, corner),
+        *((tutorial.check_same_function, a) for a in (by_values_alone, by_zeros_for_nan)),
+    ],
+    ids=lambda part: part.__name__,
+)
+def test_a_mistake_that_shows_in_a_corner_is_found(check, answer):
+    with pytest.raises(tutorial.Wrong):
+        check(answer)

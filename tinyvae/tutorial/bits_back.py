@@ -547,7 +547,11 @@ def check_posterior_tables(answer):
     ]
     rng = np.random.default_rng(0)
     cases = {}
-    for name, D, bits, r in (("any", 3, 4, 16), ("one latent variable", 1, 3, 12), ("fine cells", 2, 8, 20)):
+    for name, D, bits, r in (
+        ("the general case", 3, 4, 16),
+        ("one latent variable", 1, 3, 12),
+        ("fine cells", 2, 8, 20),
+    ):
         edges = norm.ppf(np.arange(2**bits + 1) / 2**bits)
         cases[name] = rng.standard_normal(D), np.exp(rng.uniform(-2, -0.5, D)), edges, r
     what = "your tables"
@@ -707,7 +711,10 @@ def check_pop_image(answer):
     def forwards(s, z, x, code):
         return returned(s, z, x, code, backwards=False)
 
-    turned = "what was pushed last is popped first, so each loop runs the other way round than in the encoder."
+    turned = (
+        "what was pushed last is popped first, so each loop runs the other way round than in the encoder, and what was"
+        " popped is turned round."
+    )
     mistakes = [
         (
             other(rest=lambda s, z, x, code: s),

@@ -90,7 +90,11 @@ def check_dequantised_bound(answer):
     ]
     rng = np.random.default_rng(0)
     cases = {}
-    for name, S, N, D, wide in (("any", 4, 3, 5, 0.1), ("one dimension", 3, 2, 1, 0.02), ("one sample", 1, 3, 4, 0.3)):
+    for name, S, N, D, wide in (
+        ("the general case", 4, 3, 5, 0.1),
+        ("one dimension", 3, 2, 1, 0.02),
+        ("one sample", 1, 3, 4, 0.3),
+    ):
         sigma = wide * np.exp(0.2 * rng.standard_normal((N, D)))
         levels = rng.integers(0, 256, (N, D))
         cases[name] = levels, (levels + 40 * rng.standard_normal((N, D))) / 256, sigma, rng.random((S, N, D))
@@ -643,10 +647,10 @@ def check_colour_means(answer):
     ]
     rng = np.random.default_rng(0)
     cases = {}
-    for name, N, P in (("any", 2, 4), ("one pixel", 3, 1)):
+    for name, N, P in (("the general case", 2, 4), ("one pixel", 3, 1)):
         x = np.round(255 * rng.random((N, P, 3))) / 255
         cases[name] = x, *rng.standard_normal((3, N, P, 3))
-    x, m, c, d = cases["any"]
+    x, m, c, d = cases["the general case"]
     cases["no coefficients"] = x, m, 0 * c, d
     outputs = ("the means", "the derivative by c")
     compare("your colours", answer, colour, cases, mistakes, outputs)

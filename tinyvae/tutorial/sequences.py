@@ -505,6 +505,7 @@ def check_allowed_next(answer):
         "A C B C of another grammar": ((0, 2), *SENTENCES),
         "C A of another grammar": ((1, 4), *SENTENCES),
         "the end of another grammar": ((1, 5, 3), *SENTENCES),
+        "the beginning, of rules in another order": ((), *(part[::-1] for part in SENTENCES)),
     }
     compare("your mask", answer, allowed_next, derivations, mistakes)
 
@@ -615,13 +616,19 @@ def check_masked_log_probability(answer):
     ]
     rng = np.random.default_rng(0)
     cases = {}
-    for name, N, T, V, wide in (("any", 3, 4, 5, 1), ("one step", 2, 1, 4, 1), ("one example", 1, 3, 6, 2)):
+    for name, N, T, V, wide in (
+        ("the general case", 3, 4, 5, 1),
+        ("one step", 2, 1, 4, 1),
+        ("one example", 1, 3, 6, 2),
+    ):
         logits, rules = wide * rng.standard_normal((N, T, V)), rng.integers(0, V, (N, T))
         cases[name] = logits, rules, (rng.random((N, T, V)) < 0.5) | (chosen(rules, V) > 0)
-    logits, rules, allowed = cases["any"]
+    logits, rules, allowed = cases["the general case"]
     cases["only one rule allowed"] = logits, rules, chosen(rules, 5) > 0
     cases["large logits"] = 1000 + 100 * logits, rules, allowed
     cases["large logits of what is forbidden"] = np.where(allowed, logits, 800.0), rules, allowed
+    cases["very negative logits of what is allowed"] = np.where(allowed, logits - 1000, 3.0), rules, allowed
+    cases["a rule far below the others"] = logits - 1000 * chosen(rules, 5), rules, allowed
     compare("your log probability", answer, masked_log_probability, cases, mistakes, ("the log p", "the derivative"))
 
 
@@ -746,6 +753,7 @@ def check_aided_price(answer):
         "all free": (kl, 2.0, 9.0),
         "one example": (kl[:1], 1.0, 0.5),
         "one dimension": (kl[:, 1:2], 0.5, 0.1),
+        "a mean that is just what is free": (np.full((4, 2), 0.5), 0.7, 0.5),
     }
     compare("your price", answer, aided_price, cases, mistakes, ("the price", "the derivative"))
 
@@ -827,6 +835,8 @@ def check_same_function(answer):
         ),
         "functions that meet": (["x*x", "x+x", "x*x*x", "(x*x)/1", "2*x", "x*x*x*x/(2+2)"], "x*x"),
         "no value at 0": (["x/x+x", "x+x/x", "x+(2*x)/(x+x)", "x+2", "1/x", "exp(x)"], "x/x+x"),
+        "a value at 0": (["x/x+x", "1+x", "x+1"], "1+x"),
+        "no value where others are 0": (["x", "x*x/x", "x/x*x", "2*x*x/x/2"], "x*x/x"),
         "a product": (["sin(x)/x*x", "sin(x)*(x/x)", "sin(x+1)", "sin(x)*sin(x)/sin(x)", "2*sin(x)"], "x/x*sin(x)"),
         "a hundredth": (["x", "x+1/(3*(3*(3*(3*3))))", "x+sin(1/(3*(3*(3*3))))", "(x)*1"], "x"),
     }
