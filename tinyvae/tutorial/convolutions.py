@@ -270,6 +270,31 @@ def check_patches(answer):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+FIRST = "only the first image is used: the sum over the others is missing."
+
+
+def of_the_bias(but, places, kind):
+    """The mistakes in db, the sum of da over the images and all places; what these are called, and a number of b."""
+    return [
+        (
+            but(db=lambda da, *_: da.sum(axis=(1, 2))),
+            "the sum over the images of the minibatch is missing: one b serves all of them.",
+        ),
+        (but(db=lambda da, *_: da.sum(axis=0)), f"the sum over the {places} is missing: one b serves all of them."),
+        (but(db=lambda da, *_: da[0].sum(axis=(0, 1))), FIRST),
+        (but(db=lambda da, *_: da.mean(axis=(0, 1, 2))), f"a mean over all {places}. The chain rule adds them up."),
+        (
+            but(db=lambda da, *_: da.mean(axis=0).sum(axis=(0, 1))),
+            "a mean over the images. The chain rule adds them up.",
+        ),
+        (
+            but(db=lambda da, *_: da.mean(axis=(1, 2)).sum(axis=0)),
+            f"a mean over the {places}. The chain rule adds them up.",
+        ),
+        (but(db=lambda da, *_: da.sum()), f"a sum over all of da. Each b_j acts on its own {kind} alone."),
+    ]
+
+
 @exercise("10.3")
 def check_filter_gradients(answer):
     """Exercise 10.3: (da (N, P rows, P columns, C'), x (N, H, W, C), kernel, stride) -> dF (k k C, C'), db (C',)."""
@@ -287,7 +312,6 @@ def check_filter_gradients(answer):
     def of_each_image(da, x, kernel, stride):
         return np.stack([gradients(da[n : n + 1], x[n : n + 1], kernel, stride)[0] for n in range(len(x))])
 
-    first = "only the first image is used: the sum over the others is missing."
     one = " One F serves all places of all images, so it collects a term from each."
     mistakes = [
         (
@@ -299,7 +323,7 @@ def check_filter_gradients(answer):
             f"a mean over all places. The chain rule adds them up.{one}",
         ),
         (but(dF=of_each_image), f"the sum over the images of the minibatch is missing.{one}"),
-        (but(dF=lambda *a: of_each_image(*a)[0]), f"{first}{one}"),
+        (but(dF=lambda *a: of_each_image(*a)[0]), f"{FIRST}{one}"),
         (
             but(dF=lambda *a: gradients(*a)[0].T),
             "its rows and columns have changed places: like F it has a row for each number of a patch, qᵀ da.",
@@ -317,22 +341,7 @@ def check_filter_gradients(answer):
             but(dF=lambda da, *a: gradients(np.ones_like(da), *a)[0]),
             "da is missing: F acts on f only through a, so each derivative of a by F is to be weighted with da.",
         ),
-        (
-            but(db=lambda da, *_: da.sum(axis=(1, 2))),
-            "the sum over the images of the minibatch is missing: one b serves all of them.",
-        ),
-        (but(db=lambda da, *_: da.sum(axis=0)), "the sum over the places is missing: one b serves all of them."),
-        (but(db=lambda da, *_: da[0].sum(axis=(0, 1))), first),
-        (but(db=lambda da, *_: da.mean(axis=(0, 1, 2))), "a mean over all places. The chain rule adds them up."),
-        (
-            but(db=lambda da, *_: da.mean(axis=0).sum(axis=(0, 1))),
-            "a mean over the images. The chain rule adds them up.",
-        ),
-        (
-            but(db=lambda da, *_: da.mean(axis=(1, 2)).sum(axis=0)),
-            "a mean over the places. The chain rule adds them up.",
-        ),
-        (but(db=lambda da, *_: da.sum()), "a sum over all of da. Each b_j acts on its own feature map alone."),
+        *of_the_bias(but, "places", "feature map"),
     ]
     outputs = ("the dF", "the db")
     arguments = cases(lambda x, F, y, k, s: (y, x, k, s))
@@ -551,7 +560,6 @@ def check_transposed_backward(answer):
     def of_each_image(da, x, *others):
         return np.stack([gradients(da[n : n + 1], x[n : n + 1], *others)[1] for n in range(len(x))])
 
-    first = "only the first image is used: the sum over the others is missing."
     one = " One F serves all places of all images, so it collects a term from each."
     mistakes = [
         (
@@ -585,24 +593,13 @@ def check_transposed_backward(answer):
             " each number of a patch.",
         ),
         (but(dF=of_each_image), f"the sum over the images of the minibatch is missing.{one}"),
-        (but(dF=lambda *a: of_each_image(*a)[0]), f"{first}{one}"),
+        (but(dF=lambda *a: of_each_image(*a)[0]), f"{FIRST}{one}"),
         (but(dF=lambda *a: gradients(*a)[1] / len(a[0])), f"a mean over the images. The chain rule adds them up.{one}"),
-        (
-            but(db=lambda da, *_: da.sum(axis=(1, 2))),
-            "the sum over the images of the minibatch is missing: one b serves all of them.",
-        ),
-        (but(db=lambda da, *_: da.sum(axis=0)), "the sum over the pixels is missing: one b serves all of them."),
-        (but(db=lambda da, *_: da[0].sum(axis=(0, 1))), first),
-        (but(db=lambda da, *_: da.mean(axis=(0, 1, 2))), "a mean over all pixels. The chain rule adds them up."),
-        (
-            but(db=lambda da, *_: da.mean(axis=0).sum(axis=(0, 1))),
-            "a mean over the images. The chain rule adds them up.",
-        ),
+        *of_the_bias(but, "pixels", "channel"),
         (
             but(db=lambda da, x, *_: rows_of(x).sum(axis=0)),
             "the sum runs over x: b stands behind the transpose, beside the pixels, and has their derivative, da.",
         ),
-        (but(db=lambda da, *_: da.sum()), "a sum over all of da. Each b_j acts on its own channel alone."),
     ]
     outputs = ("the dx", "the dF", "the db")
     arguments = cases(lambda x, F, y, k, s: (x, y, F, k, s))
