@@ -21,6 +21,7 @@ seeds = st.integers(0, 2**32 - 1)
         random_problems.log_posterior_two_ways,
         random_problems.layer,
         random_problems.log_density,
+        random_problems.log_densities,
         random_problems.log_standard_normal,
     ],
 )
@@ -55,6 +56,14 @@ def test_log_posterior_is_scipy_s_density_of_the_sample(R, S, D, seed):
     expected = stats.norm.logpdf(z, mu[:, None], np.exp(logvar / 2)[:, None]).sum(axis=2)
     np.testing.assert_allclose(gaussian.log_posterior(logvar, eps), expected, rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(gaussian.log_density(z, mu, logvar)[0], expected, rtol=1e-10, atol=1e-10)
+
+
+@given(rows, samples, units, seeds)
+def test_log_densities_are_scipy_s(R, M, D, seed):
+    rng = np.random.default_rng(seed)
+    z, mu, logvar = rng.standard_normal((R, D)), rng.standard_normal((M, D)), rng.standard_normal((M, D))
+    expected = stats.norm.logpdf(z[:, None], mu, np.exp(logvar / 2)).sum(axis=2)
+    np.testing.assert_allclose(gaussian.log_densities(z, mu, logvar)[0], expected, rtol=1e-10, atol=1e-10)
 
 
 @given(rows, samples, units, seeds)
@@ -102,6 +111,7 @@ def test_shapes_that_do_not_fit_are_refused():
     mu, z, dz, few = np.zeros((3, 4)), np.zeros((3, 2, 4)), np.zeros((3, 2)), np.zeros((2, 4))
     _, sample_cache = gaussian.sample(mu, mu, z)
     _, density_cache = gaussian.log_density(z, mu, mu)
+    _, densities_cache = gaussian.log_densities(few, mu, mu)
     _, normal_cache = gaussian.log_standard_normal(z)
     _, kl_cache = gaussian.kl(mu, mu)
     calls = [
@@ -119,6 +129,10 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: gaussian.log_density(z, few, mu),
         lambda: gaussian.log_density(z[:2], mu, mu),
         lambda: gaussian.log_density_backward(dz[:, :1], density_cache),
+        lambda: gaussian.log_densities(mu, few, mu),
+        lambda: gaussian.log_densities(mu[:, :3], mu, mu),
+        lambda: gaussian.log_densities(z, mu, mu),
+        lambda: gaussian.log_densities_backward(dz, densities_cache),
         lambda: gaussian.log_standard_normal(mu),
         lambda: gaussian.log_standard_normal_backward(dz[:2], normal_cache),
         lambda: gaussian.kl(mu, few),

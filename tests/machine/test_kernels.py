@@ -99,6 +99,16 @@ def test_gaussian_kernels(R, S, D, dtype, seed):
 
 
 @given(rows, samples, sizes, dtypes, seeds)
+def test_densities_under_components(R, M, D, dtype, seed):
+    z, mu, logvar, dlogp = random_arrays(seed, dtype, (R, D), (M, D), (M, D), (R, M))
+    logp, dz, dmu, dlogvar = unwritten(dtype, (R, M), (R, D), (M, D), (M, D))
+    close(*beside_twin("component_log_densities", kernels.component_log_densities, z, mu, logvar, logp), atol=10)
+    gradient = kernels.component_log_densities_gradient
+    arguments = dlogp, z, mu, logvar, dz, dmu, dlogvar
+    close(*beside_twin("component_log_densities_gradient", gradient, *arguments), atol=100)
+
+
+@given(rows, samples, sizes, dtypes, seeds)
 def test_densities_of_the_noise(R, S, D, dtype, seed):
     logvar, eps, dpath, ddirect = random_arrays(seed, dtype, (R, D), (R, S, D), (R, S), (R, S))
     (logp,), sigma = unwritten(dtype, (R, S)), np.exp(logvar / 2)

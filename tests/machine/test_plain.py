@@ -195,6 +195,9 @@ def test_gaussian_densities(R, S, D, dtype, seed):
     close([logp], [oracles.log_normal(at_mean_zero, np.zeros_like(mu), logvar)], atol=10)
     plain.gaussian_log_density(z.astype(dtype), mu.astype(dtype), logvar.astype(dtype), logp)
     close([logp], [oracles.log_normal(z, mu, logvar)], atol=10)
+    (pairs,) = unwritten(dtype, (R * S, R))
+    plain.component_log_densities(z.reshape(R * S, D).astype(dtype), mu.astype(dtype), logvar.astype(dtype), pairs)
+    close([pairs], [oracles.log_normal(np.tile(z.reshape(R * S, D), (R, 1, 1)), mu, logvar).T], atol=10)
     plain.standard_normal_log_density(z.astype(dtype), logp)
     close([logp], [oracles.log_normal(z, np.zeros_like(mu), np.zeros_like(mu))], atol=10)
 
@@ -214,6 +217,12 @@ def test_gaussian_gradients(R, S, D, seed):
     plain.gaussian_log_density_gradient(u, z, mu, logvar, dz, dmu, dlogvar)
     for result, array in ((dz, z), (dmu, mu), (dlogvar, logvar)):
         is_gradient(result, lambda: np.sum(u * oracles.log_normal(z, mu, logvar)), array)
+
+    each, weights = random_arrays(seed + 2, np.float64, (S, D), (S, R))
+    (deach,) = unwritten(np.float64, (S, D))
+    plain.component_log_densities_gradient(weights, each, mu, logvar, deach, dmu, dlogvar)
+    for result, array in ((deach, each), (dmu, mu), (dlogvar, logvar)):
+        is_gradient(result, lambda: np.sum(weights.T * oracles.log_normal(np.tile(each, (R, 1, 1)), mu, logvar)), array)
 
     held = mu.copy(), logvar.copy()
     before = random_arrays(seed + 1, np.float64, (R, D), (R, D))

@@ -197,6 +197,17 @@ def log_density(rng: Generator, R: int, S: int, D: int) -> Problem:
     )
 
 
+def log_densities(rng: Generator, R: int, M: int, D: int) -> Problem:
+    """log N(z; mu, exp(logvar)), of each z under each of M Gaussians."""
+    inputs = {"z": rng.standard_normal((R, D))} | statistics(rng, M, D)
+    return Problem(
+        "gaussian.log_densities",
+        inputs,
+        lambda z, mu, logvar: gaussian.log_densities(z, mu, logvar),
+        lambda dlogp, cache: dict(zip(inputs, gaussian.log_densities_backward(dlogp, cache))),
+    )
+
+
 def log_standard_normal(rng: Generator, R: int, S: int, D: int) -> Problem:
     """log N(z; 0, 1)."""
     return Problem(
@@ -424,6 +435,7 @@ def all_problems(seed: int = 0) -> list[Problem]:
         problems.append(convolution(rng, 3, Geometry(5, 4, 2, 3, 2), 3, is_transposed, activation))
     problems += [split(rng, R, D), sample(rng, R, S, D), log_posterior(rng, R, S, D)]
     problems += [log_posterior_two_ways(rng, R, S, D), layer(rng, R, S, D), log_density(rng, R, S, D)]
+    problems.append(log_densities(rng, R, 2, D))
     problems += [log_standard_normal(rng, R, S, D), kl(rng, R, D), bernoulli(rng, N, K, D)]
     problems += [gaussian_likelihood(rng, N, K, D, squash) for squash in (True, False)]
     problems += [log_mixture(rng, N, K, D, 4), categorical(rng, N, K, 3, (0, 1, 1, 0, 2))]

@@ -24,7 +24,7 @@ class SampleCache(NamedTuple):
 
 
 class DensityCache(NamedTuple):
-    """What ``log_density`` leaves: its arguments."""
+    """What ``log_density`` and ``log_densities`` leave: their arguments."""
 
     z: Array
     mu: Array
@@ -239,6 +239,41 @@ def log_density_backward(dlogp: Array, cache: DensityCache) -> tuple[Array, Arra
         raise misfit(f"dlogp {z.shape[:2]}", dlogp)
     dz, dmu, dlogvar = np.empty_like(z), np.empty_like(mu), np.empty_like(mu)
     machine.gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar)
+    return dz, dmu, dlogvar
+
+
+def log_densities(z: Array, mu: Array, logvar: Array) -> tuple[Array, DensityCache]:
+    """log N(z; mu, exp(logvar)) as ``log_density``, for each z under each of M Gaussians, as a mixture asks for.
+
+    Args:
+        z: (R, D).
+        mu, logvar: (M, D).
+
+    Returns:
+        logp: (R, M), in nats.
+        cache: for ``log_densities_backward``.
+    """
+    if not (z.ndim == mu.ndim == 2 and mu.shape == logvar.shape and z.shape[1] == mu.shape[1]):
+        raise misfit("mu and logvar (M, D) and z (R, D)", mu, logvar, z)
+    logp = np.empty((len(z), len(mu)), z.dtype)
+    machine.component_log_densities(z, mu, logvar, logp)
+    return logp, DensityCache(z, mu, logvar)
+
+
+def log_densities_backward(dlogp: Array, cache: DensityCache) -> tuple[Array, Array, Array]:
+    """The derivatives of ``log_density_backward``: that by z summed over the Gaussians, the others over the z.
+
+    Args:
+        dlogp: (R, M).
+        cache: from ``log_densities``.
+
+    Returns: dz (R, D), dmu and dlogvar (M, D).
+    """
+    z, mu, logvar = cache
+    if dlogp.shape != (len(z), len(mu)):
+        raise misfit(f"dlogp {(len(z), len(mu))}", dlogp)
+    dz, dmu, dlogvar = np.empty_like(z), np.empty_like(mu), np.empty_like(mu)
+    machine.component_log_densities_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar)
     return dz, dmu, dlogvar
 
 

@@ -296,10 +296,9 @@ def log_mixture(z: Array, logits: Array, mu: Array, logvar: Array) -> tuple[Arra
         cache: for ``log_mixture_backward``.
     """
     N, K, D = z.shape
-    copies = np.repeat(z.reshape(1, N * K, D), len(mu), axis=0)  # each component is a row that all z are samples of
-    logp, density_cache = gaussian.log_density(copies, mu, logvar)
+    logp, density_cache = gaussian.log_densities(z.reshape(N * K, D), mu, logvar)
     weights = softmax(logits)
-    a = (logp + np.log(weights)[:, None]).T
+    a = logp + np.log(weights)
     largest = a.max(axis=1, keepdims=True)
     total = largest[:, 0] + np.log(np.exp(a - largest).sum(axis=1))
     return total.reshape(N, K), MixtureCache(softmax(a), weights, density_cache)
@@ -317,6 +316,6 @@ def log_mixture_backward(dlogp: Array, cache: MixtureCache) -> tuple[Array, Arra
     """
     responsibilities, weights, density_cache = cache
     da = dlogp.reshape(-1, 1) * responsibilities
-    dcopies, dmu, dlogvar = gaussian.log_density_backward(np.ascontiguousarray(da.T), density_cache)
+    dz, dmu, dlogvar = gaussian.log_densities_backward(da, density_cache)
     dlogits = da.sum(axis=0) - weights * dlogp.sum()
-    return dcopies.sum(axis=0).reshape(*dlogp.shape, -1), dlogits, dmu, dlogvar
+    return dz.reshape(*dlogp.shape, -1), dlogits, dmu, dlogvar

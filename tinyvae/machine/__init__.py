@@ -31,6 +31,7 @@ NAMES = (
     # Gaussians
     *("gaussian_sample", "gaussian_sample_gradient", "gaussian_log_posterior", "gaussian_log_posterior_gradient"),
     *("standard_normal_log_density", "gaussian_log_density", "gaussian_log_density_gradient"),
+    *("component_log_densities", "component_log_densities_gradient"),
     # likelihoods
     *("bernoulli_log_prob", "gaussian_log_prob", "logistic_log_prob", "categorical_log_prob"),
     *("scale_rows", "sigmoid"),

@@ -39,6 +39,8 @@ gaussian_log_posterior_gradient = kernels.gaussian_log_posterior_gradient
 standard_normal_log_density = kernels.standard_normal_log_density
 gaussian_log_density = kernels.gaussian_log_density
 gaussian_log_density_gradient = kernels.gaussian_log_density_gradient
+component_log_densities = kernels.component_log_densities
+component_log_densities_gradient = kernels.component_log_densities_gradient
 sigmoid = kernels.sigmoid
 random_words = philox.fill_words
 

@@ -183,6 +183,62 @@ def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
                 dz[r, s, d] = -dlogp[r, s] * delta * precision
 
 
+# The components are the inner loop, side by side in memory: no sum runs along it, but for that of dz.
+
+
+@kernel
+def component_log_densities(z, mu, logvar, logp):
+    """logp = sum_d log N(z; mu, exp(logvar)), each row of z (R, D) under each of mu and logvar (M, D): logp (R, M)."""
+    means, precisions, half = mu.T.copy(), by_components(logvar), mu.dtype.type(0.5)
+    constants = np.empty(len(mu), mu.dtype)
+    for c in range(len(mu)):
+        constants[c] = -(logvar[c].sum() + mu.shape[1] * LOG_2PI) / 2
+    for r in range(len(z)):
+        row = logp[r]
+        row[:] = constants
+        for d in range(z.shape[1]):
+            mean, precision = means[d], precisions[d]
+            for c in range(row.size):
+                delta = z[r, d] - mean[c]
+                row[c] -= half * delta * delta * precision[c]
+
+
+@kernel
+def component_log_densities_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
+    """dz (R, D), dmu and dlogvar (M, D) of the sum of dlogp times ``component_log_densities``."""
+    means, precisions, half = mu.T.copy(), by_components(logvar), mu.dtype.type(0.5)
+    by_mean, by_logvar = np.zeros_like(means), np.zeros_like(means)
+    total = np.zeros(len(mu), mu.dtype)
+    for r in range(len(z)):
+        weights = dlogp[r]
+        for c in range(weights.size):
+            total[c] += weights[c]
+        for d in range(z.shape[1]):
+            mean, precision, mean_sum, logvar_sum = means[d], precisions[d], by_mean[d], by_logvar[d]
+            pull = z.dtype.type(0)
+            for c in range(weights.size):
+                delta = z[r, d] - mean[c]
+                by_this = weights[c] * delta * precision[c]
+                mean_sum[c] += by_this
+                logvar_sum[c] += by_this * delta
+                pull += by_this
+            dz[r, d] = -pull
+    dmu[:] = by_mean.T
+    for c in range(len(mu)):
+        for d in range(mu.shape[1]):
+            dlogvar[c, d] = half * (by_logvar[d, c] - total[c])
+
+
+@njit(**INNER)
+def by_components(logvar):
+    """exp(-logvar), for logvar (M, D), as (D, M)."""
+    precisions = np.empty((logvar.shape[1], logvar.shape[0]), logvar.dtype)
+    for c in range(logvar.shape[0]):
+        for d in range(logvar.shape[1]):
+            precisions[d, c] = exp(-logvar[c, d])
+    return precisions
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Likelihoods (likelihoods.py): row n of the data x (N, D) serves rows n K ... n K + K - 1 of the outputs (N K, D)
 # ---------------------------------------------------------------------------------------------------------------------

@@ -262,6 +262,19 @@ def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
     dlogvar[:] = (dlogp * (residual**2 / variance - 1) / 2).sum(axis=1)
 
 
+def component_log_densities(z, mu, logvar, logp):
+    """logp = sum_d log N(z; mu, exp(logvar)), each row of z (R, D) under each of mu and logvar (M, D): logp (R, M)."""
+    logp[:] = -((z[:, None] - mu) ** 2 / np.exp(logvar) + logvar + LOG_2PI).sum(axis=2) / 2
+
+
+def component_log_densities_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
+    """dz (R, D), dmu and dlogvar (M, D) of the sum of dlogp times ``component_log_densities``."""
+    residual, variance, dlogp = z[:, None] - mu, np.exp(logvar), dlogp[:, :, None]
+    dz[:] = -(dlogp * residual / variance).sum(axis=1)
+    dmu[:] = (dlogp * residual / variance).sum(axis=0)
+    dlogvar[:] = (dlogp * (residual**2 / variance - 1) / 2).sum(axis=0)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Likelihoods (derivation/likelihoods.py): row n of the data x (N, D) serves rows n K ... n K + K - 1 of the outputs
 # ---------------------------------------------------------------------------------------------------------------------
