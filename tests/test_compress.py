@@ -129,11 +129,21 @@ def test_what_does_not_fit_is_refused(here, shape):
     assert not (here / "wrong.tvz").exists()
 
 
-@pytest.mark.parametrize("options", ["--prior mixture", "--conditional", "--latent 3 2 --hidden 9 9"])
+@pytest.mark.parametrize("options", ["--conditional", "--latent 3 2 --hidden 9 9"])
 def test_a_run_that_is_no_code_is_refused(here, options):
     assert call("digits", *QUICK, *options.split(), "--epochs", 1, "--out", "no-code", "--overwrite").returncode == 0
     result = call("no-code", "bits.npy", "--out", "no.tvz", main=compress.main)
     assert_misuse(result, "this model cannot be used for compression, for its")
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_a_run_with_a_learned_prior_is_a_code_as_well(here, prior):
+    words = ("--prior", prior, "--components", "4", "--binarise", "dynamic", "--out", prior)
+    assert call("digits", *QUICK, *words).returncode == 0
+    archive, images = f"{prior}.tvz", np.load("bits.npy")
+    assert call(prior, "bits.npy", "--out", archive, "--quiet", main=compress.main).returncode == 0
+    assert call(archive, "--run", prior, "--out", f"{prior}.npy", main=decompress.main).returncode == 0
+    assert np.array_equal(np.load(f"{prior}.npy"), images)
 
 
 def test_a_run_by_another_bound_is_taken_and_that_is_said(here):
@@ -198,10 +208,10 @@ def test_what_stands_in_it_as_it_is_needs_no_run(here, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow  # all is compiled for each set of kernels
-@pytest.mark.parametrize("network", ["mlp", "conv"])
-def test_one_blas_kernel_set_writes_and_others_read(tmp_path, network):
+@pytest.mark.parametrize("model", ["--network mlp", "--network conv", "--network conv --prior vamp --components 3"])
+def test_one_blas_kernel_set_writes_and_others_read(tmp_path, model):
     """In processes of their own, with other numbers of threads; the files are the same byte for byte."""
-    words = ("--network", network, "--latent", 3, "--epochs", 1, "--binarise", "static", "--out", tmp_path / "run")
+    words = (*model.split(), "--latent", 3, "--epochs", 1, "--binarise", "static", "--out", tmp_path / "run")
     assert call("digits", "--quiet", *words).returncode == 0
     kernels = {"Haswell": 1, "Sandybridge": 3, "Prescott": 2}
     for core, threads in kernels.items():

@@ -43,7 +43,7 @@ def main(argv=None):
     with atomic_write(arguments.out) as file:
         file.write(done.content)
     if not arguments.quiet:
-        results = figures(fitted, images, done, seconds)
+        results = figures(code, fitted, images, done, seconds)
         print(json.dumps(results, indent=2) if arguments.json else report(results, arguments.out))
     return 0
 
@@ -115,7 +115,7 @@ def advice(fitted, images, arguments):
     return ""
 
 
-def figures(fitted, images, done, seconds):
+def figures(code, fitted, images, done, seconds):
     """What the archive is, what its bits are spent on, and what others make of the same images; for JSON."""
     from tinyvae.coding import others
     from tinyvae.coding.accounting import account
@@ -123,7 +123,7 @@ def figures(fitted, images, done, seconds):
     from tinyvae.training.protocol import protocol
 
     numbers, size, settings = done.levels.size, len(done.content), fitted.settings
-    bits = account(fitted.model, fitted.params, done.levels, done.encoded, size)
+    bits = account(code, fitted.params, done.levels, done.encoded, size)
     compared = others.sizes(done.levels, CODERS[settings.likelihood].levels, fitted.data_shape)
     return {
         "images": len(images),

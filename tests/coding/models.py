@@ -18,6 +18,8 @@ networks = st.sampled_from(
         {"data_shape": (3, 5), "latent": (2,), "hidden": ((7,),)},
         {"data_shape": (11,), "latent": (1,), "hidden": ((),)},
         {"data_shape": (4, 4), "latent": (20,), "hidden": ((6, 5),), "activation": "relu"},
+        {"data_shape": (3, 5), "latent": (3,), "hidden": ((4,),), "prior": "mixture", "n_components": 5},
+        {"data_shape": (5, 3), "latent": (2,), "hidden": ((4,),), "prior": "vamp", "n_components": 1},
         {"data_shape": (6, 5), "latent": (3,), "hidden": ((4,),), "network": "conv", "channels": (3, 2), "kernel": 3},
         {"data_shape": (4, 5, 3), "latent": (2,), "hidden": ((),), "network": "conv", "channels": (4,), "stride": 3},
     ]

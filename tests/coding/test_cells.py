@@ -17,6 +17,7 @@ from tinyvae.coding.cells import (
     push_gaussian,
     push_uniform,
 )
+from tinyvae.coding.prior import UNDER_COMPONENT
 
 N = 10**6
 EXTREME = [0.0, 4.5, -9.0, 1e30, -1e30, np.inf, -np.inf, np.nan]
@@ -86,6 +87,26 @@ def test_a_million_cells_cost_the_sum_of_log2_q():
     counts = np.floor(high * 2.0**POSTERIOR_BITS) - np.floor(low * 2.0**POSTERIOR_BITS)
     rounded, exact = -np.log2(counts / 2.0**POSTERIOR_BITS).sum(), -np.log2(high - low).sum()
     assert abs(given_back / rounded - 1) < 2e-4 and abs(rounded / exact - 1) < 2e-4
+
+
+def test_with_a_number_of_its_own_any_cell_can_be_pushed_under_any_gaussian():
+    """And costs what its mass is worth, which is at least that number."""
+    table, random, stack = cells.cells(), np.random.default_rng(3), Stack(3)
+    drawn = [0, 1, CELLS - 1, CELLS // 2, *map(int, random.integers(0, CELLS, 200))]
+    statistics = [(0.0, 0.0), (3.0, -20.0), (-2.0, -5.0), (np.nan, np.inf), (1e30, -1e30)]
+    stack.make_room(0, len(drawn) * len(statistics))
+    for mu, logvar in statistics:
+        before = float(bits(stack.head))
+        for cell in drawn:
+            push_gaussian(stack.words, stack.head, cell, mu, logvar, table, UNDER_COMPONENT)
+        if np.isfinite(mu * logvar) and abs(mu) < 10:
+            edges = (table.edges[np.add.outer(drawn, [0, 1])] - mu) / np.exp(logvar / 2)
+            mass = np.diff(stats.norm.cdf(edges))[:, 0] * (1 - 2.0**-14) + 2.0**-30
+            assert np.isclose(float(bits(stack.head)) - before, -np.log2(mass).sum(), rtol=1e-3)
+    for mu, logvar in reversed(statistics):
+        popped = [pop_gaussian(stack.words, stack.head, mu, logvar, table, UNDER_COMPONENT) for _ in drawn]
+        assert popped == drawn[::-1]
+    assert stack.is_at_start()
 
 
 def test_a_cell_that_the_posterior_never_draws_is_a_fault_of_the_message():

@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import machine
-from tinyvae.coding.bitsback import Encoded
-from tinyvae.coding.cells import CELL_BITS, cells
+from tinyvae.coding.bitsback import BitsBack, Encoded
+from tinyvae.coding.cells import cells
 from tinyvae.coding.pixels import CODERS
 from tinyvae.derivation import gaussian
-from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.types import Array
 
@@ -49,17 +48,17 @@ class Account(NamedTuple):
         return self.net + self.initial + self.container
 
 
-def account(model: Model, params: Parameters, levels: np.ndarray, encoded: Encoded, size: int) -> Account:
+def account(code: BitsBack, params: Parameters, levels: np.ndarray, encoded: Encoded, size: int) -> Account:
     """What the bits are spent on.
 
     Args:
-        model, params: that coded.
+        code, params: what coded, and its model's parameters.
         levels: (N, D) uint8.
         encoded: what ``BitsBack.encode`` said of them.
         size: of the file, in bytes.
     """
-    log_likelihood, log_ratio = log_weights(model, params, levels, encoded.chosen)
-    cell_bits = float(CELL_BITS * encoded.chosen.size) - encoded.given
+    log_likelihood, log_ratio = log_weights(code, params, levels, encoded.chosen)
+    cell_bits = encoded.prior - encoded.given
     bits = (
         -(log_likelihood + log_ratio) / math.log(2),
         cell_bits + log_ratio / math.log(2),
@@ -70,20 +69,21 @@ def account(model: Model, params: Parameters, levels: np.ndarray, encoded: Encod
     return Account(*(part / levels.size for part in bits))
 
 
-def log_weights(model: Model, params: Parameters, levels: np.ndarray, chosen: np.ndarray) -> tuple[float, float]:
+def log_weights(code: BitsBack, params: Parameters, levels: np.ndarray, chosen: np.ndarray) -> tuple[float, float]:
     """The sums over all images of log p(x | z), and of log p(z) - log q(z | x), in nats, at the medians of their cells.
 
     Args:
-        model, params: Model and Parameters.
+        code, params: BitsBack and Parameters.
         levels: (N, D) uint8.
         chosen: (N, D_1) cells.
     """
-    largest, sums = CODERS[model.likelihood].levels - 1, np.zeros(2)
+    model, prior, sums = code.model, code.prior, np.zeros(2)
+    largest = CODERS[model.likelihood].levels - 1
     with machine.crew():
         for first in range(0, len(levels), ROWS):
             some = slice(first, first + ROWS)
             x: Array = np.divide(levels[some], largest, dtype=params.flat.dtype)
-            z = cells().medians[chosen[some]].astype(x.dtype)
+            z = (prior.centre + prior.scale * cells().medians[chosen[some]]).astype(x.dtype)
             log_likelihood, log_prior, _ = model.joint(params, x, [z])
             log_q, _ = gaussian.log_density(z[:, None], *model.encode(params, x))
             sums += log_likelihood.sum(dtype=np.float64), (log_prior - log_q).sum(dtype=np.float64)

@@ -21,6 +21,7 @@ import numpy as np
 from tinyvae.coding.ans import FIRST_STATE, STATE_BITS, Message
 from tinyvae.coding.network import Plan
 from tinyvae.coding.pixels import LEVELS
+from tinyvae.coding.prior import Prior
 from tinyvae.coding.symbols import DTYPES
 from tinyvae.errors import DataError
 
@@ -138,12 +139,18 @@ def unpack_messages(payload: bytes) -> list[Message]:
     return messages
 
 
-def model_digest(likelihood: str, *networks: Plan) -> str:
-    """SHA-256 over all that a code is made of, in hexadecimal: the likelihood's name, the layers and their weights."""
+def model_digest(likelihood: str, networks: tuple[Plan, ...], prior: Prior) -> str:
+    """SHA-256 over all that a code is made of, in hexadecimal: the likelihood's name, the layers and their weights, the
+    components of the prior.
+    """
     digest = hashlib.sha256(likelihood.encode())
     for layers, weights, *_ in networks:
         digest.update(f" {layers.shape} {weights.shape} {weights.dtype.name} ".encode())
         digest.update(layers.astype("<i8").tobytes() + weights.astype(weights.dtype.newbyteorder("<")).tobytes())
+    if len(prior.mu):
+        digest.update(f" {prior.mu.shape} ".encode())
+        for array in (prior.centre, prior.scale, prior.mu, prior.logvar, prior.starts):
+            digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ For an image x and a model with one stochastic layer,
 
     pop   z from q(z | x)        gives bits back:  + log2 q(z | x)
     push  x under p(x | z)       costs             - log2 p(x | z)
-    push  z under p(z)           costs             - log2 p(z)
+    push  z under p(z)           costs             - log2 p(z)        (prior.py)
 
 and the message has grown by -log2 w, of which the mean over z is -ELBO (docs/derivations.md says why). The decoder
 does the inverse of each in the opposite order: pop z, pop x, push z under q(z | x), which it knows now. So the bits
@@ -24,10 +24,11 @@ import numpy as np
 
 from tinyvae.coding.ans import FAILED, LOWEST, WORD_BITS, Message, Stack, bits
 from tinyvae.coding.archive import model_digest
-from tinyvae.coding.cells import Cells, cells, pop_gaussian, pop_uniform, push_gaussian, push_uniform
-from tinyvae.coding.elementary import exact
+from tinyvae.coding.cells import Cells, cells, pop_gaussian, push_gaussian
+from tinyvae.coding.elementary import exact, log
 from tinyvae.coding.network import Plan, Scratch, evaluate, plan_for, scratch_for
 from tinyvae.coding.pixels import CODERS, pop_data, push_data
+from tinyvae.coding.prior import COMPONENTS, Prior, pop_prior, prior_for, push_prior
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.errors import DataError, UserError
@@ -39,12 +40,15 @@ Progress = Callable[[int], object]  # told how many images were coded
 
 
 class Tools(NamedTuple):
-    """What images are coded with: both networks, the kind of coder, what its levels are to the encoder, the cells."""
+    """What images are coded with: both networks, the kind of coder, what its levels are to the encoder, the prior, and
+    the cells.
+    """
 
     encoder: Plan
     decoder: Plan
     kind: int
     intensities: Array
+    prior: Prior
     cells: Cells
 
 
@@ -55,17 +59,20 @@ class Tools(NamedTuple):
 
 @exact
 def posterior(levels, tools, scratch, stats):
-    """mu and log sigma² of q(z | x), into stats (2 D,), for the levels of an image."""
+    """mu and log sigma² of q(z | x), into stats (2, D), for the levels of an image: on the scale of the cells."""
     for d in range(levels.size):
         scratch.rows[0, d] = tools.intensities[levels[d]]
-    stats[:] = evaluate(tools.encoder, scratch)
+    outputs, (_, D) = evaluate(tools.encoder, scratch), stats.shape
+    for d in range(D):
+        stats[0, d] = (outputs[d] - tools.prior.centre[d]) / tools.prior.scale[d]
+        stats[1, d] = outputs[D + d] - 2.0 * log(tools.prior.scale[d])
 
 
 @exact
 def likelihood(chosen, tools, scratch):
     """The decoder's outputs at the medians of the chosen cells (D,)."""
     for d in range(chosen.size):
-        scratch.rows[0, d] = tools.cells.medians[chosen[d]]
+        scratch.rows[0, d] = tools.prior.centre[d] + tools.prior.scale[d] * tools.cells.medians[chosen[d]]
     return evaluate(tools.decoder, scratch)
 
 
@@ -73,22 +80,23 @@ def likelihood(chosen, tools, scratch):
 def push_images(words, head, levels, chosen, spent, tools, scratch):
     """Push images, levels (N, D), from the last to the first.
 
-    Their cells are left in chosen (N, D_1), and added to ``spent`` are the bits that popping them gave and that pushing
-    the levels cost.
+    Their cells are left in chosen (N, D_1), and added to ``spent`` are the bits that popping them gave, that pushing
+    the levels cost, and that pushing them cost.
     """
     D = chosen.shape[1]
-    stats = np.empty(2 * D, scratch.rows.dtype)
+    stats = np.empty((2, D))
     for n in range(len(levels) - 1, -1, -1):
         posterior(levels[n], tools, scratch, stats)
         before = bits(head)
         for d in range(D):
-            chosen[n, d] = pop_gaussian(words, head, stats[d], stats[D + d], tools.cells)
-        between = bits(head)
+            chosen[n, d] = pop_gaussian(words, head, stats[0, d], stats[1, d], tools.cells)
+        without = bits(head)
         push_data(words, head, tools.kind, levels[n], likelihood(chosen[n], tools, scratch))
-        spent[0] += before - between
-        spent[1] += bits(head) - between
-        for d in range(D):
-            push_uniform(words, head, chosen[n, d])
+        within = bits(head)
+        push_prior(words, head, chosen[n], tools.prior, tools.cells)
+        spent[0] += before - without
+        spent[1] += within - without
+        spent[2] += bits(head) - within
 
 
 @exact
@@ -98,14 +106,13 @@ def pop_images(words, head, levels, chosen, tools, scratch):
     For chosen (D_1,) to work in. It ends early where the message turns out to be no such thing.
     """
     D = chosen.size
-    stats = np.empty(2 * D, scratch.rows.dtype)
+    stats = np.empty((2, D))
     for n in range(len(levels)):
-        for d in range(D - 1, -1, -1):
-            chosen[d] = pop_uniform(words, head)
+        pop_prior(words, head, chosen, tools.prior, tools.cells)
         pop_data(words, head, tools.kind, levels[n], likelihood(chosen, tools, scratch))
         posterior(levels[n], tools, scratch, stats)
         for d in range(D - 1, -1, -1):
-            push_gaussian(words, head, chosen[d], stats[d], stats[D + d], tools.cells)
+            push_gaussian(words, head, chosen[d], stats[0, d], stats[1, d], tools.cells)
         if head[LOWEST] == FAILED:
             return
 
@@ -123,7 +130,7 @@ class Encoded(NamedTuple):
         chosen: (N, D_1) int32, the cell of each latent variable.
         growth: bits by which the messages have grown over what they were with their initial bits.
         initial: bits that lay there from the beginning, and are in the messages.
-        given, levels: bits that drawing the cells gave back, and that the levels cost.
+        given, levels, prior: bits that drawing the cells gave back, that the levels cost, and that the cells cost.
     """
 
     messages: list[Message]
@@ -132,17 +139,20 @@ class Encoded(NamedTuple):
     initial: float
     given: float
     levels: float
+    prior: float
 
 
 class BitsBack:
     """A trained model as a code.
 
     Args:
-        model: Model of one stochastic layer, a standard normal prior, no labels, a likelihood of ``pixels.CODERS``.
+        model: Model of one stochastic layer, a prior of ``prior.COMPONENTS``, no labels, a likelihood of
+            ``pixels.CODERS``.
         params: Parameters of it.
 
     Attributes:
         model: Model.
+        prior: of the latent variables.
         digest: of the model and its parameters.
 
     Raises: UserError for another model, with the reason.
@@ -155,8 +165,9 @@ class BitsBack:
         decoder = plan_for(model.decoders[0], params.part("decoder"))
         # by one division that IEEE 754 defines, as data sets have them
         intensities = np.divide(np.arange(coder.levels), coder.levels - 1, dtype=params.flat.dtype)
-        self.model, self.digest = model, model_digest(model.likelihood, encoder, decoder)
-        self._tools = Tools(encoder, decoder, coder.kind, intensities, cells())
+        self.model, self.prior = model, prior_for(model, params, encoder)
+        self.digest = model_digest(model.likelihood, (encoder, decoder), self.prior)
+        self._tools = Tools(encoder, decoder, coder.kind, intensities, self.prior, cells())
 
     def encode(self, levels: np.ndarray, threads: int = 1, progress: Progress = lambda n: None) -> Encoded:
         """The messages of images.
@@ -170,7 +181,7 @@ class BitsBack:
         N, D, latent = *levels.shape, self.model.latent[0]
         parts = chains(N, count_chains(N))
         stacks = [Stack(number) for number in range(len(parts))]
-        chosen, spent = np.empty((N, latent), np.int32), np.zeros((len(stacks), 2))
+        chosen, spent = np.empty((N, latent), np.int32), np.zeros((len(stacks), 3))
 
         def code(number: int, goes_on: Callable[[], bool]) -> None:
             stack, scratch = stacks[number], self._scratch()
@@ -178,7 +189,7 @@ class BitsBack:
                 if not goes_on():
                     return
                 count = some.stop - some.start
-                stack.make_room(count * latent, count * (D + latent))
+                stack.make_room(count * (latent + 1), count * (D + latent + 1))  # each cell, and a component
                 arrays = levels[some], chosen[some], spent[number]
                 push_images(stack.words, stack.head, *arrays, self._tools, scratch)
                 progress(count)
@@ -211,7 +222,7 @@ class BitsBack:
             for some in blocks(parts[number], D):
                 if not goes_on():
                     return
-                stack.make_room(0, (some.stop - some.start) * latent)
+                stack.make_room(0, (some.stop - some.start) * (latent + 1))
                 pop_images(stack.words, stack.head, levels[some], chosen, self._tools, scratch)
                 progress(some.stop - some.start)
                 if stack.head[LOWEST] == FAILED:
@@ -233,10 +244,8 @@ def require_code(model: Model) -> None:
     layers = len(model.latent)
     reasons = {
         f"its {layers} stochastic layers: bits-back is written for one": layers > 1,
-        f"its prior {model.prior}: cells of equal mass are those of the standard normal, --prior normal": (
-            model.prior != "normal"
-        ),
         "its labels: whoever decodes would have to know the label of each image": model.n_labels > 0,
+        f"its prior {model.prior}: those that can be coded are {', '.join(COMPONENTS)}": model.prior not in COMPONENTS,
         f"its likelihood {model.likelihood}: only probabilities of levels can be coded, those of {', '.join(CODERS)}": (
             model.likelihood not in CODERS
         ),

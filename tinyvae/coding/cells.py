@@ -1,14 +1,14 @@
-"""Coders of a latent variable: cells of equal mass under the prior, and a Gaussian posterior's share of each.
+"""Coders of a latent variable: cells of equal mass under the standard normal, and another Gaussian's share of each.
 
-A real number cannot be coded, a cell of numbers can. The line is cut into 2^16 cells to which the prior N(0, 1) gives
-the same probability: so under the prior a cell costs 16 bits, whichever it is, and nothing is lost by rounding. The
-posterior N(mu, sigma²) gives a cell what its distribution function rises by between the edges, rounded to multiples of
-2^-24:
+A real number cannot be coded, a cell of numbers can. The line is cut into 2^16 cells to which N(0, 1) gives the same
+probability: so under that prior a cell costs 16 bits, whichever it is, and nothing is lost by rounding. Another
+Gaussian N(mu, sigma²), the posterior, gives a cell what its distribution function rises by between the edges, rounded
+to multiples of 2^-24:
 
     F_i = floor(2^24 Phi((e_i - mu) / sigma))        cell i:  the numbers from F_i to before F_{i+1}
 
 A cell without a number of its own is never drawn, so nothing must be set aside for it. What stands for a cell is its
-median under the prior.
+median. (Where cells must be pushed that this Gaussian has not drawn, each is given numbers of its own: prior.py.)
 """
 
 from functools import cache
@@ -22,6 +22,7 @@ from tinyvae.types import Array
 
 CELL_BITS, POSTERIOR_BITS = 16, 24
 CELLS = 1 << CELL_BITS
+POSTERIOR = POSTERIOR_BITS, 0  # bits of the numbers that cells share, and how many each has of its own
 FARTHEST_MEAN, WIDEST = 1e6, 40.0  # means and log variances beyond are taken for these
 
 
@@ -67,57 +68,65 @@ def pop_uniform(words, head):
 
 
 @exact
-def edge(i, mu, precision, table):
+def edge(i, mu, precision, table, numbers):
     """F_i, for the square root of the precision, 1 / sigma."""
+    number_bits, own = numbers
     if i == 0:
         return 0
     if i == CELLS:
-        return 1 << POSTERIOR_BITS
-    return np.int64(2.0**POSTERIOR_BITS * normal_cdf((table.edges[i] - mu) * precision))
+        return 1 << number_bits
+    shared = np.float64((1 << number_bits) - own * CELLS)
+    return np.int64(shared * normal_cdf((table.edges[i] - mu) * precision)) + own * i
 
 
 @exact
 def statistics(mu, logvar):
     """The mean, sigma and 1 / sigma, within limits, whatever a network has put out."""
     half = 0.5 * limited(np.float64(logvar), -WIDEST, WIDEST)
-    return limited(np.float64(mu), -FARTHEST_MEAN, FARTHEST_MEAN), exp(half), exp(-half)
+    return limited_mean(mu), exp(half), exp(-half)
 
 
 @exact
-def push_gaussian(words, head, cell, mu, logvar, table):
-    """A cell under the posterior. One that it would never draw is a fault of the message."""
+def limited_mean(mu):
+    """The mean, within its limits."""
+    return limited(np.float64(mu), -FARTHEST_MEAN, FARTHEST_MEAN)
+
+
+@exact
+def push_gaussian(words, head, cell, mu, logvar, table, numbers=POSTERIOR):
+    """A cell under a Gaussian. One that it would never draw is a fault of the message."""
     mu, _, precision = statistics(mu, logvar)
-    start = edge(cell, mu, precision, table)
-    frequency = edge(cell + 1, mu, precision, table) - start
+    start = edge(cell, mu, precision, table, numbers)
+    frequency = edge(cell + 1, mu, precision, table, numbers) - start
     if frequency > 0:
-        push(words, head, start, frequency, POSTERIOR_BITS)
+        push(words, head, start, frequency, numbers[0])
     else:
         head[LOWEST] = FAILED
 
 
 @exact
-def pop_gaussian(words, head, mu, logvar, table):
-    """The cell that was pushed by ``push_gaussian``; of any other message, one drawn from the posterior.
+def pop_gaussian(words, head, mu, logvar, table, numbers=POSTERIOR):
+    """The cell that was pushed by ``push_gaussian``; of any other message, one drawn from the Gaussian.
 
     It is looked for around the quantile that the number stands for, in steps that double until the cell is between two
     edges, and then halve: so long as F_low <= u < F_high there is a cell between with a number u of its own.
     """
     mu, sigma, precision = statistics(mu, logvar)
-    u = peek(head, POSTERIOR_BITS)
-    z = mu + sigma * table.medians[u >> (POSTERIOR_BITS - CELL_BITS)]
+    u = peek(head, numbers[0])
+    z = mu + sigma * table.medians[u >> (numbers[0] - CELL_BITS)]
     low = min(np.int64(CELLS * normal_cdf(z)), CELLS - 1)
     high, step = low + 1, 1
-    while edge(low, mu, precision, table) > u:
+    while edge(low, mu, precision, table, numbers) > u:
         low, high, step = max(0, low - step), low, 2 * step
     step = 1
-    while edge(high, mu, precision, table) <= u:
+    while edge(high, mu, precision, table, numbers) <= u:
         low, high, step = high, min(CELLS, high + step), 2 * step
     while high - low > 1:
         middle = (low + high) // 2
-        if edge(middle, mu, precision, table) <= u:
+        if edge(middle, mu, precision, table, numbers) <= u:
             low = middle
         else:
             high = middle
-    start = edge(low, mu, precision, table)
-    pop(words, head, start, edge(low + 1, mu, precision, table) - start, POSTERIOR_BITS)
+    start = edge(low, mu, precision, table, numbers)
+    pop(words, head, start, edge(low + 1, mu, precision, table, numbers) - start, numbers[0])
     return low
