@@ -175,12 +175,12 @@ def test_an_update_reports_parameters_that_are_not_finite():
 
 
 def test_every_kernel_has_a_twin():
-    """All but what is done beside the products of a layer, which is tested with them."""
+    """All but what is a part of others, which is tested with them."""
     of_this_file = {
         name
         for name, value in vars(kernels).items()
         if hasattr(value, "py_func") and value.__module__ == kernels.__name__
     }
     assert len(of_this_file) >= 18
-    beside_products = {"add_bias", "add_rest", "bias_gradient", "activation_gradient", "mix"}
-    assert of_this_file - beside_products <= set(vars(plain))
+    parts = {"add_bias", "add_rest", "bias_gradient", "activation_gradient", "mix", "by_components"}
+    assert of_this_file - parts <= set(vars(plain))
