@@ -65,6 +65,22 @@ def test_iwae_s_table():
     assert f"{-evaluations()['iwae-best-k5-standard']['log_likelihood']:.2f}" == "86.61" and "came to 86.61" in README
 
 
+def test_the_table_of_an_hour():
+    """Of the rows that name a run: log p(x) with its standard error, and the ELBO."""
+    written = re.findall(r"\(`results/runs/([\w-]+)`\) \| ([\d.]+) ± ([\d.]+) \| ([\d.]+) \|", README)
+    assert len(written) == 2
+    for name, *numbers in written:
+        own = evaluations()[name]
+        assert numbers == [f"{x:.2f}" for x in (-own["log_likelihood"], own["standard_error"], -own["elbo"])]
+        assert (own["samples"], own["n_images"]) == (5000, 10_000)
+    ours, longest = (np.array(evaluations()[name]["each"]) for name, *_ in written)
+    difference = ours - longest
+    words = f"{difference.mean():.2f} ± {difference.std(ddof=1) / np.sqrt(10_000):.2f} nats above the second"
+    assert words in README and "55 minutes" in README
+    summary = json.loads((ROOT / "results/runs/iwae-conv-k5/summary.json").read_text(encoding="utf-8"))
+    assert round(summary["seconds"] / 60) == 55
+
+
 @pytest.mark.parametrize(("data", "folder", "digits"), [("MNIST", "aevb-mnist", 1), ("Frey faces", "aevb-frey", 0)])
 def test_aevb_s_table(data, folder, digits):
     """Within half of the last digit that is written (and that of the file, which is rounded too)."""
