@@ -116,9 +116,9 @@ def bound_panels(path: AnyPath, panels: Sequence[tuple[str, Columns, Mapping[str
         panels: [(title, curves, theirs)]: ``curves`` with the columns samples_seen, train_bound and test_bound (E,);
             ``theirs`` with "train" and "test": (samples_seen, bound) as published, perhaps empty. In nats per example.
     """
-    columns = len(panels) // 2 if len(panels) in (4, 8) else min(PANELS, len(panels))
+    columns = 2 if len(panels) == 4 else min(PANELS, len(panels))
     rows = -(-len(panels) // columns)
-    size = (1.25 * WIDTH * max(1, columns / PANELS) / DPI, (0.9 * rows + 0.25) * 300 / DPI)
+    size = (1.25 * WIDTH / DPI, (0.9 * rows + 0.25) * 300 / DPI)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     lowest, highest = np.inf, -np.inf
