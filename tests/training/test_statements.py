@@ -94,6 +94,15 @@ def test_aevb_s_table(data, folder, digits):
             assert float(number.split(",")[0]) == pytest.approx(float(row[name]), abs=0.5 * 10**-digits + 0.006)
 
 
+def test_the_digits_as_a_file():
+    """The row of the convolutional network, whose run has kept what the compress command printed."""
+    found = json.loads((ROOT / "results/runs/vae-conv/compression.json").read_text(encoding="utf-8"))
+    bits, others, ((_, *cells),) = found["bits_per_dimension"], found["others"], rows(README, "the same, convolutional")
+    ours = [f"{bits[name]:.4f}" for name in ("bound", "net", "total")]
+    assert cells == ours + [f"{others[name]:.3f}" for name in ("bz2", "LZMA", "PNG")]
+    assert (found["images"], found["objective"]) == (10_000, "elbo") and bits["net"] < 1.005 * bits["bound"]
+
+
 def test_the_table_of_speeds():
     workloads = json.loads((ROOT / "results/bench.json").read_text(encoding="utf-8"))["workloads"]
     written = rows(README, "(?:VAE 784|IWAE 784|the same, K)")
