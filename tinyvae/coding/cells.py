@@ -68,7 +68,7 @@ def pop_uniform(words, head):
 
 
 @exact
-def edge(i, mu, precision, table, numbers):
+def edge(i, mu, precision, table, numbers=POSTERIOR):
     """F_i, for the square root of the precision, 1 / sigma."""
     number_bits, own = numbers
     if i == 0:
