@@ -46,8 +46,8 @@ def mass(chosen, prior, weights, mu, logvar):
 def test_the_components_are_the_model_s_and_the_cells_lie_where_they_do(name):
     prior, weights, mu, logvar = prior_of(name)
     np.testing.assert_allclose(np.diff(prior.starts) / 2**CHOICE_BITS, weights, atol=1e-6)
-    np.testing.assert_allclose(prior.centre + prior.scale * prior.mu, mu, atol=1e-9)
-    np.testing.assert_allclose(prior.logvar + 2 * np.log(prior.scale), logvar, atol=1e-9)
+    np.testing.assert_allclose(prior.centre + prior.scale * prior.mu.T, mu, atol=1e-9)
+    np.testing.assert_allclose(prior.logvar.T + 2 * np.log(prior.scale), logvar, atol=1e-9)
     np.testing.assert_allclose(prior.centre, weights @ mu, atol=1e-5)
     np.testing.assert_allclose(prior.scale**2, weights @ (mu**2 + np.exp(logvar)) - (weights @ mu) ** 2, rtol=1e-5)
 

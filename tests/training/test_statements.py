@@ -101,6 +101,8 @@ def test_the_digits_as_a_file():
     ours = [f"{bits[name]:.4f}" for name in ("bound", "net", "total")]
     assert cells == ours + [f"{others[name]:.3f}" for name in ("bz2", "LZMA", "PNG")]
     assert (found["images"], found["objective"]) == (10_000, "elbo") and bits["net"] < 1.005 * bits["bound"]
+    summary = json.loads((ROOT / "results/runs/vae-conv/summary.json").read_text(encoding="utf-8"))
+    assert f"{summary['seconds'] / 60:.0f} minutes on one busy core" in README
 
 
 def test_the_table_of_speeds():

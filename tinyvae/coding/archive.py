@@ -147,7 +147,7 @@ def model_digest(likelihood: str, networks: tuple[Plan, ...], prior: Prior) -> s
     for layers, weights, *_ in networks:
         digest.update(f" {layers.shape} {weights.shape} {weights.dtype.name} ".encode())
         digest.update(layers.astype("<i8").tobytes() + weights.astype(weights.dtype.newbyteorder("<")).tobytes())
-    if len(prior.mu):
+    if len(prior.constants):
         digest.update(f" {prior.mu.shape} ".encode())
         for array in (prior.centre, prior.scale, prior.mu, prior.logvar, prior.starts):
             digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())

@@ -40,8 +40,7 @@ class Prior(NamedTuple):
 
     Attributes:
         centre, scale: (D,), of u.
-        mu, logvar: (M, D), of the components, on the scale of u.
-        means, precisions: (D, M), the same the other way round, the latter exp(-logvar).
+        mu, logvar, precisions: (D, M), of the components, on the scale of u; the last is exp(-logvar).
         constants: (M,), log pi_c - 1/2 sum_d logvar.
         starts: (M + 1,) int64, the first number of each component under pi, and the number of them.
     """
@@ -50,7 +49,6 @@ class Prior(NamedTuple):
     scale: Array
     mu: Array
     logvar: Array
-    means: Array
     precisions: Array
     constants: Array
     starts: np.ndarray
@@ -63,29 +61,27 @@ class Prior(NamedTuple):
 
 @exact
 def push_prior(words, head, chosen, prior, table):
-    """Cells (D,) under the prior."""
-    M = len(prior.mu)
-    if M == 0:
+    """Cells (D,) under the prior, at -log2 of the probability that it gives to all of them together, in bits."""
+    if len(prior.constants) == 0:
         for d in range(chosen.size):
             push_uniform(words, head, chosen[d])
         return
     c = pop_choice(words, head, responsibilities(chosen, prior, table))
     for d in range(chosen.size):
-        push_gaussian(words, head, chosen[d], prior.mu[c, d], prior.logvar[c, d], table, UNDER_COMPONENT)
+        push_gaussian(words, head, chosen[d], prior.mu[d, c], prior.logvar[d, c], table, UNDER_COMPONENT)
     push_choice(words, head, c, prior.starts)
 
 
 @exact
 def pop_prior(words, head, chosen, prior, table):
     """What was pushed by ``push_prior``, into chosen (D,)."""
-    M = len(prior.mu)
-    if M == 0:
+    if len(prior.constants) == 0:
         for d in range(chosen.size - 1, -1, -1):
             chosen[d] = pop_uniform(words, head)
         return
     c = pop_choice(words, head, prior.starts)
     for d in range(chosen.size - 1, -1, -1):
-        chosen[d] = pop_gaussian(words, head, prior.mu[c, d], prior.logvar[c, d], table, UNDER_COMPONENT)
+        chosen[d] = pop_gaussian(words, head, prior.mu[d, c], prior.logvar[d, c], table, UNDER_COMPONENT)
     push_choice(words, head, c, responsibilities(chosen, prior, table))
 
 
@@ -94,7 +90,7 @@ def responsibilities(chosen, prior, table):
     """The first number of each component under r(z), for the cells (D,): (M + 1,) int64."""
     logits = prior.constants.copy()
     for d in range(chosen.size):
-        u, mean, precision = table.medians[chosen[d]], prior.means[d], prior.precisions[d]
+        u, mean, precision = table.medians[chosen[d]], prior.mu[d], prior.precisions[d]
         for c in range(logits.size):
             logits[c] -= 0.5 * (u - mean[c]) * (u - mean[c]) * precision[c]
     return shared_out(logits)
@@ -178,9 +174,8 @@ def prior_for(model: Model, params: Parameters, encoder: Plan) -> Prior:
     prior = Prior(
         centre=np.zeros(D),
         scale=np.ones(D),
-        mu=np.zeros((M, D)),
-        logvar=np.zeros((M, D)),
-        means=np.zeros((D, M)),
+        mu=np.zeros((D, M)),
+        logvar=np.zeros((D, M)),
         precisions=np.zeros((D, M)),
         constants=np.zeros(M),
         starts=np.zeros(M + 1, np.int64),
@@ -193,25 +188,21 @@ def prior_for(model: Model, params: Parameters, encoder: Plan) -> Prior:
 @exact
 def fill(logits, stats, prior):
     """A prior of some components: their means and log variances within limits, whatever a network has put out."""
-    M, D = prior.mu.shape
+    D, M = prior.mu.shape
     prior.starts[:] = shared_out(logits)
+    for c in range(M):
+        prior.constants[c] = log((prior.starts[c + 1] - prior.starts[c]) / (1 << CHOICE_BITS))
     for d in range(D):
-        mean = square = 0.0
+        mu, logvar, mean, square = prior.mu[d], prior.logvar[d], 0.0, 0.0
         for c in range(M):
+            mu[c], logvar[c] = limited_mean(stats[c, d]), limited(stats[c, D + d], -WIDEST, WIDEST)
             weight = (prior.starts[c + 1] - prior.starts[c]) / (1 << CHOICE_BITS)
-            m, s = limited_mean(stats[c, d]), limited(stats[c, D + d], -WIDEST, WIDEST)
-            mean += weight * m
-            square += weight * (m * m + exp(s))
+            mean += weight * mu[c]
+            square += weight * (mu[c] * mu[c] + exp(logvar[c]))
         variance = limited(square - mean * mean, exp(-WIDEST), exp(WIDEST))
         prior.centre[d], prior.scale[d] = mean, np.sqrt(variance)
         for c in range(M):
-            m, s = limited_mean(stats[c, d]), limited(stats[c, D + d], -WIDEST, WIDEST)
-            prior.mu[c, d] = prior.means[d, c] = (m - mean) / prior.scale[d]
-            prior.logvar[c, d] = s - log(variance)
-            prior.precisions[d, c] = exp(-prior.logvar[c, d])
-    for c in range(M):
-        total = 0.0
-        for d in range(D):
-            total += prior.logvar[c, d]
-        share = (prior.starts[c + 1] - prior.starts[c]) / (1 << CHOICE_BITS)
-        prior.constants[c] = log(share) - 0.5 * total
+            mu[c] = (mu[c] - mean) / prior.scale[d]
+            logvar[c] -= log(variance)
+            prior.precisions[d, c] = exp(-logvar[c])
+            prior.constants[c] -= 0.5 * logvar[c]

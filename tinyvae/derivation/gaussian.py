@@ -243,7 +243,9 @@ def log_density_backward(dlogp: Array, cache: DensityCache) -> tuple[Array, Arra
 
 
 def log_densities(z: Array, mu: Array, logvar: Array) -> tuple[Array, DensityCache]:
-    """log N(z; mu, exp(logvar)) as ``log_density``, for each z under each of M Gaussians, as a mixture asks for.
+    """log N(z_r; mu_c, exp(logvar_c)) = -1/2 sum_d ((z_r - mu_c)² exp(-logvar_c) + logvar_c + log 2 pi), of all pairs.
+
+    What ``log_density`` is of rows, for each z under each of M Gaussians: the terms of a mixture (priors.log_mixture).
 
     Args:
         z: (R, D).
@@ -261,7 +263,11 @@ def log_densities(z: Array, mu: Array, logvar: Array) -> tuple[Array, DensityCac
 
 
 def log_densities_backward(dlogp: Array, cache: DensityCache) -> tuple[Array, Array, Array]:
-    """The derivatives of ``log_density_backward``: that by z summed over the Gaussians, the others over the z.
+    """Those of ``log_density_backward``, with r = z_r - mu_c and rho = exp(-logvar_c):
+
+        by z_r: -sum_c r rho        by mu_c: sum_r r rho        by logvar_c: sum_r (r² rho - 1) / 2
+
+    each term times the derivative by its pair's log density.
 
     Args:
         dlogp: (R, M).
