@@ -92,7 +92,7 @@ def command_lines(text):
 FUNCTION = re.compile(r"\[`(\w+)\.([\w.]+)`\]\(\.\./tinyvae/derivation/(\w+)\.py\)")
 # what each prior and each network has, and no equation
 BOOKKEEPING = re.compile(
-    r"(priors|networks|conv_networks|gru_networks)\.\w+\.(shapes|initialise|output_bias|products|kept_numbers|reads_data)|networks\.Network\.\w+|likelihoods\.(content|scaled|require_rows)"
+    r"(priors|networks|conv_networks|gru_networks)\.\w+\.(shapes|initialise|output_bias|products|kept_numbers|layers|reads_data)|networks\.Network\.\w+|likelihoods\.(content|scaled|require_rows)"
     r"|conv_networks\.Conv\w+\.(image|top|perceptron|geometries)|(conv_|gru_)?networks\.\w+_\w+"
     r"|gru_networks\.Recurrent\w*\.(data_shape|steps|numbers|steps_first|rows_first|perceptron)|gru_networks\.part"
 )
@@ -188,6 +188,7 @@ WORDS = {
     "allowed",
     "add",
     "consume",
+    "keep",
     "closed_form_kl",
     "z_above",
     "below",

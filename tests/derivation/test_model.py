@@ -314,6 +314,22 @@ def test_a_cache_that_was_used_up_is_refused():
             model.backward(params, cache, np.ones_like(logw), consume=consume)
 
 
+@pytest.mark.parametrize("labels_and_prior", LABELS_AND_PRIORS, ids=str)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_what_is_only_evaluated_is_the_same_and_has_no_backward_pass(network, likelihood, labels_and_prior):
+    data_shape = (2, 2, 3) if LIKELIHOODS[likelihood].channels else (2, 3)
+    sizes = {"network": network, "channels": (2,), "kernel": 2, "stride": 1, "units": 2, "likelihood": likelihood}
+    for layers in ONE_AND_TWO:
+        shape = {"data_shape": data_shape, "feedback": network == "gru", **sizes, **layers, **labels_and_prior}
+        model, params, x, noise, y = random_model(11, **shape)
+        logw, _ = model.log_weights(params, x, noise, y)
+        alone, cache = model.log_weights(params, x, noise, y, keep=False)
+        np.testing.assert_allclose(alone, logw, rtol=1e-12)
+        with pytest.raises(ValueError, match="or not kept, with keep=False"):
+            model.backward(params, cache, np.ones_like(logw))
+
+
 def test_weights_of_a_path_are_weights():
     """Half of the weights on both ways is half of the encoder's gradient; the decoder's has its own."""
     model, params, x, noise, _ = random_model(10, data_shape=(4,), latent=(3, 2), hidden=((3,), (4,)))

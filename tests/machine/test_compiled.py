@@ -215,6 +215,32 @@ def test_bernoulli(crew, N, K, D, dtype, seed):
         close(*beside_twin("scale_rows", compiled.scale_rows, weights, logits))
 
 
+@given(crews, rows, samples, st.lists(sizes, min_size=2, max_size=12), activations, dtypes, seeds)
+def test_the_density_of_what_a_network_puts_out(crew, N, K, widths, activation, dtype, seed):
+    """Of more layers, too, than the desk has places for."""
+    N, shapes = min(N, 20), list(itertools.pairwise(widths))
+    x, z, *arrays = random_arrays(seed, dtype, (N, widths[-1]), (N * K, widths[0]), *shapes, *widths[1:])
+    depth = len(shapes)
+    Ws, bs = tuple(W / np.sqrt(len(W), dtype=dtype) for W in arrays[:depth]), tuple(arrays[depth:])
+    (logp,) = unwritten(dtype, (N, K))
+    arguments = abs(x) % 1, z, Ws, bs, logp, activation
+    with crew:
+        close(*beside_twin("bernoulli_of_layers", compiled.bernoulli_of_layers, *arguments), rtol=10, atol=10)
+
+
+@pytest.mark.parametrize("samples", [1, 700])
+def test_pieces_of_a_network_s_rows_are_the_same_for_any_number_of_threads(samples):
+    """There are several, and the last one is short."""
+    (x, z, *arrays), results = random_arrays(1, "f4", (2, 300), (2 * samples, 7), (7, 200), (200, 300), 200, 300), []
+    for threads in (1, 2, 3):
+        (logp,) = unwritten("f4", (2, samples))
+        with Crew(threads):
+            compiled.bernoulli_of_layers(abs(x) % 1, z, tuple(arrays[:2]), tuple(arrays[2:]), logp, machine.TANH)
+        results.append(logp)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
 @given(crews, rows, samples, st.integers(1, 20), st.integers(1, 13), dtypes, seeds)
 def test_symbols(crew, N, K, T, V, dtype, seed):
     """Some steps have none."""
@@ -347,6 +373,11 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: compiled.bernoulli_log_prob(x, out, logp),
         lambda: compiled.bernoulli_log_prob(x[:2], x, logp),
         lambda: compiled.bernoulli_log_prob(x, x, logp[:2]),
+        lambda: compiled.bernoulli_of_layers(x, x, (W,), (b,), logp, machine.TANH),
+        lambda: compiled.bernoulli_of_layers(out, x, (W,), (b[:2],), logp, machine.TANH),
+        lambda: compiled.bernoulli_of_layers(out, x, (W, W), (b, b), logp, machine.TANH),
+        lambda: compiled.bernoulli_of_layers(out, x[:3], (W,), (b,), logp, machine.TANH),
+        lambda: compiled.bernoulli_of_layers(out[:2], x, (W,), (b,), logp, machine.TANH),
         lambda: compiled.gaussian_log_prob(x, x, True, -1.0, logp),
         lambda: compiled.gaussian_log_prob(x, outputs, True, -1.0, logp[:2]),
         lambda: compiled.logistic_log_prob(x, outputs, 5, logp),
@@ -372,6 +403,8 @@ def test_arrays_that_a_job_would_take_for_others_are_refused():
     ):
         with pytest.raises(TypeError, match="C-ordered and of one type"):
             compiled.affine(*wrong, machine.TANH)
+        with pytest.raises(TypeError, match="C-ordered and of one type"):
+            compiled.bernoulli_of_layers(out, wrong[0], (wrong[1],), (b,), out[:, :1].copy(), machine.TANH)
 
 
 @pytest.mark.parametrize("dtype", ["f2", "i8", "u1", "?"])

@@ -84,7 +84,7 @@ def log_weights(code: BitsBack, params: Parameters, levels: np.ndarray, chosen: 
             some = slice(first, first + ROWS)
             x: Array = np.divide(levels[some], largest, dtype=params.flat.dtype)
             z = (prior.centre + prior.scale * cells().medians[chosen[some]]).astype(x.dtype)
-            log_likelihood, log_prior, _ = model.joint(params, x, [z])
+            log_likelihood, log_prior, _ = model.joint(params, x, [z], keep=False)
             log_q, _ = gaussian.log_density(z[:, None], *model.encode(params, x))
             sums += log_likelihood.sum(dtype=np.float64), (log_prior - log_q).sum(dtype=np.float64)
     return float(sums[0]), float(sums[1])

@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import machine
+from tinyvae.derivation.activations import TANH
 from tinyvae.derivation.shapes import misfit
-from tinyvae.types import Array, Cache
+from tinyvae.types import Array, Cache, Layers
 
 
 class LikelihoodCache(NamedTuple):
@@ -94,6 +95,27 @@ def bernoulli_backward(dlogp: Array, cache: LikelihoodCache, out: Array | None =
     Returns: dlogits (N K, D).
     """
     return scaled(dlogp, cache.derivative, out)
+
+
+def bernoulli_of_layers(x: Array, h: Array, layers: Layers, activation: int = TANH) -> Array:
+    """``bernoulli`` of the logits that an MLP (mlp.py) puts out, where no derivative is wanted.
+
+    Of thousands of samples the logits would be written to memory and read again. Here some samples at a time go through
+    all layers and the density while their numbers are in a core's own cache.
+
+    Args:
+        x: (N, D) in [0, 1].
+        h: (N K, I) the network's input.
+        layers, activation: as for ``mlp``.
+
+    Returns: logp (N, K), in nats.
+    """
+    N, (Ws, bs) = len(x), zip(*layers)
+    if not (N and len(h) % N == 0):
+        raise misfit("x (N, D) and h (N K, I)", x, h)
+    logp = np.empty((N, len(h) // N), h.dtype)
+    machine.bernoulli_of_layers(np.ascontiguousarray(x), np.ascontiguousarray(h), Ws, bs, logp, activation)
+    return logp
 
 
 def bernoulli_mean(logits: Array) -> Array:
@@ -195,6 +217,8 @@ class Likelihood:
             with 2 of them, takes others in its support as weights between these, and ``log_prob`` is then minus a
             cross-entropy. None where it is a density.
         channels: the last number of the shape of the data, if the likelihood is of colours; None if it may be any.
+        of_layers: (x, h (N K, I), layers, activation) -> logp (N, K) for the outputs of an MLP, without a cache; None
+            where they are better computed first.
         remark: outputs (R, M D) of a trained model -> a sentence that a reader of its figures should know, or "".
         advice: what else may help where a training diverges.
     """
@@ -207,6 +231,7 @@ class Likelihood:
     support: tuple[float, float]
     levels: int | None = None
     channels: int | None = None
+    of_layers: Callable[..., Array] | None = None
     remark: Callable[[Array], str] = lambda outputs: ""
     advice: str = ""
 
@@ -215,7 +240,16 @@ class Likelihood:
         return self
 
 
-BERNOULLI = Likelihood(bernoulli, bernoulli_backward, bernoulli_mean, bernoulli_bias, 1, (0.0, 1.0), levels=2)
+BERNOULLI = Likelihood(
+    bernoulli,
+    bernoulli_backward,
+    bernoulli_mean,
+    bernoulli_bias,
+    1,
+    (0.0, 1.0),
+    levels=2,
+    of_layers=bernoulli_of_layers,
+)
 GAUSSIAN = Likelihood(
     gaussian,
     gaussian_backward,

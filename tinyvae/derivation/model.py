@@ -32,7 +32,7 @@ import numpy as np
 from tinyvae.derivation import gaussian
 from tinyvae.derivation.gaussian import DensityCache, SampleCache
 from tinyvae.derivation.likelihoods import Likelihood
-from tinyvae.derivation.networks import Network
+from tinyvae.derivation.networks import Network, Weights, beside
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.priors import StandardNormal
 from tinyvae.derivation.shapes import misfit, require_labels
@@ -59,14 +59,15 @@ class JointCache(NamedTuple):
     """What ``Model.joint`` leaves to ``joint_backward``.
 
     The likelihood's cache stands in ``outputs``. A backward pass that was allowed to ``consume`` it says so in
-    ``consumed``: this cache has had its use. The log weights have the ``shape`` (N, K).
+    ``consumed``: this cache has had its use. Nor is one of any that was not kept: then ``outputs`` is None. The log
+    weights have the ``shape`` (N, K).
     """
 
     shape: tuple[int, int]
     prior: Cache
     above: list[DecoderCache]
     likelihood: Cache
-    outputs: Array
+    outputs: Maybe
     network: Cache
     consumed: list[bool]
 
@@ -189,6 +190,7 @@ class Model:
         y: Labels | None = None,
         closed_form_kl: bool = False,
         given: Array | None = None,
+        keep: bool = True,
     ) -> tuple[Array, ModelCache]:
         """log w_nk = log p(x_n, z_nk) - log q(z_nk | x_n).
 
@@ -203,7 +205,7 @@ class Model:
             noise: [eps_l (N, K, D_l) for each layer], standard normal.
             y: (N,) integer labels of a conditional model.
             closed_form_kl: for models that have one, and only under the ELBO.
-            given: as for ``joint``.
+            given, keep: as for ``joint``.
 
         Returns:
             logw: (N, K), in nats.
@@ -214,7 +216,7 @@ class Model:
         if closed_form_kl and not self.has_closed_form_kl:
             raise ValueError(f"no closed form for {len(self.latent)} stochastic layers under the prior {self.prior}")
         z, log_q, posterior_cache = self.posterior(params, x, noise, y)
-        log_likelihood, log_prior, joint_cache = self.joint(params, x, z, y, given)
+        log_likelihood, log_prior, joint_cache = self.joint(params, x, z, y, given, keep)
         if not closed_form_kl:
             return log_likelihood + log_prior - log_q, ModelCache(posterior_cache, joint_cache, None, None)
         divergence, kl_cache = self._prior.kl(params, *gaussian.split(posterior_cache[0].stats), y)
@@ -352,7 +354,13 @@ class Model:
     # -- p(x, z | y) ---------------------------------------------------------------------------------------------------
 
     def joint(
-        self, params: Parameters, x: Array, z: Arrays, y: Labels | None = None, given: Array | None = None
+        self,
+        params: Parameters,
+        x: Array,
+        z: Arrays,
+        y: Labels | None = None,
+        given: Array | None = None,
+        keep: bool = True,
     ) -> tuple[Array, Array, JointCache]:
         """log p(x, z | y) of given samples, in its two parts.
 
@@ -360,6 +368,7 @@ class Model:
             params, x, y: as for ``log_weights``.
             z: [(N K, D_l) for each layer].
             given: (N, D) what a decoder with feedback is told of the data, instead of x: training may hide some of it.
+            keep: whether a backward pass may follow; without it there is less to compute.
 
         Returns:
             log_likelihood: (N, K) log p(x_n | z_1), in nats.
@@ -382,12 +391,25 @@ class Model:
             logp, density_cache = gaussian.log_density(z[l - 1][:, None], *gaussian.split(stats))
             log_prior = log_prior + logp.reshape(N, K)
             above.append(DecoderCache(density_cache, network_cache))
-        decoder, told = self.decoders[0], [x if given is None else given]
-        told = told if decoder.reads_data else []
-        outputs, network_cache = decoder.forward(params.part("decoder"), z[0], labels, *told)
-        log_likelihood, likelihood_cache = self.observation.log_prob(x, outputs, out=outputs)
-        cache = JointCache((N, K), prior_cache, above, likelihood_cache, outputs, network_cache, [])
+        decoder, weights = self.decoders[0], params.part("decoder")
+        told = (x if given is None else given) if decoder.reads_data else None
+        outputs = likelihood_cache = network_cache = None
+        if keep:
+            outputs, network_cache = decoder.forward(weights, z[0], labels, told)
+            log_likelihood, likelihood_cache = self.observation.log_prob(x, outputs, out=outputs)
+        else:
+            log_likelihood = self._evaluate(x, weights, z[0], labels, told)
+        cache = JointCache((N, K), prior_cache, above, likelihood_cache, outputs, network_cache, [True] * (not keep))
         return log_likelihood, log_prior, cache
+
+    def _evaluate(self, x: Array, weights: Weights, z: Array, labels: Array, told: Array | None) -> Array:
+        """log p(x | z), (N, K), where no backward pass follows."""
+        decoder, of_layers = self.decoders[0], self.observation.of_layers
+        layers = decoder.layers(weights)
+        if layers and of_layers:
+            return of_layers(x, beside(z, labels), layers, decoder.activation)
+        outputs, _ = decoder.forward(weights, z, labels, told)
+        return self.observation.log_prob(x, outputs, out=outputs)[0]
 
     def joint_backward(
         self, dlog_likelihood: Array, dlog_prior: Array, cache: JointCache, grads: Parameters, consume: bool = False
@@ -406,7 +428,8 @@ class Model:
         """
         if cache.consumed:
             raise ValueError(
-                "the cache was used up by an earlier backward pass, with consume=True: run it forward anew"
+                "the cache was used up by an earlier backward pass, with consume=True, or not kept, with keep=False: "
+                "run it forward anew"
             )
         fits = dlog_likelihood.shape == dlog_prior.shape == cache.shape
         if not fits:

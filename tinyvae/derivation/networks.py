@@ -109,6 +109,10 @@ class Network:
         """
         raise NotImplementedError
 
+    def layers(self, weights: Weights) -> Layers | None:
+        """[(W_0, b_0), (W_1, b_1), ...] of a network that is an MLP of [x, labels]; None of another."""
+        return None
+
     @property
     def reads_data(self) -> bool:
         """Whether the output at a step of the data depends on the data before it, as well as on the input."""
@@ -161,6 +165,10 @@ class MLP(Network):
             dx, _ = mlp_backward(dout, cache, dense(own), need_dx)
         I = math.prod(self.inputs)
         return (dx[:, :I], dx[:, I:]) if need_dx else (None, None)
+
+    def layers(self, weights: Weights) -> Layers:
+        """The weights as they stand in ``mlp``."""
+        return dense(weights)
 
     def output_bias(self, weights: Weights) -> Array:
         """The last layer's."""

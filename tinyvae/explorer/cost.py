@@ -56,7 +56,7 @@ def bounds(fitted: Fitted, images: Images, labels: Labels | None) -> Array:
         x = fitted.rows(images[s])
         shapes = model.noise_shapes(len(x), 1)
         eps = noise.layers(shapes, fitted.settings.seed, Stream.EVALUATION, 0, s.start, dtype=x.dtype)
-        logw, _ = model.log_weights(params, x, eps, take(labels, s), model.has_closed_form_kl)
+        logw, _ = model.log_weights(params, x, eps, take(labels, s), model.has_closed_form_kl, keep=False)
         return (logw[:, 0].astype(np.float64),)
 
     return fitted.by_rows(some, len(images), ROWS)[0]

@@ -34,7 +34,7 @@ NAMES = (
     *("component_log_densities", "component_log_densities_gradient"),
     # likelihoods
     *("bernoulli_log_prob", "gaussian_log_prob", "logistic_log_prob", "categorical_log_prob"),
-    *("scale_rows", "sigmoid"),
+    *("scale_rows", "sigmoid", "bernoulli_of_layers"),
     # random numbers (noise.py)
     *("random_words", "binary", "normal"),
     # optimisers

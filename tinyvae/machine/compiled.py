@@ -221,6 +221,11 @@ def bernoulli_log_prob(x, logits, logp):
     by_rows(jobs.BERNOULLI, logits, (x, logits, logp))
 
 
+def bernoulli_of_layers(x, z, Ws, bs, logp, activation):
+    job = jobs.BERNOULLI_OF_LAYERS.at(z.dtype)
+    jobs.bernoulli_of_layers(at_hand(), job, x, z, Ws, bs, logp, activation)
+
+
 def gaussian_log_prob(x, outputs, squash, floor, logp):
     _require(len(logp) == len(x) and outputs.shape == (logp.size, 2 * x.shape[1]), "x, outputs and logp")
     by_rows(jobs.GAUSSIAN, outputs, (x, outputs, logp, np.full(1, floor, x.dtype)), (int(squash),))

@@ -9,10 +9,11 @@ before: here, or at the door (compiled.py).
 import numpy as np
 from numba import carray, literal_unroll, njit
 
-from tinyvae.machine import kernels, philox
+from tinyvae.machine import LINEAR, kernels, philox
 from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import (
+    COPIES,
     are_few,
     input_gradient,
     input_gradient_tiles,
@@ -23,8 +24,9 @@ from tinyvae.machine.matrix_products import (
     sparse_weight_gradient,
     weight_gradient,
     weight_gradient_tiles,
+    whole_product,
 )
-from tinyvae.machine.work_sharing import ARGUMENTS, NUMBERS, TODO, Job, matrix, numbers, put, share
+from tinyvae.machine.work_sharing import ARGUMENTS, ARRAYS, NUMBERS, TODO, Job, matrix, numbers, put, share
 
 ELEMENTS = 8192  # in a piece of elementwise work
 
@@ -244,6 +246,56 @@ def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, 
             f = activation if i > 0 else first_activation
             affine_input_gradient(desk, addresses[2], da, Ws[i], h, dinputs[i], f)
         da = dinputs[i]
+
+
+# A network and the density behind it, where nothing between them is wanted: a piece is some rows, which go through all
+# layers while they are in a core's own cache.
+
+# How many numbers the layers put out for the rows of a piece, at most: more where BLAS copies the weights for each.
+AT_HAND = 480_000 if COPIES else 120_000
+
+
+@kernel
+def bernoulli_of_layers(desk, job, x, z, Ws, bs, logp, activation):
+    """logp = log p(x | z) for logits of the layers, the last one affine, from z (N K, I)."""
+    list_of_layers = np.empty(ARRAYS + 6 * len(Ws), np.int64)  # laid out as the desk is: there may be many
+    list_of_layers[ARGUMENTS] = 0
+    units, outputs = z.shape[1], 0
+    for i in range(len(Ws)):
+        if len(Ws[i]) != units or Ws[i].shape[1] != len(bs[i]):
+            raise ValueError("the shapes of z and the layers do not fit")
+        put(list_of_layers, Ws[i], z)
+        put(list_of_layers, bs[i], z)
+        units = len(bs[i])
+        outputs += units
+    if x.shape[1] != units or len(logp) != len(x) or logp.size != len(z):
+        raise ValueError("the shapes of x, z, logp and the last layer do not fit")
+    desk[ARGUMENTS] = 0
+    put(desk, x, z)
+    put(desk, z, z)
+    put(desk, logp, z)
+    put(desk, list_of_layers, desk)
+    height = max(1, AT_HAND // outputs // 16 * 16)
+    n = desk[NUMBERS:]
+    n[0], n[1], n[2] = len(Ws), activation, height
+    share(desk, job, parts(len(z), height))
+    desk[ARGUMENTS] = list_of_layers.size  # any use of it: without one Numba would free it before the job is done
+
+
+@Job
+def BERNOULLI_OF_LAYERS(desk, piece, like):
+    """Some rows of ``bernoulli_of_layers``."""
+    words, n = carray(desk, TODO), numbers(desk)
+    z, list_of_layers = matrix(words, 1, like), matrix(words, 3, desk)[0]
+    first = piece * n[2]
+    h = z[first : min(first + n[2], len(z))]
+    for i in range(n[0]):
+        W, b = matrix(list_of_layers, 2 * i, like), matrix(list_of_layers, 2 * i + 1, like)
+        out = np.empty((len(h), W.shape[1]), h.dtype)
+        whole_product(h, W, out)
+        kernels.add_bias(b[0], out, n[1] if i < n[0] - 1 else LINEAR, 0, len(out), 0, out.shape[1])
+        h = out
+    kernels.bernoulli_density(matrix(words, 0, like), h, matrix(words, 2, like), first)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -262,6 +262,17 @@ def bernoulli_log_prob(x, logits, logp, first, last):
 
 
 @njit(**INNER)
+def bernoulli_density(x, logits, logp, first):
+    """``bernoulli_log_prob`` alone: the logits, rows from the first on of all that x and logp are of, stay."""
+    K = logp.shape[1]
+    for i in range(logits.shape[0]):
+        n, total = (first + i) // K, logits.dtype.type(0)
+        for d in range(x.shape[1]):
+            total += x[n, d] * logits[i, d] - softplus_sigmoid(logits[i, d])[0]
+        logp[n, first + i - n * K] = total
+
+
+@njit(**INNER)
 def gaussian_log_prob(x, outputs, squash, floor, logp, first, last):
     """logp = sum_d log N(x; m, exp(s)), and some rows of the outputs become its derivative by them, in place.
 

@@ -287,6 +287,13 @@ def bernoulli_log_prob(x, logits, logp):
     logits[:] = x - special.expit(logits)
 
 
+def bernoulli_of_layers(x, z, Ws, bs, logp, activation):
+    """The logp (N, K) of ``bernoulli_log_prob``, for the logits that ``layers`` makes of z (N K, I); none are kept."""
+    outputs = [np.empty((len(z), len(b)), z.dtype) for b in bs]
+    layers(z, Ws, bs, outputs, activation, LINEAR)
+    bernoulli_log_prob(x, outputs[-1], logp)
+
+
 def gaussian_log_prob(x, outputs, squash, floor, logp):
     """logp = sum_d log N(x; m, exp(s)), and the outputs (N K, 2 D) become its derivative by them, in place.
 

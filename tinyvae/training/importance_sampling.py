@@ -83,7 +83,7 @@ def _stream_weights(
     for start in range(0, K, BLOCK):
         S = min(BLOCK, K - start)
         eps = noise.layers(model.noise_shapes(N, S), seed, Stream.EVALUATION, 1, first, start, x.dtype)
-        logw = model.log_weights(params, x, eps, y)[0].astype(np.float64)
+        logw = model.log_weights(params, x, eps, y, keep=False)[0].astype(np.float64)
         new_largest = np.maximum(largest, logw.max(axis=1, keepdims=True))
         total = total * np.exp(largest - new_largest) + np.exp(logw - new_largest).sum(axis=1, keepdims=True)
         largest = new_largest
