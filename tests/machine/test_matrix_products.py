@@ -92,6 +92,22 @@ def test_a_tile_is_that_part_of_the_whole_and_nothing_else_is_written(N, I, J, i
     check(dx, expected)
 
 
+@given(rows, sizes, sizes, dtypes, seeds, st.data())
+def test_the_loops_for_few_rows_do_the_same_parts(N, I, J, dtype, seed, data):
+    rng = np.random.default_rng(seed)
+    x, W, da = sparse(rng, (N, I), 1, dtype), sparse(rng, (I, J), 1, dtype), sparse(rng, (N, J), 1, dtype)
+    first, last = sorted(data.draw(st.integers(0, I)) for _ in range(2))
+    left, right = sorted(data.draw(st.integers(0, J)) for _ in range(2))
+    out, expected = np.full((N, J), np.nan, dtype), np.full((N, J), np.nan)
+    matrix_products.product_of_few(x, W, out, first, last, left, right)
+    expected[:, left:right] = (x[:, first:last].astype(float) @ W[first:last])[:, left:right]
+    check(out, expected)
+    dx, expected = np.full((N, I), np.nan, dtype), np.full((N, I), np.nan)
+    matrix_products.input_gradient_of_few(da, W, dx, first, last)
+    expected[:, first:last] = oracles.input_gradient(da.astype(float), W)[:, first:last]
+    check(dx, expected)
+
+
 @pytest.mark.parametrize("lit", range(20))
 def test_every_number_of_lit_pixels(lit):
     """None, one, up to several groups of four and eight, and what is left over."""

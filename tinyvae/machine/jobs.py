@@ -14,11 +14,14 @@ from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import (
     COPIES,
+    LOOPS,
     are_few,
     input_gradient,
+    input_gradient_of_few,
     input_gradient_tiles,
     parts,
     product,
+    product_of_few,
     product_tiles,
     sparse_product,
     sparse_weight_gradient,
@@ -120,8 +123,12 @@ def HALF_PRODUCT(desk, piece, like):
     """A tile of half the product of ``affine``."""
     desk, n = carray(desk, TODO), numbers(desk)
     result, first, last, piece = half(desk, piece, like)
-    where = tile(piece, result.shape[0], result.shape[1], n[1], n[2], True)
-    product(matrix(desk, 0, like), matrix(desk, 1, like), result, first, last, *where)
+    x, W = matrix(desk, 0, like), matrix(desk, 1, like)
+    top, bottom, left, right = tile(piece, result.shape[0], result.shape[1], n[1], n[2], True)
+    if COPIES and result.shape[0] <= LOOPS:
+        product_of_few(x[top:bottom], W, result[top:bottom], first, last, left, right)
+    else:
+        product(x, W, result, first, last, top, bottom, left, right)
 
 
 @Job
@@ -210,10 +217,14 @@ def affine_input_gradient(desk, job, da, W, h, dx, activation):
 def AFFINE_INPUT_GRADIENT(desk, piece, like):
     """A tile of ``affine_input_gradient``."""
     desk, n = carray(desk, TODO), numbers(desk)
-    W, dx = matrix(desk, 1, like), matrix(desk, 3, like)
-    where = tile(piece, dx.shape[0], dx.shape[1], n[1], n[2], not are_few(dx.shape[0], len(W)))
-    input_gradient(matrix(desk, 0, like), W, dx, *where)
-    kernels.activation_gradient(matrix(desk, 2, like), dx, n[0], *where)
+    da, W, dx = matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 3, like)
+    across_first = not are_few(dx.shape[0], len(W))
+    top, bottom, left, right = tile(piece, dx.shape[0], dx.shape[1], n[1], n[2], across_first)
+    if COPIES and dx.shape[0] <= LOOPS:
+        input_gradient_of_few(da[top:bottom], W, dx[top:bottom], left, right)
+    else:
+        input_gradient(da, W, dx, top, bottom, left, right)
+    kernels.activation_gradient(matrix(desk, 2, like), dx, n[0], top, bottom, left, right)
 
 
 # The layers of a network as a whole: Numba finds the types by itself, and wants tuples of arrays.
