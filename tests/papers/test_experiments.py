@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +29,12 @@ def test_the_curves_of_figure_2_are_of_aevb_s_recipe_to_ten_million_examples():
     frey = plans("aevb-frey")
     assert [p.settings.latent[0] for p in frey.values()] == [2, 5, 10, 20]
     assert {(p.settings.hidden, p.settings.likelihood) for p in frey.values()} == {(((200,),), "gaussian")}
+
+
+def test_the_frey_curves_with_a_prior_on_the_weights_differ_in_that_alone():
+    for without, map_ in zip(plans("aevb-frey").values(), plans("aevb-frey-map").values(), strict=True):
+        assert (without.settings.weight_prior, map_.settings.weight_prior) == (0, 1)
+        assert replace(without.settings, weight_prior=1.0) == map_.settings and without.name != map_.name
 
 
 def test_our_recipe_has_the_same_network_and_sees_no_more_examples():
