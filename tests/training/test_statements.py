@@ -94,6 +94,12 @@ def test_aevb_s_table(data, folder, digits):
             assert float(number.split(",")[0]) == pytest.approx(float(row[name]), abs=0.5 * 10**-digits + 0.006)
 
 
+@pytest.mark.parametrize("folder", ["aevb-frey", "aevb-frey-map"])
+def test_how_far_the_test_bound_is_below_the_training_bound(folder):
+    gaps = [float(row["train_bound"]) - float(row["test_bound"]) for row in table(f"{folder}/ends.csv")][1:]
+    assert re.search(rf"{min(gaps):.0f} to {max(gaps):.0f}\s+(nats )?(are )?below", README)
+
+
 def test_the_digits_as_a_file():
     """The row of the convolutional network, whose run has kept what the compress command printed."""
     found = json.loads((ROOT / "results/runs/vae-conv/compression.json").read_text(encoding="utf-8"))
