@@ -65,6 +65,19 @@ def test_iwae_s_table():
     assert f"{-evaluations()['iwae-best-k5-standard']['log_likelihood']:.2f}" == "86.61" and "came to 86.61" in README
 
 
+def test_three_seeds_of_a_row():
+    runs = [evaluations()[f"iwae-1-k1{seed}"] for seed in ("", "-seed-1", "-seed-2")]
+    values = [-run["log_likelihood"] for run in runs]
+    assert "{:.2f} with seed 0, {:.2f} and {:.2f} with seeds".format(*values) in README
+    assert f"a standard deviation of {np.std(values, ddof=1):.2f}" in README
+    difference = np.subtract(runs[2]["each"], runs[1]["each"])
+    error = difference.std(ddof=1) / np.sqrt(len(difference))
+    assert f"the last is {difference.mean():.2f} ± {error:.2f}\nabove the one before" in README
+    assert [f"{run['standard_error']:.2f}" for run in runs] == ["0.24"] * 3
+    assert {(run["epochs"], run["samples"], run["n_images"]) for run in runs} == {(121, 5000, 10_000)}
+    assert len({run["protocol"].partition(", seed")[0] for run in runs[1:]}) == 1
+
+
 def test_the_table_of_an_hour():
     """Of the rows that name a run: log p(x) with its standard error, and the ELBO."""
     written = re.findall(r"\(`results/runs/([\w-]+)`\) \| ([\d.]+) ± ([\d.]+) \| ([\d.]+) \|", README)
