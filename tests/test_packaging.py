@@ -12,7 +12,7 @@ import pytest
 from tinyvae import __version__
 
 ROOT = Path(__file__).parents[1]
-LARGEST_WHEEL = 500_000  # bytes
+LARGEST_WHEEL = 600_000  # bytes; the code has half of a megabyte, and no data belong beside it
 
 
 @pytest.fixture(scope="module")
