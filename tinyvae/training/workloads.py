@@ -126,7 +126,7 @@ def affine_products(rows, shape, of_data):
     """
     rng = np.random.default_rng(0)
     x, W = (rng.standard_normal(s, np.float32) for s in ((rows, shape[0]), shape))
-    y = np.empty((rows, shape[1]), np.float32)
+    y = x @ W  # numbers, and not what memory happens to hold: dy is multiplied before it is written
     products = [(x, W, y), (x.T, y, np.empty_like(W))]
     return products if of_data else [*products, (y, W.T, np.empty_like(x))]
 
