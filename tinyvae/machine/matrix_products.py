@@ -139,9 +139,9 @@ def input_gradient(da, W, dx, top, bottom, left, right):
     )  # fmt: skip
 
 
-# Where BLAS copies W, that costs more than a product with a few rows: these take it as it stands. Four rows of x, or of
-# da, and four rows of W, or two, share what they read. Behind the last row of x, da or W stands that one again, in W's
-# place with the weight zero.
+# Where BLAS copies W, that costs more than a product with a few rows: these loops take it as it stands. Four rows of x
+# or da, and four or two of W, are done together, so that what is read serves several times. Where fewer are left the
+# last row stands in for those that are missing: of x and da it is done once more, of W it has the weight zero.
 
 
 @njit(**INNER)
