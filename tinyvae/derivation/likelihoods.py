@@ -109,6 +109,8 @@ def bernoulli_of_layers(x: Array, h: Array, layers: Layers, activation: int = TA
         layers, activation: as for ``mlp``.
 
     Returns: logp (N, K), in nats.
+
+    Raises: ValueError for shapes that do not fit.
     """
     N, (Ws, bs) = len(x), zip(*layers)
     if not (N and len(h) % N == 0):
