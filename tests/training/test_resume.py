@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from tinyvae.training.loop import Training
 
 # What draws on every stream of random numbers: the order, the pixels, two layers of noise, the evaluation.
 WORDS = ("--epochs", 3, "--latent", 3, 2, "--hidden", "16", "8", "--samples", 2, "--objective", "iwae", "--binarise",
-         "dynamic", "--batch-size", 300, "--threads", 2)  # fmt: skip
+         "dynamic", "--batch-size", 300, "--threads", 2, "--checkpoint-every", 1)  # fmt: skip
 
 
 def content(path):
@@ -200,12 +201,35 @@ def test_a_checkpoint_every_other_epoch(no_pictures, tmp_path, monkeypatch):
     assert len(Run.open(tmp_path / "run").history()) == 5
 
 
+def test_saving_takes_a_twentieth_of_the_time(tmp_path, monkeypatch):
+    """By a clock that the epochs and the checkpoints push on: two seconds each, and one second."""
+    now, saved = [0.0], []
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def epoch(training, on_step):
+        now[0] += 2
+        return run_epoch(training, on_step)
+
+    def save(run, arrays, state):
+        now[0] += 1
+        saved.append(state["epoch"])
+        assert len(run.history()) == state["epoch"]
+
+    run_epoch = Training.run_epoch
+    monkeypatch.setattr(Training, "run_epoch", epoch)
+    monkeypatch.setattr(Run, "save_checkpoint", save)
+    training = Training(replace(SMALL, epochs=45), datasets.load("digits", limit=40), threads=1)
+    run = Run.create(tmp_path / "run", description.describe(training, training.dataset, "digits", 40))
+    loop.train(training, run)
+    assert saved == [1, 11, 21, 31, 41, 45]
+
+
 def test_history_rows_beyond_the_checkpoint_are_those_of_the_second_attempt(no_pictures, tmp_path, monkeypatch):
-    """Between two checkpoints the history runs ahead; what is lost is trained again, and its rows come once."""
-    words = ("--epochs", 5, "--checkpoint-every", 2)
+    """The history is written first. Where the checkpoint was not, what it lacks is trained again; its rows come once."""
+    words = ("--epochs", 5, "--checkpoint-every", 1)
     expected = content(trained(tmp_path / "whole", *words))
     with monkeypatch.context() as context:
-        context.setattr(Training, "_step", failing_at(15, Training._step))
+        context.setattr(Run, "save_checkpoint", failing_at(3, Run.save_checkpoint))
         with pytest.raises(ZeroDivisionError):
             trained(tmp_path / "run", *words)
     run = Run.open(tmp_path / "run")

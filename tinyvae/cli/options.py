@@ -125,7 +125,10 @@ def add_files(group):
         "--resume", type=console.path, metavar="DIR", help="go on with the run in DIR; --epochs may raise its length"
     )
     group.add_argument(
-        "--checkpoint-every", type=console.positive, default=1, metavar="E", help="epochs between checkpoints [1]"
+        "--checkpoint-every",
+        type=console.positive,
+        metavar="E",
+        help="epochs between checkpoints [as few as a twentieth of the time pays for]",
     )
     group.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
     group.add_argument("--quiet", action="store_true", help="print errors only")

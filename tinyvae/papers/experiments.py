@@ -118,11 +118,7 @@ def aevb_plans(source, latents, hidden, size, name="aevb", **changes):
     """AEVB's recipe for each size of the latent space."""
     epochs = 5 if size.quick else math.ceil(size.examples / N_TRAIN[source])
     settings = replace(AEVB, hidden=((hidden,),), learning_rate=STEP, epochs=epochs, seed=size.seed, **changes)
-    every = max(1, epochs // 50)
-    return [
-        Plan(f"{name}-{source}-{n}", source, replace(settings, latent=(n,)), limit(size), checkpoint_every=every)
-        for n in latents
-    ]
+    return [Plan(f"{name}-{source}-{n}", source, replace(settings, latent=(n,)), limit(size)) for n in latents]
 
 
 def limit(size):

@@ -38,7 +38,6 @@ class Plan:
         settings: settings.Settings, with the length of the run.
         samples: K of the evaluation of log p(x) at the end; 0 for none.
         images: so many test images are evaluated; None for all.
-        checkpoint_every: epochs from one checkpoint to the next.
         characters: of strings that have a grammar: take them for characters.
     """
 
@@ -48,7 +47,6 @@ class Plan:
     limit: int | None = None
     samples: int = 0
     images: int | None = None
-    checkpoint_every: int = 1
     characters: bool = False
 
     def load(self, data_dir=None):
@@ -99,7 +97,7 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
     with run:
         if state.epoch < state.settings.epochs:
             with DeferredInterrupt() as interrupt:
-                history = loop.train(state, run, None, history, plan.checkpoint_every, interrupt.check)
+                history = loop.train(state, run, None, history, check_interrupt=interrupt.check)
         if summarised(run) != state.epoch:
             run.write_summary(description.summarise(state, history))
         if plan.samples and not evaluated(run, plan, state.epoch):

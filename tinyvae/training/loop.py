@@ -34,6 +34,7 @@ from tinyvae.types import Array, Labels
 EVALUATION_ROWS = 500  # samples at a time: bounds the memory
 # The attributes of Training that say how far it has come.
 PROGRESS = {"epoch": int, "position": int, "step": int, "samples_seen": int, "epoch_total": float, "seconds": float}
+SPARING = 20  # saving takes at most one part in so many of the time
 # Divergence is detected on the bound and the parameters.
 QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore"}
 
@@ -307,26 +308,44 @@ def train(
     run: Run,
     bar: Watcher | None = None,
     history: Iterable[Row] = (),
-    checkpoint_every: int = 1,
+    checkpoint_every: int | None = None,
     check_interrupt: Callable[[], object] = lambda: None,
 ) -> list[Row]:
-    """Train to the end of the run, and leave it on disk as it goes: the history every epoch, and checkpoints.
+    """Train to the end of the run, and leave it on disk as it goes: the history and a checkpoint.
+
+    Both are written anew each time, and the history of a thousand short epochs takes longer than one of them. So by
+    default they are saved after an epoch when the time since is SPARING times what that took: what a kill can cost is
+    in proportion.
 
     Args:
         training: Training.
         run: run.Run to write the history and the checkpoints into.
         bar: Watcher.
         history: the rows of the epochs that are done.
-        checkpoint_every: epochs from one checkpoint to the next; there is always one at the end.
+        checkpoint_every: epochs from one saving to the next, where that is not to go by the time. At the end there is
+            always one.
         check_interrupt: called after each step; errors.Interrupted out of it ends the run after a checkpoint.
 
     Returns: the rows of the history, a dict an epoch.
     """
     history, bar = list(history), bar or Nobody()
+    saved, took = -math.inf, 0.0
 
     def save() -> None:
+        nonlocal saved, took
+        began = time.perf_counter()
+        run.write_history(history)  # first, since a checkpoint wants a row for each of its epochs
         arrays, state = training.state()
         run.save_checkpoint(arrays, state | origin(training.settings, history))
+        saved = time.perf_counter()
+        took = saved - began
+
+    def is_to_be_saved() -> bool:
+        if training.epoch == training.settings.epochs:
+            return True
+        if checkpoint_every is not None:
+            return training.epoch % checkpoint_every == 0
+        return time.perf_counter() - saved >= SPARING * took
 
     started = time.perf_counter() - training.seconds
 
@@ -351,8 +370,7 @@ def train(
             row |= {} if bits is None else dict.fromkeys(BITS, bits)
             history.append(row)
             bar.end_epoch(row)
-            run.write_history(history)
-            if training.epoch % checkpoint_every == 0 or training.epoch == training.settings.epochs:
+            if is_to_be_saved():
                 save()
     except Interrupted:
         save()
