@@ -225,7 +225,7 @@ def test_saving_takes_a_twentieth_of_the_time(tmp_path, monkeypatch):
 
 
 def test_history_rows_beyond_the_checkpoint_are_those_of_the_second_attempt(no_pictures, tmp_path, monkeypatch):
-    """The history is written first. Where the checkpoint was not, what it lacks is trained again; its rows come once."""
+    """The history is written first. Where the checkpoint was not, what it lacks is trained anew; its rows come once."""
     words = ("--epochs", 5, "--checkpoint-every", 1)
     expected = content(trained(tmp_path / "whole", *words))
     with monkeypatch.context() as context:
