@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.commands import assert_misuse, call
-from tinyvae import reproduce
+from tinyvae import evaluate, reproduce
+from tinyvae.disk.run import Run
 from tinyvae.papers import experiments
 from tinyvae.papers.experiments import EXPERIMENTS, Size
 
@@ -103,6 +104,22 @@ def test_a_folder_that_cannot_be_made_is_noticed_before_hours_of_training(digits
     (tmp_path / "results").write_text("a file")
     assert_misuse(quick(tmp_path, "cvae"), "results", "A file has the name that a folder needs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_ends_of_aevb_s_curves_are_those_of_the_histories(digits, tmp_path):
+    result = quick(tmp_path, "aevb-mnist")
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path / "results/aevb-mnist-quick"
+    assert sorted(path.name for path in folder.iterdir()) == ["bounds.csv", "bounds.png", "ends.csv", "protocol.json"]
+    ends = list(csv.DictReader((folder / "ends.csv").read_text().splitlines()))
+    assert [row["n_latent"] for row in ends] == ["3", "5", "10", "20", "200", "20"]
+    for row in ends:
+        run = Run.open(tmp_path / "runs/quick" / row["run"])
+        for name in ("test_bound", "train_bound"):
+            assert float(row[name]) == pytest.approx(run.history()[-1][name], abs=0.005)
+        assert call(run.path, "--samples", 1, main=evaluate.main).returncode == 0
+        own = run.read_json("evaluation.json")["standard_error"]
+        assert float(row["test_standard_error"]) == pytest.approx(own, abs=0.005)
 
 
 def test_the_table_says_what_the_evaluations_said_beside_the_published(digits, tmp_path):
