@@ -83,6 +83,7 @@ def test_the_end_of_a_curve_names_the_published_bound_there_and_where_ours_was_h
     end = experiments.end_of(curves, ([100, 10_000], [-8.0, -4.0]))
     assert (end["test_bound"], end["train_bound"], end["published_test_bound"]) == (-6, -4, -6)
     assert (end["highest_test_bound"], end["highest_at"], end["turned_down_at"]) == (-5, 100, "")
+    assert end["published_highest_at"] == 10_000
     curves["test_bound"][2] = -7.0
     assert experiments.end_of(curves, ([100], [-8.0]))["turned_down_at"] == 100
     assert np.isnan(experiments.end_of(curves, ([2000, 3000], [-8.0, -4.0]))["published_test_bound"])

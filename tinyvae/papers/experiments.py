@@ -177,7 +177,9 @@ def thinned(curves):
 
 
 def end_of(curves, theirs):
-    """Where a curve ends, where its test bound is highest and whether it turned down, and the published bound there."""
+    """Where a curve ends, where its test bound is highest and whether it turned down, and the published bound there and
+    where that is highest.
+    """
     from tinyvae.drawing.curves import turning_point
 
     seen, test, train = (curves[name] for name in ("samples_seen", "test_bound", "train_bound"))
@@ -192,6 +194,7 @@ def end_of(curves, theirs):
         "highest_test_bound": round(test[best].item(), 2),
         "highest_at": seen[best].item(),
         "turned_down_at": "" if (turn := turning_point(test)) is None else seen[turn].item(),
+        "published_highest_at": theirs[0][int(np.argmax(theirs[1]))],
     }
 
 
