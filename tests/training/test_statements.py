@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tinyvae.papers.published import aevb
 from tinyvae.training.evaluation import ACTIVE
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +124,15 @@ def test_where_the_bounds_on_the_frey_faces_turn_down():
     errors = [float(row["test_standard_error"]) for row in ends]
     assert f"ours are {min(below):.0f} to {max(below):.0f} nats below the published ones" in readme
     assert f"a standard error of {min(errors):.0f} to {max(errors):.0f}." in readme
+    for n in (10, 20):
+        found = json.loads((ROOT / f"results/runs/aevb-frey-{n}-step-01/summary.json").read_text(encoding="utf-8"))
+        ours = [f"{found[name]:.0f}" for name in ("test_bound", "train_bound")]
+        theirs = [aevb("frey", n, split) for split in ("test", "train")]
+        there = [f"{bounds[seen.index(10**8)]:.0f}" for seen, bounds in theirs]
+        assert re.search(
+            rf"{n} dimensions (have a test bound of )?{ours[0]} and (a training bound of )?{ours[1]} ", readme
+        )
+        assert f"({there[0]} and {there[1]})" in readme or f"(published {there[0]} and {there[1]})" in readme
 
 
 def test_the_digits_as_a_file():
