@@ -125,7 +125,7 @@ def test_where_the_bounds_on_the_frey_faces_turn_down():
     assert f"ours are {min(below):.0f} to {max(below):.0f} nats below the published ones" in readme
     assert f"a standard error of {min(errors):.0f} to {max(errors):.0f}." in readme
     for n in (10, 20):
-        found = json.loads((ROOT / f"results/runs/aevb-frey-{n}-step-01/summary.json").read_text(encoding="utf-8"))
+        found = json.loads((ROOT / f"results/aevb-frey/step-01-{n}.json").read_text(encoding="utf-8"))
         ours = [f"{found[name]:.0f}" for name in ("test_bound", "train_bound")]
         theirs = [aevb("frey", n, split) for split in ("test", "train")]
         there = [f"{bounds[seen.index(10**8)]:.0f}" for seen, bounds in theirs]
