@@ -18,7 +18,7 @@ from benchmarks.protocol import Remote
 from tinyvae.cli import console
 from tinyvae.data import datasets
 from tinyvae.machine import available_cores
-from tinyvae.training.workloads import WORKLOADS
+from tinyvae.training.workloads import WORKLOADS, data_of
 
 BUSY = "print(flush=True)\nwhile True: pass"
 
@@ -55,7 +55,7 @@ def measure(workload, dataset, rounds, seconds, competitors):
     Returns: dict of the summaries ``alone`` and ``contended``, in examples a second, and ``share``, their ratio;
     ``competitors``, ``rounds`` and ``seconds``.
     """
-    rates, images = {"alone": [], "contended": []}, datasets.load(dataset)
+    rates, images = {"alone": [], "contended": []}, data_of(workload, datasets.load(dataset))
     with Remote("tinyvae", workload, dataset) as remote:
         check({"tinyvae": remote}, WORKLOADS[workload], images)
         remote.ask("warm")

@@ -67,6 +67,20 @@ def test_a_layer(crew, N, I, J, density, activation, dtype, seed):
         close(*beside_twin("affine_input_gradient", input_gradient, da, W, x, dx, activation), rtol=10, atol=10)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("N", "I", "J"), [(1000, 37, 29), (2001, 1, 800), (1003, 1001, 1)])
+def test_a_layer_with_many_rows_by_any_number_of_threads(N, I, J, dtype):
+    """Sums of a thousand terms: up to a hundred times the tolerance of some tens."""
+    da, x = random_arrays(N, dtype, (N, J), (N, I))
+    results = []
+    for crew in CREWS:
+        dW, db = unwritten(dtype, (I, J), J)
+        with crew:
+            close(*beside_twin("affine_gradient", compiled.affine_gradient, da, x, dW, db), rtol=100, atol=100)
+        results.append(dW.tobytes() + db.tobytes())
+    assert len(set(results)) == 1
+
+
 @given(
     crews, rows, st.lists(sizes, min_size=2, max_size=4), densities, st.booleans(), activations, activations, dtypes,
     seeds,

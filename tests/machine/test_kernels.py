@@ -85,6 +85,20 @@ def test_an_affine_layer_in_two_halves(N, I, J, activation, dtype, seed, data):
     close(*beside_twin("affine", in_halves, x, W, b, out, activation))
 
 
+@given(st.integers(1, 4), sizes, sizes, dtypes, seeds, st.data())
+def test_a_gradient_over_blocks_of_rows(blocks, I, J, dtype, seed, data):
+    da, x, sums = random_arrays(seed, dtype, (3 * blocks, J), (3 * blocks, I), (blocks, I + 1, J))
+
+    def over_blocks(da, x, dW, db):
+        for a, h, block in zip(np.split(da, blocks), np.split(x, blocks), sums):
+            plain.affine_gradient(a, h, block[:-1], block[-1])
+        cut = data.draw(st.integers(0, I + 1))
+        for first, last in ((0, cut), (cut, I + 5)):  # the last piece may be cut short
+            kernels.add_blocks(sums.reshape(-1, J), dW, db, first, last)
+
+    close(*beside_twin("affine_gradient", over_blocks, da, x, *unwritten(dtype, (I, J), J)))
+
+
 @given(rows, samples, sizes, dtypes, seeds)
 def test_gaussian_kernels(R, S, D, dtype, seed):
     mu, logvar, eps, z, dlogp = random_arrays(seed, dtype, (R, D), (R, D), (R, S, D), (R, S, D), (R, S))
@@ -183,5 +197,5 @@ def test_every_kernel_has_a_twin():
     }
     assert len(of_this_file) >= 18
     parts = {"add_bias", "add_rest", "bias_gradient", "activation_gradient", "mix", "by_components"}
-    parts.add("bernoulli_density")
+    parts |= {"add_blocks", "bernoulli_density"}
     assert of_this_file - parts <= set(vars(plain))

@@ -28,7 +28,7 @@ from tinyvae.machine import (
 )
 from tinyvae.machine.code_cache import exact as exact
 from tinyvae.machine.code_cache import folder
-from tinyvae.machine.matrix_products import BLOCKS, COPIES, are_few, mostly_zero
+from tinyvae.machine.matrix_products import BLOCKS, COPIES, are_few, are_many, mostly_zero
 from tinyvae.machine.patches import PIECES, images_at_a_time
 from tinyvae.machine.threads import Crew, at_hand, current
 
@@ -60,7 +60,7 @@ def layers(x, Ws, bs, outputs, activation, last_activation):
 
 def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs, activation, first_activation):
     is_sparse = mostly_zero(x)
-    addresses = _gradient_jobs(x.dtype, not is_sparse or len(Ws) > 1, is_sparse)
+    addresses = _gradient_jobs(x.dtype, *[(is_sparse and i == 0, many(x, W)) for i, W in enumerate(Ws)])
     activations = activation, first_activation
     jobs.layers_gradient(at_hand(), addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, dinputs, *activations)
 
@@ -72,7 +72,7 @@ def affine(x, W, b, out, activation):
 
 def affine_gradient(da, x, dW, db):
     is_sparse = mostly_zero(x)
-    jobs.affine_gradient(at_hand(), _gradient_jobs(x.dtype, not is_sparse, is_sparse), is_sparse, da, x, dW, db)
+    jobs.affine_gradient(at_hand(), _gradient_jobs(x.dtype, (is_sparse, many(x, dW))), is_sparse, da, x, dW, db)
 
 
 def affine_input_gradient(da, W, h, dx, activation):
@@ -82,6 +82,11 @@ def affine_input_gradient(da, W, h, dx, activation):
 def few(x, W):
     """Whether a minibatch has few rows for a layer (``matrix_products.are_few``)."""
     return are_few.py_func(len(x), len(W))
+
+
+def many(x, W):
+    """Whether a minibatch has many rows for a layer (``matrix_products.are_many``)."""
+    return are_many.py_func(len(x), *W.shape)
 
 
 # The addresses that the layers want, 0 for a job that is not needed: it is not compiled.
@@ -102,12 +107,16 @@ def _affine_jobs(dtype, is_sparse, *few):
 
 
 @cache
-def _gradient_jobs(dtype, some_are_dense, some_are_sparse):
-    return (
-        jobs.AFFINE_GRADIENT.at(dtype) if some_are_dense else 0,
-        jobs.SPARSE_AFFINE_GRADIENT.at(dtype) if some_are_sparse else 0,
-        jobs.AFFINE_INPUT_GRADIENT.at(dtype),
-    )
+def _gradient_jobs(dtype, *kinds):
+    """For layers of these kinds: whether the minibatch is sparse, and whether it has many rows for the layer."""
+    either = {
+        (False, False): [jobs.AFFINE_GRADIENT],
+        (True, False): [jobs.SPARSE_AFFINE_GRADIENT],
+        (False, True): [jobs.BLOCK_GRADIENT, jobs.COMPLETE_GRADIENT],
+    }
+    kinds = [(is_sparse, has_many and not is_sparse) for is_sparse, has_many in kinds]
+    addresses = [job.at(dtype) if kind in kinds else 0 for kind, some in either.items() for job in some]
+    return *addresses, jobs.AFFINE_INPUT_GRADIENT.at(dtype)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

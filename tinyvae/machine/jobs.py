@@ -13,9 +13,11 @@ from tinyvae.machine import LINEAR, kernels, philox
 from tinyvae.machine.code_cache import kernel
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import (
+    BLOCKS,
     COPIES,
     LOOPS,
     are_few,
+    are_many,
     input_gradient,
     input_gradient_of_few,
     input_gradient_tiles,
@@ -28,6 +30,7 @@ from tinyvae.machine.matrix_products import (
     weight_gradient,
     weight_gradient_tiles,
     whole_product,
+    whole_weight_gradient,
 )
 from tinyvae.machine.work_sharing import ARGUMENTS, ARRAYS, NUMBERS, TODO, Job, matrix, numbers, put, share
 
@@ -153,10 +156,11 @@ def COMPLETE_AFFINE(desk, piece, like):
 
 @kernel
 def affine_gradient(desk, addresses, is_sparse, da, x, dW, db):
-    """dW = xᵀ da and db = the sum of da's rows.
+    """dW = xᵀ da and db = the sum of da's rows; over blocks of these, which are added, if they are many.
 
     Args:
-        addresses: of the jobs AFFINE_GRADIENT and SPARSE_AFFINE_GRADIENT, as far as they are needed.
+        addresses: of the jobs AFFINE_GRADIENT, SPARSE_AFFINE_GRADIENT, BLOCK_GRADIENT and COMPLETE_GRADIENT, as far as
+            they are needed.
         is_sparse: whether to go through the entries of x that differ from zero.
     """
     if len(x) != len(da) or dW.shape != (x.shape[1], da.shape[1]) or len(db) != da.shape[1]:
@@ -166,6 +170,13 @@ def affine_gradient(desk, addresses, is_sparse, da, x, dW, db):
     put(desk, x, da)
     put(desk, dW, da)
     put(desk, db, da)
+    if not is_sparse and are_many(len(x), len(dW), len(db)):
+        sums = np.empty((BLOCKS, len(dW) + 1, len(db)), da.dtype)  # db below dW
+        put(desk, sums, da)
+        share(desk, addresses[2], BLOCKS)
+        share(desk, addresses[3], parts(len(dW) + 1, height_of(dW)))
+        desk[ARGUMENTS] = sums.ndim  # any use of it: without one Numba would free it before the jobs are done
+        return
     height, width = weight_gradient_tiles(x, da, is_sparse)
     n = desk[NUMBERS:]
     n[0], n[1] = height, width
@@ -195,6 +206,27 @@ def SPARSE_AFFINE_GRADIENT(desk, piece, like):
     sparse_weight_gradient(matrix(desk, 1, like), da, dW, top, bottom)
     if top == 0:
         kernels.bias_gradient(da, matrix(desk, 3, like)[0], left, right)
+
+
+@Job
+def BLOCK_GRADIENT(desk, piece, like):
+    """The sums of ``affine_gradient`` over a block of the rows."""
+    desk = carray(desk, TODO)
+    da, x, sums = matrix(desk, 0, like), matrix(desk, 1, like), matrix(desk, 4, like)
+    first, last = len(x) * piece // BLOCKS, len(x) * (piece + 1) // BLOCKS
+    height = x.shape[1] + 1
+    block = sums[piece * height : (piece + 1) * height]
+    whole_weight_gradient(x[first:last], da[first:last], block[:-1], False)
+    kernels.bias_gradient(da[first:last], block[-1], 0, da.shape[1])
+
+
+@Job
+def COMPLETE_GRADIENT(desk, piece, like):
+    """Some rows of the sum of the blocks."""
+    desk = carray(desk, TODO)
+    dW = matrix(desk, 2, like)
+    first = piece * height_of(dW)
+    kernels.add_blocks(matrix(desk, 4, like), dW, matrix(desk, 3, like)[0], first, first + height_of(dW))
 
 
 @kernel
@@ -255,7 +287,7 @@ def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, 
         affine_gradient(desk, addresses, is_sparse and i == 0, da, h, dWs[i], dbs[i])
         if len(dinputs[i]) == len(h):
             f = activation if i > 0 else first_activation
-            affine_input_gradient(desk, addresses[2], da, Ws[i], h, dinputs[i], f)
+            affine_input_gradient(desk, addresses[4], da, Ws[i], h, dinputs[i], f)
         da = dinputs[i]
 
 

@@ -87,6 +87,18 @@ def bias_gradient(da, db, left, right):
             db[j] += row[j]
 
 
+@njit(**INNER)
+def add_blocks(sums, dW, db, first, last):
+    """dW (I, J) and db, as if below it, = the sum of the blocks of sums (blocks (I + 1), J): some of these rows."""
+    height = len(dW) + 1
+    for i in range(first, min(last, height)):
+        row = dW[i] if i < len(dW) else db
+        row[:] = sums[i]
+        for block in range(height + i, len(sums), height):
+            for j in range(row.size):
+                row[j] += sums[block, j]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Gaussians (gaussian.py): rows of mu and logvar (R, D) serve S samples each, z and eps (R, S, D)
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ A tile is done in the way that is fast for its shape:
 
 * some of BLAS's kernels do small products (up to a million multiplications) at their full speed without copying the
   factors first, which costs the products of a minibatch a tenth to a half of their time. There tiles are small, but for
-  very wide layers. Others always copy: there tiles are large, so that what is copied serves for long, and for some
-  twenty rows loops of our own, which copy nothing, are half as fast again;
+  very wide layers. Others always copy: there tiles are large, so that what is copied serves for long, or the sums over
+  parts of many rows are whole, and added at last; for some twenty rows loops of our own, which copy nothing, are half
+  as fast again;
 * images are mostly black: a product with them is a sum over the pixels that are lit. Four or eight terms are added at a
   time, so that a partial sum is read and written once for them all.
 
@@ -97,6 +98,16 @@ def product(x, W, out, first, last, top, bottom, left, right):
         NO, NO, bottom - top, right - left, last - first, x.ctypes.data + (top * I + first) * size, I,
         W.ctypes.data + (first * J + left) * size, J, out.ctypes.data + (top * J + left) * size, J, x.dtype.type,
     )  # fmt: skip
+
+
+@njit(**INNER)
+def are_many(rows, inputs, outputs):
+    """Whether a minibatch has so many rows for a layer's W (inputs, outputs) that its gradient is summed over BLOCKS of
+    them, each whole: BLAS copies every row once then, where tiles of W have it copied for each.
+
+    The sums, which are added at last, are few beside that.
+    """
+    return COPIES and rows >= max(inputs, outputs) and rows * inputs * outputs > SMALL
 
 
 @kernel
