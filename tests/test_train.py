@@ -210,13 +210,14 @@ def test_recipes_are_the_start_and_options_override_them():
 
 
 def test_a_recipe_knows_its_data_set():
-    """For the Frey faces AEVB takes Gaussians and 200 units, and here as many examples as for MNIST."""
+    """For the Frey faces AEVB takes Gaussians and 200 units, and here a smaller step and as many examples as MNIST's."""
     frey, mnist, own = (
         options.resolve(options.build_parser(None).parse_args([name, "--recipe", "aevb"]))
         for name in ("frey", "mnist", "runs/frey.npy")
     )
     assert (frey.likelihood, frey.hidden) == ("gaussian", ((200,),)) and mnist == own == RECIPES["aevb"]
     assert (mnist.likelihood, mnist.hidden) == ("bernoulli", ((500,),))
+    assert (frey.learning_rate, mnist.learning_rate) == (0.01, 0.02)
     assert abs(frey.epochs * 1768 / (mnist.epochs * 60_000) - 1) < 0.001
     words = ["frey", "--recipe", "aevb", "--likelihood", "bernoulli", "--hidden", "50"]
     assert options.resolve(options.build_parser(None).parse_args(words)).hidden == ((50,),)

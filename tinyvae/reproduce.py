@@ -18,8 +18,8 @@ from tinyvae.cli import console
 from tinyvae.disk.files import explained
 
 NAMES = (
-    "aevb-mnist", "aevb-frey", "aevb-frey-map", "latent-space", "manifold-mnist", "manifold-frey", "vae-vs-iwae",
-    "one-vs-two-layers", "cvae", "samples", "photos", "coloured-digits", "grammar-vae",
+    "aevb-mnist", "aevb-frey", "aevb-frey-map", "aevb-frey-step-02", "latent-space", "manifold-mnist", "manifold-frey",
+    "vae-vs-iwae", "one-vs-two-layers", "cvae", "samples", "photos", "coloured-digits", "grammar-vae",
 )  # fmt: skip
 
 
