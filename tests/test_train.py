@@ -210,7 +210,7 @@ def test_recipes_are_the_start_and_options_override_them():
 
 
 def test_a_recipe_knows_its_data_set():
-    """For the Frey faces AEVB takes Gaussians and 200 units, and here a smaller step and as many examples as MNIST's."""
+    """For the Frey faces AEVB takes Gaussians and 200 units, here a smaller step and as many examples as MNIST's."""
     frey, mnist, own = (
         options.resolve(options.build_parser(None).parse_args([name, "--recipe", "aevb"]))
         for name in ("frey", "mnist", "runs/frey.npy")
