@@ -201,17 +201,18 @@ def test_a_checkpoint_every_other_epoch(no_pictures, tmp_path, monkeypatch):
     assert len(Run.open(tmp_path / "run").history()) == 5
 
 
-def test_saving_takes_a_twentieth_of_the_time(tmp_path, monkeypatch):
-    """By a clock that the epochs and the checkpoints push on: two seconds each, and one second."""
+@pytest.mark.parametrize(("seconds", "expected"), [(1, [1, 11, 21, 31, 41, 45]), (5000, [1, 31, 45])])
+def test_saving_takes_a_twentieth_of_the_time_and_is_not_put_off_for_long(seconds, expected, tmp_path, monkeypatch):
+    """By a clock that the epochs and the checkpoints push on: two seconds each, or twenty, and so many seconds."""
     now, saved = [0.0], []
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 
     def epoch(training, on_step):
-        now[0] += 2
+        now[0] += 2 if seconds == 1 else 20
         return run_epoch(training, on_step)
 
     def save(run, arrays, state):
-        now[0] += 1
+        now[0] += seconds
         saved.append(state["epoch"])
         assert len(run.history()) == state["epoch"]
 
@@ -221,7 +222,7 @@ def test_saving_takes_a_twentieth_of_the_time(tmp_path, monkeypatch):
     training = Training(replace(SMALL, epochs=45), datasets.load("digits", limit=40), threads=1)
     run = Run.create(tmp_path / "run", description.describe(training, training.dataset, "digits", 40))
     loop.train(training, run)
-    assert saved == [1, 11, 21, 31, 41, 45]
+    assert saved == expected
 
 
 def test_history_rows_beyond_the_checkpoint_are_those_of_the_second_attempt(no_pictures, tmp_path, monkeypatch):

@@ -35,6 +35,7 @@ EVALUATION_ROWS = 500  # samples at a time: bounds the memory
 # The attributes of Training that say how far it has come.
 PROGRESS = {"epoch": int, "position": int, "step": int, "samples_seen": int, "epoch_total": float, "seconds": float}
 SPARING = 20  # saving takes at most one part in so many of the time
+LONGEST = 600  # seconds without saving: that it took long once, on a busy disk, says little
 # Divergence is detected on the bound and the parameters.
 QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore"}
 
@@ -314,8 +315,8 @@ def train(
     """Train to the end of the run, and leave it on disk as it goes: the history and a checkpoint.
 
     Both are written anew each time, and the history of a thousand short epochs takes longer than one of them. So by
-    default they are saved after an epoch when the time since is SPARING times what that took: what a kill can cost is
-    in proportion.
+    default they are saved after an epoch when the time since is SPARING times what that took, or LONGEST: what a kill
+    can cost is in proportion.
 
     Args:
         training: Training.
@@ -345,7 +346,7 @@ def train(
             return True
         if checkpoint_every is not None:
             return training.epoch % checkpoint_every == 0
-        return time.perf_counter() - saved >= SPARING * took
+        return time.perf_counter() - saved >= min(SPARING * took, LONGEST)
 
     started = time.perf_counter() - training.seconds
 
