@@ -109,30 +109,36 @@ def test_aevb_s_table(data, folder, digits):
             assert float(number.split(",")[0]) == pytest.approx(float(row[name]), abs=0.5 * 10**-digits + 0.006)
 
 
-def test_where_the_bounds_on_the_frey_faces_turn_down():
-    """Also how high they were, and what they are below the published ones at the end."""
-
-    def words(column, form=".0f", unit=1):
-        *most, last = (format(float(row[column]) / unit, form) for row in ends)
-        return f"{', '.join(most)} and {last}"
-
+def test_where_the_bounds_on_the_frey_faces_end_and_turn_down():
+    """Also how high they were, what they are beside the published ones at the end, and all that with another step."""
     readme, ends = " ".join(README.split()), table("aevb-frey/ends.csv")
-    assert f"turn down after {words('turned_down_at', '.1f', 1e7)} x 10^7 examples" in readme
-    assert f"having been at {words('highest_test_bound')} at most" in readme
+    assert [row["n_latent"] for row in ends] == ["2", "5", "10", "20"]
+
+    def above(split):
+        """Our bounds at the end less the published ones."""
+        for row in ends:
+            seen, bounds = aevb("frey", int(row["n_latent"]), split)
+            yield round(float(row[f"{split}_bound"]) - bounds[seen.index(10**8)])
+
+    training = list(above("train"))
+    assert training == [76, 24, -2, 0] and "better than the published ones, by 76 nats" in readme
+    assert "their training bounds are 24 nats above these, 2 below and equal" in readme
+    assert list(above("test")) == [-71, -3, -16, 2] and "their test bound ends 71 below" in readme
+    assert "their test bounds 3 and 16 below and 2 above" in readme
+    errors = [round(float(row["test_standard_error"])) for row in ends]
+    assert errors[1:] == [28, 31, 27] and "a standard error of 28, 31 and 27" in readme
+    turned = [row["turned_down_at"] and f"{float(row['turned_down_at']) / 1e7:.1f}" for row in ends]
+    assert turned == ["3.5", "5.7", "", ""] and "turn down after 3.5 and 5.7 x 10^7 examples" in readme
+    highest = [round(float(row["highest_test_bound"])) for row in ends[:2]]
+    assert highest == [863, 1123] and "having been at 863 and 1123 at most" in readme
     assert [f"{float(row['published_highest_at']):.1e}" for row in ends] == ["3.2e+08", "1.0e+08", "7.5e+07", "7.5e+07"]
-    below = [float(row["published_test_bound"]) - float(row["test_bound"]) for row in ends]
-    errors = [float(row["test_standard_error"]) for row in ends]
-    assert f"ours are {min(below):.0f} to {max(below):.0f} nats below the published ones" in readme
-    assert f"a standard error of {min(errors):.0f} to {max(errors):.0f}." in readme
-    for n in (10, 20):
-        found = json.loads((ROOT / f"results/aevb-frey/step-01-{n}.json").read_text(encoding="utf-8"))
-        ours = [f"{found[name]:.0f}" for name in ("test_bound", "train_bound")]
-        theirs = [aevb("frey", n, split) for split in ("test", "train")]
-        there = [f"{bounds[seen.index(10**8)]:.0f}" for seen, bounds in theirs]
-        assert re.search(
-            rf"{n} dimensions (have a test bound of )?{ours[0]} and (a training bound of )?{ours[1]} ", readme
-        )
-        assert f"({there[0]} and {there[1]})" in readme or f"(published {there[0]} and {there[1]})" in readme
+
+    other = table("aevb-frey-step-02/ends.csv")
+    assert [round(float(row["test_bound"])) for row in other] == [794, 1021, 1271, 1299]
+    assert "end at 794, 1021, 1271 and 1299" in readme
+    turned = [f"{float(row['turned_down_at']) / 1e7:.1f}" for row in other]
+    assert (min(turned), max(turned)) == ("2.1", "4.6") and "between 2.1 and 4.6 x 10^7" in readme
+    assert {row["samples_seen"] for row in [*ends, *other]} == {"100001616"}
 
 
 def test_the_digits_as_a_file():
