@@ -278,7 +278,7 @@ def write_iwae(report):
 
 
 def two_dimensional(source, size):
-    """AEVB's recipe with two latent dimensions; for the Frey faces with the step that comes further in 10^7 examples."""
+    """AEVB's recipe with two latent dimensions; for the Frey faces with the step that gets further in 10^7 examples."""
     if source == FREY:
         return aevb_frey_step_plans(size)[0]
     return aevb_plans(MNIST, (2,), size)[0]
