@@ -297,14 +297,15 @@ def test_compare_without_the_others_measures_tinyvae_and_its_products(quick, cap
     assert f"tinyvae  {rates['tinyvae']:,.0f}" in printed and "tinyvae / sgemm" in printed
 
 
-def test_cliff_adds_the_share_to_the_same_file(quick, capsys):
+@pytest.mark.parametrize("name", ["vae", "gru"])  # of images, and of symbols
+def test_cliff_adds_the_share_to_the_same_file(name, quick, capsys):
     options, path = quick
     record.store(path, "workloads", {"vae": 1})
-    assert cliff.main(["--workloads", "vae", *options]) == 0
+    assert cliff.main(["--workloads", name, *options]) == 0
     results = json.loads(path.read_text())
-    vae = results["cliff"]["vae"]
-    assert vae["share"]["median"] == pytest.approx(vae["contended"]["median"] / vae["alone"]["median"])
-    assert vae["competitors"] == results["machine"]["cores"] and results["workloads"] == {"vae": 1}
+    own = results["cliff"][name]
+    assert own["share"]["median"] == pytest.approx(own["contended"]["median"] / own["alone"]["median"])
+    assert own["competitors"] == results["machine"]["cores"] and results["workloads"] == {"vae": 1}
     assert "a fair one is 0.50" in capsys.readouterr().out
 
 
