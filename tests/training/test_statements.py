@@ -141,6 +141,16 @@ def test_where_the_bounds_on_the_frey_faces_end_and_turn_down():
     assert (min(turned), max(turned)) == ("2.1", "4.6") and "between 2.1 and 4.6 x 10^7" in readme
     assert {row["samples_seen"] for row in [*ends, *other]} == {"100001616"}
 
+    epochs, examples = 57, 1768
+    first = [
+        round(float(row["train_bound"]))
+        for folder in ("aevb-frey", "aevb-frey-step-02")
+        for row in table(f"{folder}/bounds.csv")
+        if row["n_latent"] == "20" and row["samples_seen"] == str(epochs * examples)
+    ]
+    words = f"after {epochs} epochs of 20 dimensions the training bound is {{}} with it, and {{}} with 0.02"
+    assert words.format(*first) in readme
+
 
 def test_the_digits_as_a_file():
     """The row of the convolutional network, whose run has kept what the compress command printed."""
