@@ -152,6 +152,7 @@ BREAKS = {
     r"[<>*|]": "a sign that Markdown or HTML takes for its own",
     r"\n[-+=#]": "a line that begins as a list or a heading",
     r"operatorname": "a macro that GitHub refuses",
+    r"[\x00-\x09\x0b-\x1f]": "a control character",
 }
 
 
@@ -524,6 +525,7 @@ PLANTED = [
     (broken_formulas, "derivations", "$l \\le 0$", "$l < 0$"),
     (broken_formulas, "derivations", "$l \\le 0$", "$l \\le\\, 0$"),
     (broken_formulas, "derivations", "$\\bar b$", "x$\\bar b$"),
+    (broken_formulas, "derivations", "M = 2^{16}", "M =\x02^{16}"),
     (unknown_letters, "symbols", "`logvar` |", "`log_var` |"),
     (missing_letters, "symbols", "`logvar` |", "`stats` |"),
     (wrong_rooms, "architecture", "`generation` `annealing` |", "`generation` |"),

@@ -131,7 +131,8 @@ class Settings:
         objective: name in ``BOUNDS``.
         kl: "closed" (AEVB, Eq. 10) or "sampled" (AEVB, Eq. 6): how the ELBO takes log p(z) - log q(z | x).
         estimator: name in ``ESTIMATORS``, of the gradient.
-        beta: the weight of the KL divergence in training; with another than 1 it is no bound that is trained.
+        beta: the weight of the KL divergence in training; with more than 1 what is trained is a looser bound, with less
+            it is none.
         anneal: epochs in which that weight rises from 0; 0 for none.
         free_bits: nats of the divergence that each dimension of z may keep at no price, on a minibatch's mean.
         weight_prior: standard deviation of a normal prior on all parameters; 0 for none.

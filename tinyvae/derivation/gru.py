@@ -13,8 +13,8 @@ Each has three parts of H numbers, for r, u and n:
     h_t = (1 - u_t) n_t + u_t h_{t-1}
 
 from h_0 = 0. This is the form that PyTorch computes too, which the tests use: r stands behind the product, r (h U^n +
-c^n), so that one product serves all three parts. (In the paper it stands in front, (r h) U^n, and u and 1 - u are
-exchanged.) In the parts of the gates b and c are one bias, written as two.
+c^n), so that one product serves all three parts. (In the paper it stands in front, (r h) U^n.) In the
+parts of the gates b and c are one bias, written as two.
 
 **Forward.** Only h_{t-1} U has to wait for the step before. a_t W is one product for all steps, and s V + b one for all
 that share it; both are there before the loop begins.

@@ -14,8 +14,8 @@ that is where most of the levels are. But sigmoid(u) = 1 / (1 + e^-u) and 1 - si
 
     sigmoid(u) - sigmoid(l) = (e^-l - e^-u) / ((1 + e^-u) (1 + e^-l)) = sigmoid(u) sigmoid(-l) (1 - e^-(u - l))
 
-which is a product: with softplus(a) = log(1 + e^a), which never overflows, and the distance of the edges
-delta = u - l = 1 / (255 s),
+which is a product: with softplus(a) = log(1 + e^a) = max(a, 0) + log(1 + e^-|a|), which never overflows, and the
+distance of the edges delta = u - l = 1 / (255 s),
 
     log P(v) = -softplus(-u) - softplus(l) + log(1 - e^-delta)
 

@@ -251,7 +251,7 @@ class Model:
             consume: whether the cache may be used up, which saves a copy of the decoder's outputs; a second use is then
                 an error. Otherwise it serves as often as one likes.
             kl_weights: (D_1,) factors on the shares that the dimensions have in the divergence in closed form, as
-                ``bounds.kl_weights`` gives them: then this is not the gradient of a bound.
+                ``bounds.kl_weights`` gives them: then this is not the gradient of the ELBO.
 
         Returns: the gradient, as Parameters.
 

@@ -69,8 +69,8 @@ class VAE(Trained):
             (D,).
         n_prior_components: of the priors "mixture" and "vamp".
         conditional: whether the labels y enter the encoder and the decoder; every method then wants them.
-        beta: the weight of the KL divergence in training; with another than 1 it is no bound that is trained. (What
-            is reported stays the bound; these three go with the closed form.)
+        beta: the weight of the KL divergence in training; with more than 1 what is trained is a looser bound, with less
+            it is none. (What is reported stays the ELBO; these three go with the closed form.)
         anneal: epochs in which that weight rises from 0; 0 for none.
         free_bits: nats of the divergence that each dimension of z may keep at no price, on a minibatch's mean.
         max_epochs: how often ``fit`` visits each example.
