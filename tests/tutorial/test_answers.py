@@ -99,6 +99,19 @@ def test_a_shape_is_told_where_it_says_most():
     assert "its shape is (4,), and (4, 3) is expected. Is there a sum or a mean too many" in text
 
 
+def test_what_is_right_for_some_cases_is_not_wrong_everywhere():
+    text = diagnosis(lambda x: total(x) + (len(x) > 2), total, {"two": (x[:2],), "four": (x,)})
+    assert "1 more than ours wherever it differs: a constant? Right for two; wrong for four." in text
+
+
+def test_axes_made_one_and_axes_cut_in_several_are_told():
+    def in_one(x):
+        return x.reshape(-1)
+
+    assert "Are several axes made one (reshape)?" in diagnosis(in_one, lambda x: x)
+    assert "Is an axis cut in several?" in diagnosis(lambda x: x, in_one)
+
+
 def test_an_axis_too_few_is_told():
     text = diagnosis(total, lambda x: x.sum(axis=1, keepdims=True))
     assert "its shape is (4,), and (4, 1) is expected. Is an axis of length 1 too few (keepdims)?" in text

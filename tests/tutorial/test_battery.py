@@ -44,6 +44,7 @@ WHOLE = {"single precision": "type for fractions", "a hair's breadth off": "type
 WHOLE |= dict.fromkeys(
     ("an output more", "not a number", "infinity", "1 % too much", "0.001 % too much", "other numbers every time"), ""
 )
+MASK = WHOLE | dict.fromkeys(("single precision", "a hair's breadth off"), "True and False")
 MESSAGES = dict.fromkeys(WHOLE, "whole number")  # which a float cannot hold
 MESSAGES |= {"an output more": "expected", "it changes its arguments": RIGHT}  # whole numbers, and lists of them
 ROUNDED = {"0.001 % too much": RIGHT}  # what differences have too
@@ -97,7 +98,7 @@ NUMBERS = {
     "8.1": ("mended_encoder", "encoder_backward", {}),
     "8.3": ("excess", "excess", {}),
     "9.1": ("cost_of_product", "cost_of_product", NOT_CHANGED),
-    "10.1": ("places", "places", NOT_CHANGED),
+    "10.1": ("places", "places", NOT_CHANGED | WHOLE),
     "10.2": ("patches", "patches", {}),
     "10.3": ("filter_gradients", "filter_gradients", {}),
     "10.4": ("put_back", "put_back", {}),
@@ -111,7 +112,7 @@ NUMBERS = {
     "12.1": ("gru_step", "gru_step", {}),
     "12.2": ("gru_step_backward", "gru_step_backward", {}),
     "12.3": ("through_time", "through_time", {}),
-    "12.4": ("allowed_next", "allowed_next", NOT_CHANGED),
+    "12.4": ("allowed_next", "allowed_next", NOT_CHANGED | MASK),
     "12.5": ("masked_log_probability", "masked_log_probability", {}),
     "12.6": ("aided_price", "aided_price", {}),
     "12.7": ("same_function", "same_function", {}),

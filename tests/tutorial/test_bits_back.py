@@ -113,6 +113,7 @@ def pushing(change):
     (pushing(lambda s, f, c, M: f * (s // M) + c + s % f), "f and M have changed places"),
     (pushing(lambda s, f, c, M: f * (s // M) + s % M - c), "this is the inverse"),
     (pushing(lambda s, f, c, M: s * M // f + c), "is what it is nearly. The rest"),
+    (pushing(lambda s, f, c, M: s * M // f + c + s % f), "divides what has been multiplied"),
     (pushing(lambda s, f, c, M: s * M // f), "start and rest are missing"),
     (pushing(lambda s, f, c, M: s * M + c + s % f), "s is not divided by f"),
     (lambda s, k, c: c[-1] * (s // c[k + 1]) + c[k] + s % c[k + 1], "c[k + 1] is taken for the frequency"),
@@ -184,8 +185,12 @@ def test_a_table_in_a_loop_is_accepted():
     tutorial.check_table(in_a_loop)
 
 
-def added_up(frequencies):
-    return lambda p, r: np.append(0, np.cumsum(frequencies(p, r))).astype(int)
+def added_up(frequencies, is_set=False):
+    def answer(p, r):
+        starts = np.append(0, np.cumsum(frequencies(p, r))).astype(int)
+        return [*starts[:-1], 2**r] if is_set else starts
+
+    return answer
 
 
 def shared(rounded=np.floor, total=lambda r: 2**r, set_aside=lambda L: L, last=None, each=1):
@@ -208,6 +213,11 @@ def shared(rounded=np.floor, total=lambda r: 2**r, set_aside=lambda L: L, last=N
     (added_up(lambda p, r: 1 + np.floor((2**r - len(p)) * p)), "frequencies are rounded one by one"),
     (shared(set_aside=lambda L: 0), "counted twice"),
     (shared(set_aside=lambda L: 0, last="left"), "2^r + L digits"),
+    (shared(set_aside=lambda L: 0, each=0, last="left"), "what is improbable has no digit"),
+    (shared(each=0), "k is missing"),
+    (added_up(lambda p, r: np.maximum(1, np.floor(2**r * p)), is_set=True), "made up for by the last symbol alone"),
+    (added_up(lambda p, r: 1 + np.rint((2**r - len(p)) * p), is_set=True), "made up for by the last symbol alone"),
+    (lambda p, r: [*in_a_loop(p, r)[:-2], in_a_loop(p, r)[-2] - (r == 16), 2**r], "agree to the last digit"),
     (shared(np.rint), "rounded to the nearest"),
     (shared(np.ceil), "rounded up"),
     (shared(total=lambda r: 2**r - 1), "one too few, a factor"),
@@ -272,6 +282,13 @@ def another_list(words, state, k, c):
     return push_by_divmod(state, k, c)
 
 
+def divided(words, state, k, c):
+    if state >= (c[k + 1] - c[k]) * (2**64 // c[-1]):
+        words.append(state % 2**32)
+        state = int(state / 2**32)
+    return push_by_divmod(state, k, c)
+
+
 def nothing_taken_off(words, state, k, c):
     if state >= (c[k + 1] - c[k]) * (2**64 // c[-1]):
         words.append(state % 2**32)
@@ -294,6 +311,7 @@ def nothing_taken_off(words, state, k, c):
     (another_list, "a list that nobody else sees"),
     (nothing_taken_off, "or state >> 32 behind the append"),
     (lambda words, *others: (words, word_pusher()(words, *others)), "the state alone is expected"),
+    (divided, "a float holds 53 bits"),
     (lambda words, state, k, c: state / 2, "a whole number is expected"),
 )
 def test_push_word(answer, words):

@@ -166,6 +166,24 @@ def relative_to_the_old(largest, total, logw):
     return np.maximum(largest, logw.max(axis=1)), total + np.exp(logw - largest[:, None]).sum(axis=1)
 
 
+def relative_to_the_block(largest, total, logw):
+    new, own = np.maximum(largest, logw.max(axis=1)), logw.max(axis=1, keepdims=True)
+    return new, total * np.exp(largest - new) + np.exp(logw - own).sum(axis=1)
+
+
+def largest_not_put_back(logw, k):
+    groups = logw.reshape(len(logw), -1, k)
+    return np.log(np.exp(groups - groups.max(axis=2, keepdims=True)).mean(axis=2))
+
+
+def index_beyond(logw, u):
+    return (np.cumsum(iwae(logw)[1], axis=1) <= u[:, None]).sum(axis=1)
+
+
+def first_above(logw, u):
+    return (np.cumsum(iwae(logw)[1], axis=1) > u[:, None]).argmax(axis=1)
+
+
 def fails_from_nothing(largest, total, logw):
     new, sums = add_block(largest, total, logw)
     return new, sums + 0 * largest  # nan for -inf
@@ -188,6 +206,7 @@ MISTAKES = [
         ),
         "take neighbours",
     ),
+    ("group_bounds", largest_not_put_back, "never put back"),
     ("iwae", mean_of_logs, "the ELBO, not the IWAE"),
     ("iwae", forgets_the_mean, "log K more than ours"),
     ("iwae", overflows, "Take the largest out"),
@@ -207,11 +226,15 @@ MISTAKES = [
     ("resample", lambda logw, u: np.argmax(logw, axis=1), "always the largest weight"),
     ("resample", lambda logw, u: np.floor(u * logw.shape[1]).astype(int), "every sample has the same chance"),
     ("resample", lambda logw, u: resample(logw, u) + 1, "one too large"),
+    ("resample", index_beyond, "the index K, which does not exist"),
+    ("resample", first_above, "argmax of nothing that is true is 0"),
+    ("resample", lambda logw, u: 1.0 * resample(logw, u), "type for fractions"),
     ("resample", lambda logw, u: resample(logw, 1 - u), "from the other end"),
     ("streaming", stale_total, "relative to the old largest. Rescale it"),
     ("streaming", rescales_backwards, "rescaled the wrong way"),
     ("streaming", mean_of_the_block, "Keep a sum"),
     ("streaming", forgets_the_past, "the new block alone is kept"),
+    ("streaming", relative_to_the_block, "the largest of their own block"),
     ("streaming", relative_to_the_old, "relative to the new one"),
     ("streaming", fails_from_nothing, "infinite or not a number"),
     ("active_units", lambda mu, logvar: (mu.std(axis=0), np.sum(mu.std(axis=0) > 0.01)), "standard deviations"),

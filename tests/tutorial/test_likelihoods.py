@@ -141,7 +141,7 @@ def sigmoid(a):
 
 
 def by_log_sigmoids(v, m, t):
-    """Another way that loses nothing: log sigmoid(u) + log(1 - sigmoid(l) / sigmoid(u)), mirrored above the mean."""
+    """log sigmoid(u) + log(1 - sigmoid(l) / sigmoid(u)), mirrored above the mean: lost where both are nearly one."""
     s, above = np.exp(t), v > m
     u, l = (v + 1 / 510 - m) / s, (v - 1 / 510 - m) / s
     u, l = np.where(v == 1, np.inf, u), np.where(v == 0, -np.inf, l)
@@ -150,8 +150,18 @@ def by_log_sigmoids(v, m, t):
     return log_u + np.log(-np.expm1(log_l - log_u))
 
 
+def by_hyperbolic_functions(v, m, t):
+    """Another way that loses nothing: sinh(delta / 2) / (cosh(delta / 2) + cosh((v - m) / s))."""
+    s = np.exp(t)
+    half, centre = 1 / (510 * s), np.abs(v - m) / s
+    log_sinh = half + np.log(-np.expm1(-2 * half))
+    log_cosh = np.logaddexp(np.logaddexp(half, -half), np.logaddexp(centre, -centre))
+    at_end = -np.logaddexp(0, np.where(v == 1, v - 1 / 510 - m, m - v - 1 / 510) / s)
+    return np.where((v == 0) | (v == 1), at_end, log_sinh - log_cosh)
+
+
 def test_another_stable_way_is_accepted():
-    tutorial.check_level_log_probability(by_log_sigmoids)
+    tutorial.check_level_log_probability(by_hyperbolic_functions)
 
 
 def naive(v, m, t, open_ends=True, floor=0.0, half=1 / 510):
@@ -162,11 +172,12 @@ def naive(v, m, t, open_ends=True, floor=0.0, half=1 / 510):
     return np.log(np.maximum(upper - lower, floor))
 
 
-def product(v, m, t, half=1 / 510, top=1, bottom=0, inner=True):
+def product(v, m, t, half=1 / 510, top=1, bottom=0, inner=True, cell=lambda delta: -np.expm1(-delta), also=()):
     s = np.exp(t)
     value = np.where(v != top, -np.logaddexp(0, -(v + half - m) / s), 0)
     value = value + np.where(v != bottom, -np.logaddexp(0, (v - half - m) / s), 0)
-    return value + np.where((v != top) & (v != bottom), np.log(-np.expm1(-2 * half / s)), 0) * inner
+    is_inner = ((v != top) & (v != bottom)) | np.isin(v, also)
+    return value + np.where(is_inner, np.log(cell(2 * half / s)), 0) * inner
 
 
 def log_density(v, m, t):
@@ -183,6 +194,11 @@ def log_density(v, m, t):
     (lambda *a: product(*a, bottom=None), "the open end is missing at v = 0"),
     (lambda *a: product(*a, top=0, bottom=1), "the ends are swapped"),
     (lambda *a: product(*a, inner=False), "log(1 - e^-delta) is missing"),
+    (lambda *a: product(*a, also=(1,)), "one term too many at v = 1"),
+    (lambda *a: product(*a, also=(0,)), "one term too many at v = 0"),
+    (lambda *a: product(*a, also=(0, 1)), "one term too many at the ends"),
+    (lambda *a: product(*a, cell=lambda delta: 1 - np.exp(-delta)), "For 1 - e^-delta take -np.expm1"),
+    (by_log_sigmoids, "the difference of two numbers that round to the same"),
     (lambda *a: product(*a, half=1 / 255), "edges twice as far apart"),
     (lambda *a: product(*a, half=1 / 512), "edges at 1/512"),
     (lambda v, m, t: product(v, m, t / 2), "t is used as the logarithm of a variance"),
@@ -201,6 +217,15 @@ def test_level_log_probability(answer, words):
 # ---- 11.4
 
 
+def with_other_sigmoids(v, m, t, top=1, bottom=0, by_u=-1, by_l=1, expm1=np.expm1):
+    """The sigmoids are of ``by_u`` u and ``by_l`` l."""
+    s = np.exp(t)
+    u, l, width = (v + 1 / 510 - m) / s, (v - 1 / 510 - m) / s, 1 / (255 * s)
+    a, b = np.where(v == top, 0, sigmoid(by_u * u)), np.where(v == bottom, 0, sigmoid(by_l * l))
+    with np.errstate(over="ignore"):
+        return (b - a) / s, l * b - u * a - np.where((v == 0) | (v == 1), 0, width / expm1(width))
+
+
 def derivatives(v, m, t, open_ends=True, by_m=lambda d, s: d / s, delta=-1):
     s = np.exp(t)
     u, l, width = (v + 1 / 510 - m) / s, (v - 1 / 510 - m) / s, 1 / (255 * s)
@@ -213,6 +238,7 @@ def derivatives(v, m, t, open_ends=True, by_m=lambda d, s: d / s, delta=-1):
 
 def test_other_derivatives_are_accepted_and_are_the_package_s():
     tutorial.check_level_derivatives(derivatives)
+    tutorial.check_level_derivatives(with_other_sigmoids)
     rng = np.random.default_rng(0)
     v, m, t = np.round(255 * rng.random((1, 9))) / 255, rng.random((1, 9)), -3 * rng.random((1, 9))
     _, cache = package.logistic(v, np.concatenate([m, t], axis=1))
@@ -237,6 +263,9 @@ def with_infinite_edges(v, m, t):
 @cases(
     (lambda *a: derivatives(*a, open_ends=False), "the open ends are missing"),
     (by_quotient, "0 / 0 where the probability is lost"),
+    (lambda *a: with_other_sigmoids(*a, top=0, bottom=1), "the ends are swapped"),
+    (lambda *a: with_other_sigmoids(*a, by_u=1, by_l=-1), "the sign within both sigmoids"),
+    (lambda *a: with_other_sigmoids(*a, expm1=lambda a: np.exp(a) - 1), "Take np.expm1(delta)"),
     (lambda *a: derivatives(*a, by_m=lambda d, s: d), "the factor 1/s is missing"),
     (lambda *a: derivatives(*a, by_m=lambda d, s: -d / s), "a mean wants to move towards the level"),
     (lambda *a: derivatives(*a, by_m=lambda d, s: 2 * d / s), "exactly twice ours"),

@@ -181,6 +181,15 @@ def but(place, change):
     return answer
 
 
+def without_c_in_dr(dnew, x, h, U, c):
+    H = h.shape[1]
+    r, u, n, _ = step(x, h, U, c)
+    dn = dnew * (1 - u) * (1 - n**2)
+    dr, du = dn * (h @ U[:, 2 * H :]) * r * (1 - r), dnew * (h - n) * u * (1 - u)
+    dy = np.concatenate([dr, du, r * dn], axis=1)
+    return np.concatenate([dr, du, dn], axis=1), dnew * u + dy @ U.T, h.T @ dy, dy.sum(axis=0)
+
+
 def only_directly(dnew, x, h, U, c):
     dx, _, dU, dc = back(dnew, x, h, U, c)
     return dx, dnew * step(x, h, U, c)[1], dU, dc
@@ -195,6 +204,9 @@ def only_directly(dnew, x, h, U, c):
     (lambda *a: back(*a, dr=lambda h: 1), "y^n is missing in dr"),
     (lambda *a: back(*a, dr=lambda h: 0), "the way through r is missing"),
     (but(0, lambda d, dx, dy, h, U: dy), "a factor r is too much in the last part"),
+    (but(0, lambda d, dx, dy, h, U: np.concatenate(np.split(dx, 3, axis=1)[::-1], axis=1)), "the order of its parts"),
+    (but(0, lambda d, dx, dy, h, U: np.roll(dx, h.shape[1], axis=1)), "the order of its parts"),
+    (without_c_in_dr, "c^n is missing in dr"),
     (lambda *a: back(*a, direct=lambda d, u: 0), "the direct way is missing"),
     (lambda *a: back(*a, direct=lambda d, u: d), "the factor u is not there in the direct way"),
     (lambda *a: back(*a, direct=lambda d, u: d * (1 - u)), "u and 1 - u are swapped in the direct way"),
@@ -340,6 +352,7 @@ def padded(value):
     ),
     (changed(lambda allowed: allowed[:-1]), "its shape is"),
     (changed(np.logical_not), "the largest difference"),
+    (changed(lambda allowed: allowed.astype(int)), "True and False (bool)"),
 )
 def test_allowed_next(answer, words):
     with pytest.raises(tutorial.Wrong, match=re.escape(words)):
@@ -468,6 +481,7 @@ def slope(change):
     (slope(lambda kl, beta, free: np.full(kl.shape, beta / len(kl))), "the maximum is missing"),
     (slope(lambda kl, beta, free: beta * (kl > free) / len(kl)), "each example is compared with the free nats"),
     (slope(lambda kl, beta, free: beta * (kl.mean(0) <= free) / len(kl) + 0 * kl), "the other way round"),
+    (slope(lambda kl, beta, free: beta * (kl.mean(0) >= free) / len(kl) + 0 * kl), "> and not >="),
     (slope(lambda kl, beta, free: -by_dimension(kl, beta, free)[1]), "exactly the negative of ours"),
     (slope(lambda kl, beta, free: kl * by_dimension(kl, beta, free)[1]), "a factor KL is too much"),
     (slope(lambda kl, beta, free: by_dimension(kl, beta, free)[1] / kl.shape[1]), "divided by D too"),

@@ -37,7 +37,7 @@ KINDS = [
         (r"^its shape is|^\d+ of \d+ numbers|^nearly ours|, (and|as) the check|divided by N - 1|the other end$", None),
         (r"^the labels stand before|K/k apart", None),
         (r"^the largest difference", "its numbers are other ones than ours."),
-        (r"everywhere$|^log [KN] ", "a constant is wrong or missing."),
+        (r"everywhere$|wherever it differs$|^log [KN] ", "a constant is wrong or missing."),
         (
             r"\boverflow|below it vanish|minus infinity|infinite$|is taken out$|out of all \w+$|until a weight is 0",
             "some numbers become too large or too small on the way.",
@@ -167,7 +167,7 @@ def require_same(
             values = {name: as_outputs(run(what, mistake, cases[name]), outputs)[i] for name in cases}
             if all(same(theirs[name], values[name], rtol, atol) for name in cases):
                 raise Wrong(sentence(label), diagnosis, where)
-        diagnosis = slip([theirs[n] for n in bad], [ours[n] for n in bad], rtol, atol)
+        diagnosis = slip([theirs[n] for n in bad], [ours[n] for n in bad], rtol, atol, not good)
         raise Wrong(sentence(label), diagnosis + where, where)
 
 
@@ -204,6 +204,24 @@ def called(what: str, answer: Callable, *arguments: Any) -> Any:
     if value is ... or (isinstance(value, (tuple, list)) and any(part is ... for part in value)):
         raise Unsolved
     return value
+
+
+def not_of_type(kinds: str, advice: str, what: str, answer: Any) -> Callable:
+    """The student's function, whose outputs must not be of some types: NumPy's letters for their kinds."""
+
+    def adapted(*arguments: Any) -> Any:
+        value = called(what, answer, *arguments)
+        parts = value if isinstance(value, (tuple, list)) else (value,)
+        if any(np.asarray(part).dtype.kind in kinds for part in parts):
+            raise Wrong(f"{sentence(what)}: {advice}")
+        return value
+
+    return adapted
+
+
+def in_integers(what: str, answer: Any, advice: str) -> Callable:
+    """The student's function, whose numbers must be of a type for whole numbers; advice says how they become so."""
+    return not_of_type("f", f"its numbers are of a type for fractions (float). {advice}", what, answer)
 
 
 def has_changed(before: Any, after: Any) -> bool:
@@ -290,8 +308,13 @@ def verdict(what: str, answer: Callable, function: Callable, draw: tuple) -> boo
     return bool(value)
 
 
-def slip(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: float, atol: float = ATOL) -> str:
-    """What is wrong, as far as numbers alone can say, over several cases: a shape, a sign, a factor, a constant."""
+def slip(
+    found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: float, atol: float = ATOL, are_all: bool = True
+) -> str:
+    """What is wrong, as far as numbers alone can say, over several cases: a shape, a sign, a factor, a constant.
+
+    ``are_all`` says whether there are no other cases, which are right. With the tolerance 0 numbers are whole.
+    """
     shapes = [(theirs, ours) for theirs, ours in zip(found, expected) if theirs.shape != ours.shape]
     if shapes:  # the largest says most: with one sample a mean over the samples looks like an axis left away
         return shape_slip(*max(shapes, key=lambda pair: pair[1].size))
@@ -310,8 +333,14 @@ def slip(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], rtol: floa
     if ours.size > 1 and np.ptp(difference) <= rtol * np.max(np.abs(theirs)):
         offset = float(difference.mean())
         known = [name for value, name in CONSTANTS.items() if math.isclose(abs(offset), value, rel_tol=1e-4)]
-        size = f"{abs(offset):.4g}" + (f" = {known[0]}" if known else "")
-        return f"{size} {'more' if offset > 0 else 'less'} than ours everywhere: a constant?"
+        size = " = ".join(dict.fromkeys([f"{abs(offset):.4g}", *known[:1]]))
+        where = "everywhere" if are_all else "wherever it differs"
+        return f"{size} {'more' if offset > 0 else 'less'} than ours {where}: a constant?"
+    if rtol == 0 and same(theirs, ours, NEARLY, atol):
+        return (
+            "nearly ours, but whole numbers have to agree to the last digit: another rounding, a / for //, or one too"
+            " few?"
+        )
     if same(theirs, ours, NEARLY, atol):
         error = np.max(np.abs(difference)) / np.max(np.abs(ours))
         return f"nearly ours, with a relative error of {error:.0e}: float32, or an approximation?"
@@ -325,7 +354,10 @@ def shape_slip(theirs: np.ndarray, ours: np.ndarray) -> str:
     if theirs.shape == ours.T.shape:
         return f"{text} Is it transposed?"
     if theirs.ndim != ours.ndim and theirs.size == ours.size:
-        return f"{text} Is an axis of length 1 too {'many' if theirs.ndim > ours.ndim else 'few'} (keepdims)?"
+        has_more = theirs.ndim > ours.ndim
+        if 1 in (theirs if has_more else ours).shape:
+            return f"{text} Is an axis of length 1 too {'many' if has_more else 'few'} (keepdims)?"
+        return f"{text} Is an axis cut in several?" if has_more else f"{text} Are several axes made one (reshape)?"
     if theirs.ndim > ours.ndim:
         return f"{text} Is a sum or a mean over an axis missing?"
     if theirs.ndim < ours.ndim:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from tinyvae.tutorial.answers import Wrong, called, compare, require_same, run, sentence
+from tinyvae.tutorial.answers import Wrong, called, compare, in_integers, require_same, run, sentence
 from tinyvae.tutorial.exercises import exercise
 
 WORD = 32  # bits of a word; the state has twice as many
@@ -76,19 +76,7 @@ def in_a_list(value: Any) -> list[int]:
     return [int(number) for part in parts for number in (part if np.ndim(part) else [part])]
 
 
-def in_integers(what: str, answer: Any) -> Callable:
-    """The student's function, whose array must be of a type for whole numbers."""
-
-    def adapted(*arguments: Any) -> Any:
-        value = called(what, answer, *arguments)
-        if np.asarray(value).dtype.kind == "f":
-            raise Wrong(
-                f"{sentence(what)}: its numbers are of a type for fractions (float). Starts are whole numbers, and so"
-                " must their type be: .astype(int)."
-            )
-        return value
-
-    return adapted
+STARTS = "Starts are whole numbers, and so must their type be: .astype(int)."
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -203,6 +191,10 @@ def check_push(answer):
             but(lambda s, f, c, M: M * s // f + c),
             "s M / f is what it is nearly. The rest of the division is missing: M times the quotient, c, and the rest.",
         ),
+        (
+            but(lambda s, f, c, M: M * s // f + c + s % f),
+            "the order of product and quotient: M * s // f divides what has been multiplied. M * (s // f).",
+        ),
         (but(lambda s, f, c, M: s * M // f), "s M / f is what it is nearly: start and rest are missing."),
         (
             but(lambda s, f, c, M: s * M + c + s % f),
@@ -309,9 +301,16 @@ def check_table(answer):
     def but(**changes):
         return lambda p, r: table(p, r, **changes)
 
-    def of_frequencies(change):
-        """Frequencies that are made one by one, and added up."""
-        return lambda p, r: np.append(0, np.cumsum(change(p, r))).astype(int)
+    def of_frequencies(change, end=False):
+        """Frequencies that are made one by one, and added up; with ``end`` the last start is set."""
+
+        def mistaken(p, r):
+            c = np.append(0, np.cumsum(change(p, r))).astype(int)
+            if end:
+                c[-1] = 2**r
+            return c
+
+        return mistaken
 
     none_left = (
         "what is improbable has no digit, as one for each symbol is missing: its bits are infinite, and it cannot be"
@@ -321,19 +320,34 @@ def check_table(answer):
         "frequencies are rounded one by one, so that their sum is not 2^r. Round the starts: then the sum is right by"
         " itself."
     )
+    set_at_last = (
+        "frequencies are rounded one by one, and what is missing is made up for by the last symbol alone. Round the"
+        " starts."
+    )
     mistakes = [
         (
             but(end=False),
             "the last start is one too few where the sum of p is a hair below 1: set it to 2^r, whatever was added up.",
         ),
         (but(each=0, share=lambda M, L: M), none_left),
+        (but(each=0, share=lambda M, L: M, end=False), none_left),
+        (
+            but(each=0),
+            "k is missing: L digits are set aside, and nobody gets them. The starts rise by one for each symbol.",
+        ),
         (but(each=0, share=lambda M, L: M, rounded=np.rint), none_left),
         (of_frequencies(lambda p, r: np.floor(2**r * p)), f"{not_all} And {none_left}"),
         (of_frequencies(lambda p, r: np.rint(2**r * p)), f"{not_all} And {none_left}"),
-        (of_frequencies(lambda p, r: np.maximum(1, np.rint(2**r * p))), not_all),
-        (of_frequencies(lambda p, r: np.maximum(1, np.floor(2**r * p))), not_all),
-        (of_frequencies(lambda p, r: 1 + np.floor((2**r - len(p)) * p)), not_all),
-        (of_frequencies(lambda p, r: 1 + np.rint((2**r - len(p)) * p)), not_all),
+        *[
+            (of_frequencies(lambda p, r, f=rounded: np.maximum(1, f(2**r * p)), end), why)
+            for rounded in (np.floor, np.rint)
+            for end, why in ((False, not_all), (True, set_at_last))
+        ],
+        *[
+            (of_frequencies(lambda p, r, f=rounded: 1 + f((2**r - len(p)) * p), end), why)
+            for rounded in (np.floor, np.rint)
+            for end, why in ((False, not_all), (True, set_at_last))
+        ],
         (of_frequencies(lambda p, r: np.ceil(2**r * p)), not_all),
         (
             but(share=lambda M, L: M),
@@ -364,7 +378,7 @@ def check_table(answer):
         "as many digits as symbols": (rng.dirichlet(np.ones(4)), 2),
     }
     what = "your table"
-    compare(what, in_integers(what, answer), table, cases, mistakes, rtol=0, atol=0.25)
+    compare(what, in_integers(what, answer, STARTS), table, cases, mistakes, rtol=0, atol=0.25)
 
 
 @exercise("13.5")
@@ -444,6 +458,10 @@ def check_push_word(answer):
             "at the limit itself the state is one too many: it must stay below 2^64, so >= and not >.",
         ),
         (
+            but(move=lambda words, state: (words.append(state & MASK), int(state / 2**WORD))[1]),
+            "the order of the last digits is lost, / rounds: a float holds 53 bits of the state's 64. state >> 32.",
+        ),
+        (
             but(move=upper),
             "the upper half is moved, an order that loses the symbols last pushed: the lower 32 bits go.",
         ),
@@ -459,6 +477,7 @@ def check_push_word(answer):
         "a state that is near the limit": ([5, 6], 1000 * 2**48 - 1, 0, c),
         "a state that has reached it": ([7], 1000 * 2**48, 0, c),
         "a rare symbol": ([], state, 1, c),
+        "a word of 32 ones": ([], 2**63 + MASK, 1, c),
         "r = 32": ([1], 2**60 + 3, 1, [0, 2**31, 2**32]),
         "r = 3": ([], 2**63 + 12345, 0, EIGHTHS),
     }
@@ -555,7 +574,7 @@ def check_posterior_tables(answer):
         edges = norm.ppf(np.arange(2**bits + 1) / 2**bits)
         cases[name] = rng.standard_normal(D), np.exp(rng.uniform(-2, -0.5, D)), edges, r
     what = "your tables"
-    compare(what, in_integers(what, answer), tables, cases, mistakes, rtol=0, atol=0.25)
+    compare(what, in_integers(what, answer, STARTS), tables, cases, mistakes, rtol=0, atol=0.25)
 
 
 def toy(latents, pixels):

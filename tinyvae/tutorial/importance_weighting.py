@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from tinyvae.tutorial.answers import ONE_MAXIMUM, Wrong, called, compare
+from tinyvae.tutorial.answers import ONE_MAXIMUM, compare, in_integers
 from tinyvae.tutorial.exercises import exercise
 
 OVERFLOW = "right where the exponentials are ordinary numbers, but these overflow or vanish. Take the largest out."
@@ -52,6 +52,10 @@ def check_group_bounds(answer):
         (
             lambda logw, k: log_mean_exp(apart(logw, k)),
             "a group is made of samples that stand K/k apart. It would do as well, but take neighbours, as the check.",
+        ),
+        (
+            lambda logw, k: log_mean_exp(groups(logw, k) - groups(logw, k).max(axis=2, keepdims=True)),
+            "the largest is taken out of the exponentials and never put back.",
         ),
         (lambda logw, k: naive(groups(logw, k)), OVERFLOW),
         (
@@ -186,8 +190,11 @@ def check_resample(answer):
     def resample(logw, u):
         return chosen(softmax(logw, axis=1), u)
 
+    def passed(v, u):
+        return np.sum(np.cumsum(v, axis=1) <= u[:, None], axis=1)
+
     def chosen(v, u):
-        return np.minimum(np.sum(np.cumsum(v, axis=1) <= u[:, None], axis=1), v.shape[1] - 1)
+        return np.minimum(passed(v, u), v.shape[1] - 1)
 
     mistakes = [
         (
@@ -200,6 +207,15 @@ def check_resample(answer):
         ),
         (lambda logw, u: resample(logw, u) + 1, "each index is one too large: how many sums are at most u?"),
         (lambda logw, u: resample(logw, u) - 1, "each index is one too small: how many sums are at most u?"),
+        (
+            lambda logw, u: passed(softmax(logw, axis=1), u),
+            "the index K, which does not exist, where by rounding the last sum is a hair below u: np.minimum(index,"
+            " K - 1).",
+        ),
+        (
+            lambda logw, u: np.argmax(np.cumsum(softmax(logw, axis=1), axis=1) > u[:, None], axis=1),
+            "the first index where by rounding the last sum is a hair below u: argmax of nothing that is true is 0.",
+        ),
         (
             lambda logw, u: resample(logw, 1 - u),
             "it draws from the right distribution, but with u from the other end. Take 1 - u, to agree with the check.",
@@ -215,15 +231,14 @@ def check_resample(answer):
     ]
     rng = np.random.default_rng(0)
     logw, u = 1.5 * rng.standard_normal((60, 4)), rng.random(60)
-    cases = {"K = 4": (logw, u), "K = 1": (logw[:, :1], u), "log weights near -1000": (logw - 1000, u)}
-
-    def indices(logw, u):
-        value = called("your choice", answer, logw, u)
-        if np.asarray(value).dtype.kind == "f":
-            raise Wrong("Your choice: its numbers are of a type for fractions (float). Indices are integers.")
-        return value
-
-    compare("your choice", indices, resample, cases, mistakes)
+    cases = {
+        "K = 4": (logw, u),
+        "K = 1": (logw[:, :1], u),
+        "log weights near -1000": (logw - 1000, u),
+        "the largest u below 1": (np.zeros((1, 10)), np.nextafter([1.0], 0)),
+    }
+    what = "your choice"
+    compare(what, in_integers(what, answer, "Indices are integers."), resample, cases, mistakes)
 
 
 @exercise("6.5")
@@ -245,6 +260,14 @@ def check_streaming(answer):
         (
             but(old=lambda old, new: new - old),
             "the old sum is rescaled the wrong way: where the largest grows, the old terms become smaller.",
+        ),
+        (
+            lambda largest, total, logw: (
+                (new := np.maximum(largest, logw.max(axis=1))),
+                total * np.exp(largest - new) + np.exp(logw - logw.max(axis=1, keepdims=True)).sum(axis=1),
+            ),
+            "the new terms are relative to the largest of their own block, and another scale is missing: rescale them"
+            " too.",
         ),
         (but(part=np.mean), "the new terms enter with their mean. Keep a sum; the 1/K comes at the very end."),
         (but(keep=0), "the old sum is lost: this is the new block alone."),

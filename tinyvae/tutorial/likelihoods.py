@@ -180,7 +180,7 @@ def edges(v, m, s, half=HALF):
     return (v + half - m) / s, (v - half - m) / s
 
 
-def log_probability(v, m, t, scale=np.exp, half=HALF, top=1, bottom=0, inner_everywhere=False, inner=True):
+def log_probability(v, m, t, scale=np.exp, half=HALF, top=1, bottom=0, inner_everywhere=False, inner=True, cell=None):
     """Ours, and with other pieces in it the ways in which it goes wrong: log P(v) of v, m and t of one shape.
 
     ``top`` and ``bottom`` are the levels without an upper and a lower edge.
@@ -189,8 +189,9 @@ def log_probability(v, m, t, scale=np.exp, half=HALF, top=1, bottom=0, inner_eve
     u, l = edges(v, m, s, half)
     has_upper, has_lower = v != top, v != bottom
     both = (has_upper & has_lower) | inner_everywhere
-    cell = np.where(both, np.log(-np.expm1(-2 * half / s)), 0) if inner else 0
-    return np.where(has_upper, -np.logaddexp(0, -u), 0) + np.where(has_lower, -np.logaddexp(0, l), 0) + cell
+    width = -np.expm1(-2 * half / s) if cell is None else cell(2 * half / s)
+    third = np.where(both, np.log(width), 0) if inner else 0
+    return np.where(has_upper, -np.logaddexp(0, -u), 0) + np.where(has_lower, -np.logaddexp(0, l), 0) + third
 
 
 def probability(v, m, t, open_ends=True):
@@ -210,6 +211,7 @@ def levels_cases(rng):
         "a scale of e^-7": (np.array([[102, 150, 200], [26, 50, 204]]) / 255, *middle),
         "a scale of e^-30": (np.array([[102, 150, 204], [26, 0, 255]]) / 255, middle[0], np.full((2, 3), -30.0)),
         "a scale of e^8": (v[:2, :3], *middle[:1], np.full((2, 3), 8.0)),
+        "a scale of e^40": (v[:2, :3], *middle[:1], np.full((2, 3), 40.0)),
     }
 
 
@@ -229,6 +231,12 @@ def check_level_log_probability(answer):
         " of all levels sum to less than 1."
     )
 
+    def at_an_end(end):
+        """The third term at one of the ends too."""
+        return lambda v, m, t: (
+            log_probability(v, m, t) + np.where(v == end, np.log(-np.expm1(-1 / (255 * np.exp(t)))), 0)
+        )
+
     def density(v, m, t):
         z = (v - m) / np.exp(t)
         return -z - 2 * np.logaddexp(0, -z) - t - np.log(255)
@@ -247,7 +255,14 @@ def check_level_log_probability(answer):
             but(inner_everywhere=True),
             "one term too many at the ends: log(1 - e^-delta) is there only where a level has both edges.",
         ),
+        (at_an_end(1), "one term too many at v = 1: log(1 - e^-delta) is there only where a level has both edges."),
+        (at_an_end(0), "one term too many at v = 0: log(1 - e^-delta) is there only where a level has both edges."),
         (but(inner=False), "log(1 - e^-delta) is missing, the third factor of the product."),
+        (
+            lambda *arguments: log_probability(*arguments, cell=lambda delta: 1 - np.exp(-delta)),
+            "minus infinity where the scale is large: the difference of two numbers that round to the same is 0. For"
+            " 1 - e^-delta take -np.expm1(-delta).",
+        ),
         (
             density,
             "this is the density times the width of a cell, an approximation: it may be above 1 where the scale is"
@@ -285,14 +300,16 @@ def check_level_log_probability(answer):
     compare("your log probability", answer, log_probability, cases, mistakes)
 
 
-def derivatives(v, m, t, open_ends=True, cells=1.0, sigmoid=expit):
-    """Ours of log P by m and t, (N, D) each; ``cells`` is the factor of the last term."""
+def derivatives(v, m, t, open_ends=True, cells=1.0, sigmoid=expit, top=1, bottom=0, expm1=np.expm1):
+    """Ours of log P by m and t, (N, D) each; ``cells`` is the factor of the last term, ``top`` and ``bottom`` are the
+    levels without an upper and a lower edge.
+    """
     s = np.exp(t)
     (u, l), delta = edges(v, m, s), 1 / (255 * s)
-    du = np.where((v < 1) | (not open_ends), sigmoid(-u), 0)
-    dl = np.where((v > 0) | (not open_ends), sigmoid(l), 0)
+    du = np.where((v != top) | (not open_ends), sigmoid(-u), 0)
+    dl = np.where((v != bottom) | (not open_ends), sigmoid(l), 0)
     both = ((v > 0) & (v < 1)) | (not open_ends)
-    return (dl - du) / s, l * dl - u * du - np.where(both, cells * delta / np.expm1(delta), 0)
+    return (dl - du) / s, l * dl - u * du - np.where(both, cells * delta / expm1(delta), 0)
 
 
 def through_probabilities(v, m, t):
@@ -352,6 +369,18 @@ def check_level_derivatives(answer):
         (
             lambda *arguments: derivatives(*arguments, sigmoid=exp_over_exp),
             "overflow: e^a / (1 + e^a) is infinite over infinite. 1 / (1 + e^-a) and (1 + tanh(a / 2)) / 2 are not.",
+        ),
+        (
+            lambda *arguments: derivatives(*arguments, top=0, bottom=1),
+            "the ends are swapped: the upper edge falls away at v = 1, the lower one at v = 0.",
+        ),
+        (
+            lambda *arguments: derivatives(*arguments, sigmoid=lambda a: expit(-a)),
+            "the sign within both sigmoids: -softplus(-u) has the slope sigmoid(-u), -softplus(l) has -sigmoid(l).",
+        ),
+        (
+            lambda *arguments: derivatives(*arguments, expm1=lambda a: np.exp(a) - 1),
+            "0 / 0 where delta is tiny, since e^delta - 1 is rounded to 0 there. Take np.expm1(delta).",
         ),
         (
             edgeless,

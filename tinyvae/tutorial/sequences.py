@@ -1,10 +1,12 @@
 """The checks of notebook 12: a GRU and the way back through time, symbols of a grammar, free bits, a leaked answer."""
 
+from itertools import permutations
+
 import numpy as np
 from scipy.special import expit
 
 from tinyvae.data import expressions
-from tinyvae.tutorial.answers import compare
+from tinyvae.tutorial.answers import compare, not_of_type
 from tinyvae.tutorial.exercises import exercise
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -209,25 +211,28 @@ def check_gru_step(answer):
 def check_gru_step_backward(answer):
     """Exercise 12.2: (dnew (R, H), x (R, 3 H), h, U, c) -> dx (R, 3 H), dh (R, H), dU (H, 3 H), dc (3 H,)."""
 
-    def mistaken_x(make):
+    def mistaken_x(make, of_state=lambda h, U, c: h @ U + c):
         """A mistake within dx, of which all else is made."""
 
         def mistaken(dnew, x, h, U, c):
             r, u, n, _ = gru_step(x, h, U, c)
-            dr, du, dn = make(dnew, parts(h @ U + c)[2], r, u, n, h)
+            dr, du, dn = make(dnew, parts(of_state(h, U, c))[2], r, u, n, h)
             dy = np.hstack([dr, du, r * dn])
             return np.hstack([dr, du, dn]), dnew * u + dy @ U.T, h.T @ dy, dy.sum(axis=0)
 
         return mistaken
 
-    def by(dn=None, du=None, dr=None):
+    def by(dn=None, du=None, dr=None, **options):
         def make(dnew, yn, r, u, n, h):
             by_n = dnew * (1 - u) * (1 - n**2) if dn is None else dn(dnew, r, u, n)
             by_u = dnew * (h - n) * u * (1 - u) if du is None else du(dnew, u, n, h)
             by_r = by_n * yn * r * (1 - r) if dr is None else dr(by_n, yn, r, h)
             return by_r, by_u, by_n
 
-        return mistaken_x(make)
+        return mistaken_x(make, **options)
+
+    def in_order(*order):
+        return lambda dnew, dx, dy, u, h, U: np.hstack([parts(dx)[i] for i in order])
 
     def but(dx=None, dh=None, dU=None, dc=None):
         """A mistake in one output, of (dnew, dx, dy, u, h, U)."""
@@ -272,7 +277,9 @@ def check_gru_step_backward(answer):
             "h stands in the place of what r multiplies: it is y^n = h U^n + c^n.",
         ),
         (by(dr=lambda dn, yn, r, h: dn * r * (1 - r)), "y^n is missing in dr: r multiplies it."),
+        (by(of_state=lambda h, U, c: h @ U), "c^n is missing in dr: r multiplies all of y^n = h U^n + c^n."),
         (by(dr=lambda dn, yn, r, h: 0 * dn), "the way through r is missing: n = tanh(x^n + r y^n)."),
+        *[(but(dx=in_order(*order)), "the order of its parts: r, u, n.") for order in list(permutations(range(3)))[1:]],
         (but(dx=lambda d, dx, dy, *_: dy), f"a factor r is too much in the last part: this is dy. {factor}"),
         (
             but(dh=lambda d, dx, dy, u, h, U: dy @ U.T),
@@ -507,7 +514,12 @@ def check_allowed_next(answer):
         "the end of another grammar": ((1, 5, 3), *SENTENCES),
         "the beginning, of rules in another order": ((), *(part[::-1] for part in SENTENCES)),
     }
-    compare("your mask", answer, allowed_next, derivations, mistakes)
+    what = "your mask"
+    advice = (
+        "its type is one for numbers. A mask is of True and False (bool): with 0 and 1 logits[mask] would take the"
+        " first two logits, again and again."
+    )
+    compare(what, not_of_type("iuf", advice, what, answer), allowed_next, derivations, mistakes)
 
 
 @exercise("12.5")
@@ -710,6 +722,10 @@ def check_aided_price(answer):
         ),
         (slope(lambda above, kl, beta, free: beta * above), "the factor 1/N is not there: the price is of the mean."),
         (slope(lambda above, kl, beta, free: above / len(kl)), "the factor beta is not there."),
+        (
+            slope(lambda above, kl, beta, free: beta * (kl.mean(axis=0) >= free) / len(kl) + 0 * kl),
+            "at the corner, where a mean is exactly what is free, it is not 0, and has to be: > and not >=.",
+        ),
         (
             slope(lambda above, kl, beta, free: beta / len(kl) + 0 * kl),
             "the maximum is missing: what is below has slope 0.",
