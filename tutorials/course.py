@@ -10,11 +10,15 @@ A solution stands between the lines ``### BEGIN SOLUTION`` and ``### END SOLUTIO
 ``### Exercise 1.2 ★★``: the students' version has a line in its place that says which exercise is to be solved. The
 next cell that calls a check belongs to it. Both get nbgrader's metadata here, a point for each star.
 
+What ``tutorial.show`` is told of a picture is two texts, each in lines of its own: what is drawn, and what is to be
+seen there, which the students' version leaves out, since it often answers a prediction.
+
 The cell with the tag ``result`` draws what the notebook is after. A run keeps its picture in ``tutorials/results``; the
 first text cell shows it from there.
 """
 
 import argparse
+import ast
 import base64
 import io
 import re
@@ -101,18 +105,36 @@ def ids(cells):
 
 def without_solutions(notebook):
     """The students' version of a marked notebook, for ``EXERCISES``: no solutions, no mark schemes, and nothing of what
-    cells have shown.
+    cells have shown, nor of what is to be seen there.
     """
     student = nbformat.from_dict(notebook)
     for cell in student.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             cell.metadata.pop("execution", None)
+            cell.source = without_what_is_seen(cell.source)
         else:
             cell.source = LINK.sub(from_one_folder_down, MARK_SCHEME.sub("", cell.source))
         if BEGIN in cell.source:
             cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
     return student
+
+
+def without_what_is_seen(source):
+    """The text of a cell whose pictures say what they show, and no longer what is to be seen there.
+
+    Raises: ValueError if that does not stand in lines of its own.
+    """
+    if "tutorial.show(" not in source:
+        return source
+    lines = source.split("\n")
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and len(node.args) == 2]
+    for call in (call for call in calls if ast.unparse(call.func) == "tutorial.show"):
+        drawn, seen = call.args
+        if not drawn.end_lineno < seen.lineno <= seen.end_lineno < call.end_lineno:
+            raise ValueError(f"what is to be seen does not stand in lines of its own: {ast.unparse(seen)}")
+        lines[seen.lineno - 1 : seen.end_lineno] = []
+    return "\n".join(lines)
 
 
 def from_one_folder_down(link):

@@ -95,6 +95,8 @@ def test_a_picture_is_shown_once_with_its_text(monkeypatch):
     shown = []
     monkeypatch.setattr(IPython.display, "display", lambda figure, **options: shown.append((figure, options)))
     figure = pyplot.figure()
-    tutorial.show("a line that rises")
-    assert shown == [(figure, {"metadata": {"image/png": {"alt": "a line that rises"}}})]
+    tutorial.show("A line.", "It rises.")
+    assert shown == [(figure, {"metadata": {"image/png": {"alt": "A line. It rises."}}})]
     assert not pyplot.fignum_exists(figure.number)
+    tutorial.show("A line.")
+    assert shown[1][1] == {"metadata": {"image/png": {"alt": "A line."}}}

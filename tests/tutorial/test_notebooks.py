@@ -364,6 +364,29 @@ def test_a_solution_is_taken_out_and_nothing_else(course):
     assert course.without_solution(source, "exercise-1-2") == expected
 
 
+def test_what_is_seen_in_a_picture_goes_and_what_is_drawn_stays(course):
+    source = 'plt.plot(x)\ntutorial.show(\n    "A line"\n    " over x.",\n    "It rises,"\n    " by 3.",\n)\nprint(3)'
+    expected = 'plt.plot(x)\ntutorial.show(\n    "A line"\n    " over x.",\n)\nprint(3)'
+    assert course.without_what_is_seen(source) == expected
+    assert course.without_what_is_seen(expected) == expected
+    assert course.without_what_is_seen('show("a", "b")') == 'show("a", "b")'
+    with pytest.raises(ValueError, match="does not stand in lines of its own: 'It rises"):
+        course.without_what_is_seen('tutorial.show("A line.", "It rises.")')
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_students_are_not_told_what_a_picture_will_show(path):
+    """What is drawn stands in both versions; what is seen there, in the complete one alone."""
+
+    def told(path):
+        calls = re.findall(r"^tutorial\.show\(.*?\)$", code(path), re.DOTALL | re.MULTILINE)
+        return [[part.value for part in ast.parse(call).body[0].value.args] for call in calls]
+
+    complete, students = told(path), told(TUTORIALS / "exercises" / path.name)
+    assert students == [texts[:1] for texts in complete]
+    assert not complete or max(map(len, complete)) == 2
+
+
 def test_an_exercise_without_a_check_is_refused(course):
     cells = [
         nbformat.v4.new_markdown_cell("### Exercise 1.1 ★"),

@@ -206,16 +206,16 @@ def gru(axes: Axes) -> None:
     box(axes, (4.3, 9.0), "$y_t = h_{t-1} U + c$", 3.4)
     circle(axes, (4.3, 6.6), "$x_t$", given=True)
     arrow(axes, (1.72, 9.0), (2.6, 9.0))
-    for y, text in ((11.0, r"$u_t = \sigma(x^u + y^u)$"), (9.0, r"$r_t = \sigma(x^r + y^r)$")):
-        box(axes, (9.4, y), text, 3.8)
+    for y, text in ((11.0, r"$u_t = \mathrm{sigmoid}(x^u + y^u)$"), (9.0, r"$r_t = \mathrm{sigmoid}(x^r + y^r)$")):
+        box(axes, (9.4, y), text, 4.6)
     box(axes, (9.4, 6.6), r"$n_t = \tanh(x^n + r_t\, y^n)$", 4.6)
     for y in (10.9, 9.0, 7.0):
-        arrow(axes, (6.0, 9.0), (7.5 if y > 8 else 7.1, y))
+        arrow(axes, (6.0, 9.0), (7.1, y))
     for y in (10.7, 8.7, 6.6):
-        arrow(axes, (4.92, 6.6), (7.5 if y > 8 else 7.1, y), "0.45", dashed=True)
+        arrow(axes, (4.92, 6.6), (7.1, y), "0.45", dashed=True)
     arrow(axes, (9.4, 8.45), (9.4, 7.15))
     box(axes, (15.2, 9.0), "$(1 - u_t)\\, n_t + u_t\\, h_{t-1}$", 4.4)
-    arrow(axes, (11.3, 10.8), (13.4, 9.55))
+    arrow(axes, (11.7, 10.8), (13.4, 9.55))
     arrow(axes, (11.7, 6.9), (13.4, 8.45))
     arrow(axes, (17.4, 9.0), (18.3, 9.0))
     circle(axes, (18.92, 9.0), "$h_t$")

@@ -114,13 +114,15 @@ def picture(name: str) -> None:
     diagrams.show(name)
 
 
-def show(alt: str) -> None:
+def show(drawn: str, seen: str = "") -> None:
     """Show pyplot's current figure, and say what is to be seen in it to those who cannot see it.
 
+    Both texts go into the notebook beside the picture, and from there into HTML (by nbconvert's template "classic").
+
     Args:
-        alt: a sentence or three; it goes into the notebook beside the picture, and from there into HTML (by nbconvert's
-            template "classic").
+        drawn: what the picture shows, such as its axes and curves, a sentence or two.
+        seen: what is to be seen there. It often answers a prediction, so the students' version goes without it.
     """
     from tinyvae.drawing import diagrams
 
-    diagrams.show_current(alt)
+    diagrams.show_current(f"{drawn} {seen}".strip())
