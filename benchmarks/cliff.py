@@ -28,6 +28,7 @@ def main(argv=None):
     parser = console.Parser("python -m benchmarks.cliff", __doc__)
     add_common_options(parser)
     arguments = parser.parse_args(argv)
+    record.read(arguments.out)  # before the work
     print(record.describe(record.machine()))
     for name in arguments.workloads:
         result = measure(name, arguments.dataset, arguments.rounds, arguments.seconds, available_cores())

@@ -31,6 +31,7 @@ TOLERANCES = {"bound": 1e-5, "gradient_norm": 1e-4}
 def main(argv=None):
     """Measure each workload, print it, and add it to the file of results."""
     arguments = parse(argv)
+    record.read(arguments.out)  # before the work
     print(record.describe(record.machine()))
     frameworks = ["tinyvae", *(name for name in OTHERS if name not in arguments.skip)]
     for name in arguments.workloads:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.browsers import chromium
 from tinyvae.cli import console
+from tinyvae.errors import UserError
 
 EVALUATION = """() => { const { model, latent, state } = window.tinyvae, z = latent(), n = 50;
 const took = work => { work(0); const start = performance.now(); for (let i = 0; i < n; i++) work(i / n);
@@ -40,6 +41,8 @@ def main(argv=None):
     parser.add_argument("pages", nargs="+", type=console.path, metavar="PAGE", help="made by tinyvae.explore")
     parser.add_argument("--seconds", type=console.rate, default=3, metavar="S", help="of the drag [3]")
     arguments = parser.parse_args(argv)
+    if missing := [str(page) for page in arguments.pages if not page.is_file()]:
+        raise UserError(f"{missing[0]}: there is no such file\nMake it by python -m tinyvae.explore.")
     with chromium() as browser:
         rows = [measure(browser, page, arguments.seconds) for page in arguments.pages]
     print(console.table(rows))

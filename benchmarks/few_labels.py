@@ -5,7 +5,6 @@ logistic regression on the standardised features is fitted on these (its C chose
 scored on all test images. MNIST is found or downloaded as by ``python -m tinyvae.train mnist``.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tinyvae import VAE
+from tinyvae.cli import console
 from tinyvae.data import datasets
 from tinyvae.disk.files import atomic_write
 
@@ -53,12 +53,14 @@ def compare(mnist, components, epochs, draws):
         yield row
 
 
-def main():
+def main(argv=None):
     """Measure, print, and write results/few_labels.json."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--epochs", type=int, default=20, help="of the VAE [20]")
-    parser.add_argument("--draws", type=int, default=DRAWS, help="of the labelled images [20]")
-    arguments = parser.parse_args()
+    parser = console.Parser("python -m benchmarks.few_labels", __doc__)
+    parser.add_argument("--epochs", type=console.positive, default=20, metavar="E", help="of the VAE [20]")
+    parser.add_argument("--draws", type=console.positive, default=DRAWS, metavar="n", help="of labelled images [20]")
+    arguments = parser.parse_args(argv)
+    if arguments.draws == 1:
+        parser.error("one draw has no standard error: two are needed, at least")
     mnist, rows = datasets.load("mnist"), []
     for components in COMPONENTS:
         for row in compare(mnist, components, arguments.epochs, arguments.draws):
@@ -67,7 +69,8 @@ def main():
     record = {"command": "python -m benchmarks.few_labels", "test_images": len(mnist.test), "seed": 0, "rows": rows}
     with atomic_write(RESULTS) as file:
         file.write((json.dumps(record, indent=2) + "\n").encode())
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    console.run(main)

@@ -15,6 +15,7 @@ and with the Euclidean norm of the gradient of their mean; ``window`` with the m
 """
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -35,11 +36,13 @@ class Remote:
     Args:
         framework: "tinyvae", "jax" or "torch".
         workload: name in ``WORKLOADS``.
-        dataset: as for ``datasets.load``, of uint8 images; a file's path is absolute.
+        dataset: as for ``datasets.load``, of uint8 images.
     """
 
     def __init__(self, framework, workload, dataset="mnist"):
         self.framework = framework
+        if dataset not in datasets.DATASETS:
+            dataset = os.path.abspath(os.path.expanduser(dataset))  # the worker stands in another folder
         command = [sys.executable, "-m", f"benchmarks.worker_{framework}", workload, dataset]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"

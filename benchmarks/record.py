@@ -12,7 +12,8 @@ import numpy  # noqa: F401  (loads its BLAS, for ``machine`` to name)
 import scipy.linalg  # noqa: F401  (loads the BLAS of tinyvae's kernels)
 from threadpoolctl import threadpool_info
 
-from tinyvae.disk.files import atomic_write
+from tinyvae.disk.files import atomic_write, explained, require_writable
+from tinyvae.errors import RunError
 from tinyvae.machine import available_cores
 
 PACKAGES = ("tinyvae", "numpy", "scipy", "numba", "jax", "torch")
@@ -53,6 +54,26 @@ def machine():
     } | versions
 
 
+def read(path):
+    """What a file of results holds; nothing if it is not there yet.
+
+    Raises: RunError if it is not one, or could not be written: best asked before the measurement.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(path)
+    if not path.exists():
+        return {}
+    with explained(path, "read"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        results = json.loads(text)
+    except ValueError as error:
+        raise RunError(f"{path}: it is not valid JSON ({error})\nName another --out.") from None
+    if not isinstance(results, dict):
+        raise RunError(f"{path}: it should hold an object in braces\nName another --out.")
+    return results
+
+
 def store(path, section, entries):
     """Add to a file of results; if those in it are of another machine or of other versions, it begins anew.
 
@@ -61,12 +82,10 @@ def store(path, section, entries):
         section: "workloads" or "cliff".
         entries: {name: result} to be added to the section.
     """
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    here = machine()
+    results, here = read(path), machine()
     if results.get("machine") != here:
         results = {"machine": here}
     results[section] = results.get(section, {}) | entries
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(json.dumps(results, indent=1).encode() + b"\n")
 

@@ -12,16 +12,20 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from tinyvae.cli import console
-from tinyvae.disk.files import atomic_write
+from tinyvae.disk.files import atomic_write, require_writable
 
 
 def main():
     """Run the command."""
     parser = console.Parser("python data_scripts/make_digits.py", __doc__)
     parser.add_argument("file", type=Path, nargs="?", default=Path("digits.npz"), help="default: %(default)s")
-    path = parser.parse_args().file
+    parser.add_argument("--overwrite", action="store_true", help="replace the file that is there")
+    arguments = parser.parse_args()
+    path = arguments.file
     if path.suffix != ".npz":
         parser.error(f"the file's name must end in .npz, not as in {path}")
+    require_writable(path)
+    console.require_free(path, arguments.overwrite)
     digits = load_digits()
     with atomic_write(path) as stream:
         np.savez_compressed(stream, x=(digits.images / 16).astype(np.float32), y=digits.target.astype(np.int64))

@@ -4,6 +4,7 @@ import json
 import platform
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests.commands import assert_misuse, call, command, python
@@ -98,6 +99,19 @@ def test_kernels_that_the_processor_cannot_execute_are_misuse(monkeypatch):
     monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=-4))
     result = call("vae", *QUICK, "--core-types", "Future", main=bench.main)
     assert_misuse(result, "OpenBLAS's kernels Future", "signal 4")
+
+
+def test_of_kernels_that_were_not_tried_nothing_is_said(monkeypatch):
+    """The process for them has said itself what is wrong."""
+    monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=2))
+    result = call("vae", *QUICK, "--core-types", "Haswell", main=bench.main)
+    assert (result.returncode, result.stderr) == (2, "")
+
+
+def test_data_for_less_than_a_minibatch_are_refused_in_words(tmp_path):
+    np.save(tmp_path / "few.npy", np.zeros((20, 4, 4), bool))
+    result = call("vae", "--dataset", tmp_path / "few.npy", main=bench.main)
+    assert_misuse(result, "vae takes minibatches of 100, and few has 18 training examples: name a larger --dataset")
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,14 @@ import json
 import math
 import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import cliff, compare, lenet, protocol, record, worker_tinyvae
+from benchmarks import cliff, compare, explorer, few_labels, lenet, protocol, record, worker_tinyvae
 from tests import oracles
+from tests.commands import assert_misuse, call
 from tinyvae.checks.finite_differences import numerical_gradient, relative_error
 from tinyvae.data import datasets
 from tinyvae.derivation.parameters import Parameters
@@ -295,6 +297,37 @@ def test_compare_without_the_others_measures_tinyvae_and_its_products(quick, cap
     printed = capsys.readouterr().out
     assert record.describe(results["machine"]) in printed
     assert f"tinyvae  {rates['tinyvae']:,.0f}" in printed and "tinyvae / sgemm" in printed
+
+
+@pytest.mark.parametrize("main", [compare.main, cliff.main])
+def test_results_that_could_not_be_kept_are_not_measured(main, quick):
+    options, path = quick
+    words = ["--workloads", "vae", *(["--skip", "jax", "torch"] if main is compare.main else []), *options]
+    for content, complaint in (("{bad", "not valid JSON"), ("[]", "an object in braces")):
+        path.write_text(content)
+        assert_misuse(call(*words, main=main), f"{path}: it ", complaint)
+    path.unlink()
+    path.mkdir()
+    assert_misuse(call(*words, main=main), f"{path}: it cannot be written")
+
+
+def test_a_file_of_data_is_found_from_where_one_stands(images_file, quick, monkeypatch):
+    options, _ = quick
+    monkeypatch.chdir(Path(images_file).parent)
+    options[options.index(images_file)] = Path(images_file).name
+    assert compare.main(["--workloads", "vae", "--skip", "jax", "torch", *options]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [(["--epochs", "0"], "above zero is needed, not 0"), (["--draws", "1"], "no standard error")],
+)
+def test_few_labels_refuses_what_has_no_sense(words, complaint):
+    assert_misuse(call(*words, main=few_labels.main), complaint)
+
+
+def test_a_page_that_is_not_there_is_named(tmp_path):
+    assert_misuse(call(tmp_path / "page.html", main=explorer.main), "page.html: there is no such file")
 
 
 @pytest.mark.parametrize("name", ["vae", "gru"])  # of images, and of symbols

@@ -8,6 +8,7 @@ import pytest
 
 from tests.commands import assert_misuse, call, command
 from tinyvae import compress, decompress
+from tinyvae.cli import console
 from tinyvae.coding.archive import Archive
 from tinyvae.data import datasets
 from tinyvae.machine import noise
@@ -120,6 +121,14 @@ def test_nothing_is_written_over_unless_that_is_asked_for(here):
     assert (here / "there.tvz").read_text() == "mine"
     assert packed("bits.npy", "there.tvz", "--overwrite").returncode == 0
     assert_misuse(unpacked("there.tvz", "bits.npy"), "bits.npy is there already")
+
+
+def test_what_could_not_be_written_is_refused_before_the_work(here, monkeypatch):
+    monkeypatch.setattr(console, "announce_compilation", None)  # the work begins with it
+    for make, source in ((packed, "bits.npy"), (unpacked, "bits.npy")):
+        assert_misuse(make(source, "nowhere/it"), "nowhere/it: it cannot be written", "no such folder")
+        for words in ((), ("--overwrite",)):
+            assert_misuse(make(source, "runs", *words), "runs: it cannot be written", "A folder has the name")
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8), (3, 7, 8), (64,)])

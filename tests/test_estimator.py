@@ -1125,6 +1125,11 @@ def test_latent_values_of_another_width_are_refused(fitted):
         ("random_state", -1),
         ("random_state", 2**64),
         ("n_jobs", 0),
+        ("n_jobs", 10**6),
+        ("learning_rate", 10**400),
+        ("beta", 10**400),
+        ("anneal", 10**400),
+        ("feedback", np.array([1, 2])),
     ],
 )
 def test_parameters_without_sense_are_refused(digits, name, value):
@@ -1285,3 +1290,20 @@ def test_parameters_set_between_fits(digits):
     with pytest.raises(ValueError, match="n_components changed since"):
         vae.set_params(n_components=4).partial_fit(X)
     assert vae.transform(X[:2]).shape == (2, 3) and vae.fit(X).transform(X[:2]).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network": "conv", "data_shape": (2, 2)}, "^kernel 4 is twice as wide .* of channels 32,64 looks at"),
+        ({"likelihood": "logistic"}, "or use likelihood gaussian$"),
+        (
+            {"n_components": 10**15},
+            "Make n_components, hidden or n_prior_components smaller, or batch_size and n_samples",
+        ),
+    ],
+)
+def test_messages_name_parameters_and_no_options(changes, words):
+    with pytest.raises(ValueError, match=words) as error:
+        VAE(**changes).fit(np.random.default_rng(0).random((200, 4)))
+    assert "--" not in str(error.value)

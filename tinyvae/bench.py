@@ -87,6 +87,8 @@ def measure_core_types(names, argv, as_json):
             stdout=subprocess.PIPE if as_json else None,
             text=True,
         )
+        if child.returncode == console.MISUSE:
+            return console.MISUSE  # it has said why
         if child.returncode:
             why = f"signal {-child.returncode}" if child.returncode < 0 else f"exit status {child.returncode}"
             raise UserError(
@@ -115,7 +117,13 @@ def measure_training(name, dataset, windows, seconds, threads=None):
     from tinyvae.training import workloads
     from tinyvae.training.loop import Training
 
-    training = Training(workloads.WORKLOADS[name], workloads.data_of(name, dataset), threads)
+    settings, data = workloads.WORKLOADS[name], workloads.data_of(name, dataset)
+    if settings.batch_size > len(data.train):
+        raise UserError(
+            f"{name} takes minibatches of {settings.batch_size}, and {data.name} has {len(data.train)} training "
+            "examples: name a larger --dataset"
+        )
+    training = Training(settings, data, threads)
     for warm_up in (0, seconds / 2):  # the first step compiles; the next may need what the first did not
         workloads.window(training, warm_up)
     rounds = [(workloads.window(training, seconds)[0], *workloads.sgemm(training, seconds / 2)) for _ in range(windows)]

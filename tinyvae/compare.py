@@ -8,6 +8,7 @@ examples:
 
 import itertools
 import json
+import math
 
 from tinyvae.cli import console
 from tinyvae.errors import RunError, UserError
@@ -48,11 +49,16 @@ def read(path):
     settings, about, _ = description.read_config(run)
     found = run.read_json(FILE) if (run.path / FILE).exists() else {}
     each, samples = found.get("each"), found.get("samples")
-    is_whole = isinstance(each, list) and each and all(isinstance(value, float) for value in each)
-    if not (is_whole and isinstance(samples, int)):
+    is_whole = isinstance(each, list) and each and all(value is None or is_finite(value) for value in each)
+    if not (is_whole and is_count(samples)):
         raise RunError(
             f"{path}: it has no log p(x) of each image\n"
             f"Evaluate it first: python -m tinyvae.evaluate {path} --overwrite"
+        )
+    if lost := each.count(None):
+        raise RunError(
+            f"{path}: log p(x) of {lost:,} of its {len(each):,} test examples is not finite, so that no mean is\n"
+            "Look for a value that lies far out, rescale the data, or train with --dtype float64."
         )
     drawn = settings.binarise != "none", settings.dequantise
     return {
@@ -66,6 +72,16 @@ def read(path):
             "pixels that are drawn": drawn,
         },
     }
+
+
+def is_count(value):
+    """Whether it is a whole number that samples may have been."""
+    return type(value) is int and 0 < value <= console.LARGEST
+
+
+def is_finite(value):
+    """Whether it is a number that a log p(x) may be."""
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def compare(first, second):

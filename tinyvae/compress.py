@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tinyvae.cli import console, options
+from tinyvae.disk.files import atomic_write, require_writable
 from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
 
@@ -20,11 +21,11 @@ from tinyvae.settings import DATASETS
 def main(argv=None):
     """Load the run and the images, write the archive, and say what its bits are spent on."""
     arguments = parse(argv)
+    require_writable(arguments.out)
     console.require_free(arguments.out, arguments.overwrite)
     from tinyvae import machine
     from tinyvae.coding import lossless
     from tinyvae.coding.bitsback import BitsBack
-    from tinyvae.disk.files import atomic_write
     from tinyvae.training import description
 
     fitted = description.load_fitted(arguments.run)

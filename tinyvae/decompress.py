@@ -9,6 +9,7 @@ examples:
 from pathlib import Path
 
 from tinyvae.cli import console
+from tinyvae.disk.files import atomic_write, explained, open_to_read, require_writable
 from tinyvae.errors import DataError, RunError, UserError
 
 RUNS = Path("runs")
@@ -17,13 +18,13 @@ RUNS = Path("runs")
 def main(argv=None):
     """Read the archive, find the run that it was made with, decode, and write the array."""
     arguments = parse(argv)
+    require_writable(arguments.out)
     console.require_free(arguments.out, arguments.overwrite)
     import numpy as np
 
     from tinyvae import machine
     from tinyvae.coding import lossless
     from tinyvae.coding.archive import Archive
-    from tinyvae.disk.files import atomic_write, explained, open_to_read
 
     with explained(arguments.archive, "read"), open_to_read(arguments.archive) as file:
         content = file.read()

@@ -91,13 +91,21 @@ def report(results):
         f"{results['dataset']}, {results['n_images']} test images, after epoch {results['epochs']}",
         console.paragraph("protocol", results["protocol"]),
         console.paragraph("estimate", results["quantity"]),
-        f"            {results['log_likelihood']:.2f} {results['unit']}{error}, by {results['samples']} samples each",
+        f"            {console.figure(results['log_likelihood'])} {results['unit']}{error}, by {results['samples']} "
+        "samples each",
         *([f"            {bits:.3f} bits per dimension"] if bits is not None else []),
-        *(f"  L_{k:<6}  {bound:.2f}{'  (the ELBO)' if k == '1' else ''}" for k, bound in results["bounds"].items()),
+        *(
+            f"  L_{k:<6}  {console.figure(bound)}{'  (the ELBO)' if k == '1' else ''}"
+            for k, bound in results["bounds"].items()
+        ),
+        *([console.paragraph("note    ", console.NOT_FINITE)] if results["log_likelihood"] is None else []),
     ]
-    lines += [gain(results), *([annealed(results)] if "annealed" in results else [])]
+    lines += [*([] if results["log_likelihood"] is None else [gain(results)]), *([annealed(results)] if "annealed" in results else [])]
     for l, (active, units, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):
-        total = "" if kl is None else f"; KL {sum(kl):.2f} nats, {max(kl):.2f} in the largest"
+        if kl is not None and None in kl:
+            total = f"; KL {console.figure(None)}"
+        else:
+            total = "" if kl is None else f"; KL {sum(kl):.2f} nats, {max(kl):.2f} in the largest"
         where = "" if len(results["latent"]) == 1 else f" of layer {l}"
         lines.append(f"  {active} of {units} latent dimensions{where} are used{total}")
         others = {threshold: counts[l - 1] for threshold, counts in results["active_units_at"].items()}
@@ -105,7 +113,7 @@ def report(results):
             counts = ", ".join(f"{count} by {threshold}" for threshold, count in others.items())
             lines.append(f"    that is, their posterior means vary by more than 0.01; {counts}")
     for k, effective in results["effective_sample_size"].items():
-        if k != "1":
+        if k != "1" and effective is not None:
             lines.append(
                 f"  the largest of {k} weights holds {100 * results['largest_weight'][k]:.0f} % of the mass: "
                 f"k = {k} is effectively {effective:.1f}"
@@ -131,9 +139,9 @@ def annealed(results):
     error = "" if found["standard_error"] is None else f", standard error {found['standard_error']:.2f}"
     more = "" if found["error_of_gain"] is None else f" ± {found['error_of_gain']:.2f}"
     return (
-        f"  annealed  {found['log_likelihood']:.2f}{error}, of the first {found['n_images']}, by {found['chains']} "
-        f"chains of {found['steps']} steps\n"
-        f"            {found['gain']:+.2f}{more} against the same by {results['samples']} samples"
+        f"  annealed  {console.figure(found['log_likelihood'])}{error}, of the first {found['n_images']}, by "
+        f"{found['chains']} chains of {found['steps']} steps\n"
+        f"            {console.figure(found['gain'], '+.2f')}{more} against the same by {results['samples']} samples"
     )
 
 

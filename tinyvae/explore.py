@@ -14,13 +14,14 @@ from tinyvae.cli import console
 def main(argv=None):
     """Load the run and its data, round the weights, and write the page."""
     arguments = parse(argv)
-    from tinyvae.disk.files import atomic_write
+    from tinyvae.disk.files import atomic_write, require_writable
     from tinyvae.disk.run import EXPLORER, Run
     from tinyvae.explorer import layout, page
     from tinyvae.training import description
 
     run = Run.open(arguments.run)
     out = arguments.out or run.path / EXPLORER
+    require_writable(out)
     console.require_free(out, arguments.overwrite)
     layout.require_served(description.load_fitted(run.path).model)  # which needs no data
     console.announce_compilation(arguments.quiet)
@@ -28,7 +29,7 @@ def main(argv=None):
     name = os.path.basename(os.path.abspath(run.path))
     with training.crew:
         content, cost = page.content(training, name, run.history(), arguments.points, arguments.with_images)
-    html = page.assemble(content).encode()
+    html = page.assemble(content).encode(errors="replace")  # a folder's name may be no text
     with atomic_write(out) as file:
         file.write(html)
     if not arguments.quiet:

@@ -104,6 +104,7 @@ CHOICES: dict[str, Collection[str]] = {
     "schedule": SCHEDULES,
     "dtype": ("float32", "float64"),
 }
+LEAST_DEVIATION = 1e-15  # of a prior on the weights, and one over the largest: float32 holds their squares
 
 
 @dataclass(frozen=True)
@@ -222,8 +223,8 @@ class Settings:
             raise ValueError(f"learning_rate or epsilon is not above zero, in {settings}")
         if not (0 <= settings.beta < math.inf and 0 <= settings.free_bits < math.inf and settings.anneal >= 0):
             raise ValueError(f"beta, free_bits or anneal is below zero, in {settings}")
-        if not 0 <= settings.weight_prior < math.inf:
-            raise ValueError(f"weight_prior is below zero, in {settings}")
+        if settings.weight_prior and not LEAST_DEVIATION <= settings.weight_prior <= 1 / LEAST_DEVIATION:
+            raise ValueError(f"weight_prior is no standard deviation, in {settings}")
         if not (0 <= settings.word_dropout <= 1 and settings.directions in (1, 2)):
             raise ValueError(f"word_dropout or directions cannot be so, in {settings}")
         if not 0 <= settings.seed < 2**64:

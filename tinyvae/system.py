@@ -2,6 +2,8 @@
 
 import os
 
+MOST_THREADS = 1024  # more are a slip of the finger
+
 
 def machine_memory() -> int | None:
     """The machine's memory in bytes, or None where that cannot be told."""

@@ -194,8 +194,9 @@ def report(summary, path, files, has_page=False):
     lines = [
         f"{summary['dataset']}: {summary['epochs']} epochs, {summary['samples_seen']:,} examples seen, "
         f"{summary['seconds']:.0f} s",
-        f"  test bound   {summary['test_bound']:10.2f} {summary['unit']}{words}",
-        f"  train bound  {summary['train_bound']:10.2f}",
+        f"  test bound   {console.figure(summary['test_bound'], '10.2f')} {summary['unit']}{words}",
+        f"  train bound  {console.figure(summary['train_bound'], '10.2f')}",
+        *([console.paragraph("note       ", console.NOT_FINITE)] if summary["test_bound"] is None else []),
         console.paragraph("protocol   ", summary["protocol"]),
         *([f"  note         {summary['remark']}"] if summary["remark"] else []),
         *drawn,

@@ -416,6 +416,15 @@ def test_make_digits_writes_what_load_takes(tmp_path, monkeypatch, capsys):
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine.npz"]
 
 
+def test_make_digits_replaces_nothing_unasked(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "mine.npz"
+    path.write_text("mine")
+    assert run_script("make_digits.py", monkeypatch, path) == 2
+    assert "is there already: add --overwrite" in capsys.readouterr().err and path.read_text() == "mine"
+    assert run_script("make_digits.py", monkeypatch, path, "--overwrite") == 0
+    assert datasets.load(path).digest == datasets.load("digits").digest
+
+
 def test_make_digits_says_why_it_cannot_write(tmp_path, monkeypatch, capsys):
     assert run_script("make_digits.py", monkeypatch, tmp_path / "nowhere/mine.npz") == 2
     assert f"{tmp_path}/nowhere/mine.npz: it cannot be written (No such file or directory)" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tinyvae.disk import files
-from tinyvae.disk.files import atomic_write, open_to_read, remove_temporaries, temporary_path
+from tinyvae.disk.files import atomic_write, open_to_read, remove_temporaries, require_writable, temporary_path
 from tinyvae.errors import RunError
 
 
@@ -103,6 +103,24 @@ def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
     write(tmp_path / "a", b"new")
     with open_to_read(tmp_path / "a") as file:
         assert file.read() == b"new"
+
+
+def test_what_could_not_be_written_is_found_out_before(tmp_path):
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name, words in (
+        ("folder", "A folder has the name that a file needs"),
+        ("pipe", "it is no file but a pipe or a device, and would be replaced"),
+        ("nowhere/a", "There is no such folder"),
+    ):
+        with pytest.raises(RunError, match=words):
+            require_writable(tmp_path / name)
+    write(tmp_path / "a", b"mine")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")  # which would be replaced, and not what it points to
+    for name in ("a", "b", "link"):
+        require_writable(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "folder", "link", "pipe"]
 
 
 def test_the_permissions_are_those_of_any_new_file(tmp_path):

@@ -215,6 +215,20 @@ def test_what_a_spreadsheet_or_an_editor_of_another_system_saved(run):
     assert again.history() == [ROW, ROW] and again.config()["dataset"] == CONFIG["dataset"]
 
 
+def test_what_cannot_be_opened_is_not_called_broken(run):
+    (run.path / "summary.json").mkdir()
+    with pytest.raises(RunError, match=r"summary\.json: it cannot be read \(Is a directory\)\nA folder has"):
+        run.read_json("summary.json")
+
+
+def test_a_run_without_a_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("", " "):
+        with pytest.raises(RunError, match="a folder's name is needed, not an empty one"):
+            Run.create(name, CONFIG)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_file_is_refused_with_the_path(run):
     with pytest.raises(RunError, match=r"summary\.json: there is no such file"):
         run.read_json("summary.json")

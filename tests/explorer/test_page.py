@@ -3,7 +3,10 @@
 import base64
 import hashlib
 import json
+import os
 import re
+import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -141,6 +144,15 @@ def test_models_that_the_page_cannot_evaluate_are_refused(options, words, tmp_pa
     assert call(*data, *network, *options).returncode == 0
     assert_misuse(call(tmp_path / "run", main=explore.main), words, "tinyvae.load")
     assert not (tmp_path / "run/explorer.html").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_s_name_may_be_no_text(run):
+    other = run.with_name(os.fsdecode(b"bad\xff"))
+    shutil.copytree(run, other)
+    result = call(other, "--quiet", "--overwrite", "--points", 10, main=explore.main)
+    assert result.returncode == 0, result.stderr
+    assert "bad?" in (other / "explorer.html").read_text(encoding="utf-8")
 
 
 def test_misuse_is_told(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 
 from tests.commands import assert_misuse, call, command
-from tinyvae import compare, evaluate, machine, train
+from tinyvae import compare, evaluate, explore, machine, train
 from tinyvae.cli import console
 from tinyvae.data import datasets
 from tinyvae.disk.run import Run
@@ -251,6 +251,36 @@ def test_misuse(arguments, message, tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     monkeypatch.chdir(tmp_path)
     assert_misuse(call(*arguments, main=evaluate.main), message)
+
+
+def test_a_density_of_zero_is_told_by_every_command(tmp_path):
+    """Of one value far out in the test set the bound in float32 is minus infinity."""
+    images = np.random.default_rng(0).standard_normal((100, 6))
+    images[np.random.RandomState(0).permutation(100)[0]] = 1e25  # the first that is put aside
+    np.save(tmp_path / "images.npy", images)
+    run, quick = tmp_path / "run", ("--hidden", 5, "--latent", 2, "--epochs", 1, "--quiet")
+    words = ("--likelihood", "gaussian-linear", *quick, "--out", run)
+    result = call(tmp_path / "images.npy", *words[:-1], run)
+    assert result.returncode == 0, result.stderr
+    result = call("--resume", run, "--epochs", 2)
+    assert result.returncode == 0 and "test bound   not finite nats" in result.stdout
+    assert "rescale the data" in " ".join(result.stdout.split())
+    result = call(run, "--samples", 5, "--quiet", main=evaluate.main)
+    assert result.returncode == 0 and "            not finite nats per example, by 5" in result.stdout
+    assert "L_5       not finite" in result.stdout and "Warning" not in result.stderr
+    assert_misuse(call(run, run, main=compare.main), "log p(x) of 1 of its 10 test examples is not finite")
+    assert_misuse(call(run, "--quiet", main=explore.main), "of 1 of 10 test examples is not finite")
+
+
+@pytest.mark.parametrize("samples", [True, 10**400, 0, "5"], ids=["bool", "huge", "none", "text"])
+def test_numbers_that_no_evaluation_has_are_refused(samples, tmp_path):
+    run = tmp_path / "run"
+    assert call("digits", "--epochs", 1, "--hidden", 5, "--quiet", "--out", run).returncode == 0
+    assert call(run, "--samples", 2, "--limit", 3, "--quiet", main=evaluate.main).returncode == 0
+    found = json.loads((run / evaluate.FILE).read_text())
+    for changes in ({"samples": samples}, {"each": [*found["each"][1:], float("nan")]}):
+        (run / evaluate.FILE).write_text(json.dumps(found | changes))
+        assert_misuse(call(run, run, main=compare.main), "it has no log p(x) of each image")
 
 
 def test_data_that_have_changed_are_refused(tmp_path):

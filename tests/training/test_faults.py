@@ -244,7 +244,13 @@ def test_a_wrong_mnist_is_named_with_the_command_that_always_works(content, tmp_
     ("words", "message"),
     [
         (("--hidden", "8,"), "--hidden"),
+        (("--hidden", "8,"), "is needed, not an empty one"),
         (("--hidden", "x"), "is needed, not x"),
+        (
+            ("--weight-prior", "1e-200"),
+            "a standard deviation from 1e-15 to 1e+15, or 0 for none, is needed, not 1e-200",
+        ),
+        (("--weight-prior", "1e300"), "or 0 for none, is needed, not 1e300"),
         (("--latent", "0"), "not 0"),
         (("--lr", "nan"), "not nan"),
         (("--lr", "inf"), "not inf"),
@@ -301,6 +307,13 @@ def test_a_full_disk_costs_no_more_than_what_did_not_fit(tmp_path):
 # Numbers
 
 
+@pytest.mark.parametrize("words", [("--beta", "1e+300"), ("--weight-prior", "1e-15")])
+def test_a_divergence_names_what_may_have_made_it(words, no_pictures, out):
+    result = call("digits", *QUICK, *words, "--out", out, "--quiet")
+    assert result.returncode == 1 and "training diverged" in result.stderr
+    assert f"than {' '.join(words)}" in result.stderr.splitlines()[1]
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_divergence_keeps_the_last_checkpoint_and_gives_advice_that_fits(likelihood, no_pictures, out, monkeypatch):
     words = ("digits", *QUICK, "--optimiser", "sgd", "--lr", 1e-3, "--likelihood", likelihood, "--epochs", 3)
@@ -322,7 +335,7 @@ def test_divergence_keeps_the_last_checkpoint_and_gives_advice_that_fits(likelih
         result = call(*words, "--out", out, "--quiet")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "in epoch 2, step 80: training diverged" in result.stderr
-    assert "Try a smaller step than --lr 0.001" in result.stderr
+    assert "Try a smaller step than --lr 0.001" in result.stderr and "--beta" not in result.stderr
     assert ("their variances fall to the floor" in result.stderr) == (likelihood == "gaussian")
     assert f"{out} keeps the last checkpoint before it" in result.stderr
     arrays, state = Run.open(out).load_checkpoint()

@@ -198,6 +198,43 @@ def test_no_example_is_no_error_where_there_is_nothing_to_estimate(plain, digits
 
 
 @pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0, 255], "from 0 to 255, but the bernoulli likelihood describes values from 0 to 1"),
+        ([-0.5, 0.5], "from -0.5 to 0.5"),
+        ([0.5, np.nan], "not finite"),
+        ([0.5, np.inf], "not finite"),
+    ],
+)
+def test_values_that_the_likelihood_does_not_describe_are_refused(plain, values, words):
+    """A density of them would be of nothing: of 10 (1 - 2 p) nats above 0 in the second case."""
+    images = np.full((2, 8, 8), 0.5)
+    images[1, 3, 4:6] = values
+    images[0, 0, 0] = values[0]
+    for method in (plain.encode, plain.log_likelihood):
+        with pytest.raises(ValueError, match=words):
+            method(images)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda plain: plain.sample(-1), "n=-1: a whole number that is not below zero is needed"),
+        (lambda plain: plain.sample("3"), "n='3'"),
+        (lambda plain: plain.sample(3, share=0), "share=0: a whole number above zero is needed"),
+        (lambda plain: plain.sample(3, seed=-1), "seed=-1"),
+        (lambda plain: plain.sample(3, seed=2**64), "from 0 to 2"),
+        (lambda plain: plain.sample(3, seed=0.5), "seed=0.5"),
+        (lambda plain: plain.decode(np.full((2, 3), np.nan)), "z has a value that is not finite"),
+        (lambda plain: plain.log_likelihood(np.zeros((2, 64)), samples="3"), "samples='3'"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(plain, ask, words):
+    with pytest.raises(ValueError, match=words):
+        ask(plain)
+
+
+@pytest.mark.parametrize(
     "images", [np.zeros((5, 65)), np.zeros((5, 8, 7)), np.zeros((5, 8, 8, 1)), np.zeros((8, 8)), np.zeros(64), 0.5]
 )
 def test_images_of_another_shape_are_refused(plain, images):

@@ -17,6 +17,8 @@ HUGE = {
     "hidden": (["--hidden", "100000,100000"], "GiB of memory to train, and this machine has"),
     "samples": (["--samples", 10**10], "10,000,000,000 samples of each"),
     "components": (["--prior", "vamp", "--components", 10**12], "GiB"),
+    "units": (["--network", "gru", "--units", 10**9], "2e+11 GiB of memory to train"),
+    "what makes it large": (["--network", "gru", "--units", 10**9], "Make --latent, --hidden, --units or --components"),
     "threads": (["--threads", 10**6], "from 1 to 1024 is needed, not 1000000"),
     "thirty digits": (["--batch-size", "1" * 30], "no machine holds so many"),
     "five thousand digits": (["--epochs", "1" * 5000], "above zero is needed"),

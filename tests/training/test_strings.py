@@ -86,6 +86,11 @@ def test_the_draws_follow_from_the_seed_alone(model, monkeypatch):
     trained, _ = model
     z = np.random.default_rng(0).standard_normal((7, 2))
     drawn = trained.decode_strings(z, 5)
+    for ask in (trained.decode_strings, trained.reconstruct_strings):
+        with pytest.raises(ValueError, match="draws=0: a whole number above zero is needed"):
+            ask(z, draws=0)
+    with pytest.raises(ValueError, match="a list of strings is needed, not one of them"):
+        trained.reconstruct_strings("ab")
     assert len(drawn) == 35 and drawn == trained.decode_strings(z, 5, seed=trained.settings.seed)
     assert drawn != trained.decode_strings(z, 5, seed=1)
     fewer = trained.decode_strings(z, 3)

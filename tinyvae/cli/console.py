@@ -17,10 +17,15 @@ from pathlib import Path
 
 from tinyvae.cli.output import steadfast
 from tinyvae.errors import DivergenceError, UserError
+from tinyvae.system import MOST_THREADS
 
 # UNTOLD: all is done, but not all of what there is to say could be printed, or written where it was to be kept.
 FAILURE, MISUSE, UNTOLD, INTERRUPTED = 1, 2, 3, 130
-MOST_THREADS, MOST_DIGITS = 1024, 100
+MOST_DIGITS = 100
+NOT_FINITE = (
+    "a test example at least has a density that is zero or no number: look for a value that lies far out, rescale the "
+    "data, or train with --dtype float64"
+)
 LARGEST = 10**15  # a number beyond is a slip of the finger
 
 
@@ -58,7 +63,7 @@ class Parser(argparse.ArgumentParser):
 def positive(text):
     """A whole number above zero."""
     if not is_whole(text) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"a whole number above zero is needed, not {text}")
+        raise argparse.ArgumentTypeError(f"a whole number above zero is needed, not {text or 'an empty one'}")
     if int(text) > LARGEST:
         raise argparse.ArgumentTypeError(f"no machine holds so many of anything as {text}")
     return int(text)
@@ -101,10 +106,15 @@ def path(text):
     return Path(text)
 
 
+def figure(value, spec=".2f"):
+    """A number of a result in words; None is how JSON has one that is not finite."""
+    return "not finite" if value is None else format(value, spec)
+
+
 def require_free(path, overwrite):
     """UserError if a file to be written is there already, and is not to be overwritten."""
     if os.path.lexists(path) and not overwrite:
-        raise UserError(f"{path} is there already: add --overwrite to replace it, or choose another --out")
+        raise UserError(f"{path} is there already: add --overwrite to replace it, or choose another name")
 
 
 def run(main):

@@ -9,6 +9,7 @@ from tinyvae.errors import UserError
 from tinyvae.settings import (
     CHOICES,
     DATASETS,
+    LEAST_DEVIATION,
     NETWORKS,
     RECIPES,
     STRING_RECIPES,
@@ -85,7 +86,7 @@ def add_objective(group):
     free = f"nats of it that each dimension of z has at no price {show(DEFAULT.free_bits)}"
     group.add_argument("--free-bits", type=weight, metavar="L", help=free)
     prior = "standard deviation of a normal prior on all weights and biases, for the most probable ones [none]"
-    group.add_argument("--weight-prior", type=weight, metavar="S", help=prior)
+    group.add_argument("--weight-prior", type=deviation, metavar="S", help=prior)
     add_choice(group, "binarise", "grey levels, or pixels drawn once, or drawn at every visit")
     group.add_argument("--dequantise", action="store_true", help="add uniform noise to levels, under a Gaussian")
 
@@ -178,6 +179,15 @@ def weight(text):
     value = number(text)
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"a number of at least 0 is needed, not {text}")
+    return value
+
+
+def deviation(text):
+    """The standard deviation of a prior on the weights, or 0 for none."""
+    value = weight(text)
+    if value and not LEAST_DEVIATION <= value <= 1 / LEAST_DEVIATION:
+        limits = f"from {LEAST_DEVIATION:g} to {1 / LEAST_DEVIATION:g}"
+        raise argparse.ArgumentTypeError(f"a standard deviation {limits}, or 0 for none, is needed, not {text}")
     return value
 
 

@@ -35,7 +35,7 @@ def levels_of(images: np.ndarray, levels: int) -> np.ndarray:
         where = np.unravel_index(wrong.argmax(), images.shape)
         raise DataError(
             f"{wrong.sum():,} of its {images.size:,} values are not on one of {levels} levels, the first, "
-            f"{images[where]!r}, at {[int(i) for i in where]}"
+            f"{images[where].item()!r}, at {[int(i) for i in where]}"
         )
     return found.reshape(len(images), -1)
 

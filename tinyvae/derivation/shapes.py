@@ -1,5 +1,7 @@
 """What does not fit together is refused, before a kernel would read what is not there."""
 
+import numbers
+
 import numpy as np
 
 from tinyvae.types import Array, Labels
@@ -8,6 +10,13 @@ from tinyvae.types import Array, Labels
 def misfit(wanted: str, *arrays: Array) -> ValueError:
     """The error to raise: what is ``wanted``, and the shapes that the arrays have."""
     return ValueError(f"{wanted} are needed, not {', '.join(str(np.shape(array)) for array in arrays)}")
+
+
+def require_count(name: str, value: object, least: int = 1) -> None:
+    """ValueError for what is no whole number, or below the least."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+        limit = f"above {'zero' if least == 1 else least - 1}" if least else "that is not below zero"
+        raise ValueError(f"{name}={value!r}: a whole number {limit} is needed")
 
 
 def require_labels(y: Labels | None, N: int, n_labels: int) -> None:

@@ -19,6 +19,7 @@ CURES = {
     errno.EACCES: "Mend the permissions, or choose another folder.",
     errno.EPERM: "Mend the permissions, or choose another folder.",
     errno.EROFS: "Nothing can be written to this disk: choose another folder.",
+    errno.ENOENT: "There is no such folder: make it, or choose another folder.",
     errno.EEXIST: "A file has the name that a folder needs: move it away, or choose another folder.",
     errno.ENOTDIR: "A file has the name that a folder needs: move it away, or choose another folder.",
     errno.EISDIR: "A folder has the name that a file needs: move it away, or choose another folder.",
@@ -58,6 +59,25 @@ def open_to_read(path):
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def require_writable(path):
+    """Find out before the work whether ``atomic_write`` could write a file.
+
+    Args:
+        path: Path.
+
+    Raises: RunError if its folder is missing or takes no file, or a folder, a pipe or a device has its name.
+    """
+    with explained(path, "written"):
+        kind = os.lstat(path).st_mode if os.path.lexists(path) else stat.S_IFREG
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
+            raise RunError(f"{path}: it is no file but a pipe or a device, and would be replaced\nName a file.")
+        probe = temporary_path(path)
+        probe.open("xb").close()
+        probe.unlink()
 
 
 def temporary_path(path):

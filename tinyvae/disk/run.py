@@ -85,6 +85,8 @@ class Run:
         Raises: RunError if the folder holds a run already and ``overwrite`` is not set, another process is at work in
             it, or it cannot be written.
         """
+        if not str(path).strip():
+            raise RunError("a folder's name is needed, not an empty one")
         run = cls(Path(path))
         if not overwrite:
             run._require_none(cure)  # before anything is touched
@@ -167,8 +169,9 @@ class Run:
     def read_json(self, name: str) -> dict[str, Any]:
         """The content of a JSON file in the folder, a dict; RunError if it is missing or broken."""
         path = self.path / name
+        text = _read_text(path)
         try:
-            content = json.loads(_read_text(path))
+            content = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise RunError(f"{path}: it is not valid JSON ({error})\nMend it, or train again.") from None
         if _depth(content) > DEEPEST:

@@ -5,7 +5,8 @@ What means nothing is refused with a ValueError that names the parameter.
 
 import math
 import numbers
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Hashable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -16,8 +17,10 @@ from joblib.parallel import SequentialBackend, get_active_backend
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
+from tinyvae.derivation.shapes import require_count
 from tinyvae.estimator.inputs import float_type
 from tinyvae.settings import CHOICES, NETWORKS, PRIORS, Settings
+from tinyvae.system import MOST_THREADS
 from tinyvae.training.fitted import Fitted
 
 # The parameters that make the model, by their names in Settings: they and ``data_shape`` stay what they are while
@@ -37,6 +40,14 @@ MODEL = {
     "feedback": "feedback",
     "components": "n_prior_components",
     "conditional": "conditional",
+}
+# And those that the command has other names for.
+OPTIONS = {
+    "latent": "n_components",
+    "components": "n_prior_components",
+    "samples": "n_samples",
+    "lr": "learning_rate",
+    "epochs": "max_epochs",
 }
 SIZES = (
     "n_components",
@@ -125,7 +136,10 @@ def count_threads(n_jobs: int | None) -> int:
     """
     backend, _ = get_active_backend()
     with nullcontext() if isinstance(backend, SequentialBackend) else parallel_config(backend="threading"):
-        return int(effective_n_jobs(n_jobs))
+        threads = int(effective_n_jobs(n_jobs))
+    if threads > MOST_THREADS:
+        raise ValueError(f"n_jobs={n_jobs!r}: at most {MOST_THREADS} threads are started")
+    return threads
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -133,10 +147,19 @@ def count_threads(n_jobs: int | None) -> int:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def require_size(name: str, value: Any) -> None:
-    """ValueError for what is not a whole number above zero."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r}: a whole number above zero is needed")
+def as_float(value: Any) -> float:
+    """A number as Python's; infinity for one that is too large, and NaN for what is none."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def in_parameters(message: str) -> str:
+    """A message about a training in the names that a VAE has for the command's options."""
+    return re.sub("--([a-z-]+)", lambda found: OPTIONS.get(found[1], found[1].replace("-", "_")), message)
 
 
 def require_sizes(name: str, values: Any) -> None:
@@ -145,13 +168,13 @@ def require_sizes(name: str, values: Any) -> None:
     if isinstance(values, str) or not isinstance(values, Collection) or not fewest <= len(values) <= most:
         raise ValueError(f"{name}={values!r}: {words}")
     for value in values:
-        require_size(f"each of {name}", value)
+        require_count(f"each of {name}", value)
 
 
 def require_sense(vae: BaseEstimator) -> None:
     """ValueError for parameters that mean nothing, or nothing together."""
     for name in SIZES:
-        require_size(name, getattr(vae, name))
+        require_count(name, getattr(vae, name))
     for name in TUPLES:
         if name != "data_shape" or vae.data_shape is not None:
             require_sizes(name, getattr(vae, name))
@@ -159,10 +182,10 @@ def require_sense(vae: BaseEstimator) -> None:
     flags = dict.fromkeys(("conditional", "feedback"), (False, True))
     choices |= {"likelihood": ("auto", *CHOICES["likelihood"]), "directions": (1, 2)} | flags
     for name, allowed in choices.items():
-        if getattr(vae, name) not in allowed:
+        if not isinstance(getattr(vae, name), Hashable) or getattr(vae, name) not in allowed:
             raise ValueError(f"{name}={getattr(vae, name)!r}: one of {', '.join(map(repr, allowed))} is needed")
     rate = vae.learning_rate
-    if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < float(rate) < math.inf:
+    if not 0 < as_float(rate) < math.inf:
         raise ValueError(f"learning_rate={rate!r}: a number above zero is needed")
     require_aids(vae)
     if PRIORS[vae.prior].needs_labels and not vae.conditional:
@@ -174,10 +197,10 @@ def require_aids(vae: BaseEstimator) -> None:
     """ValueError for training aids that are no numbers of theirs, and for steps to be hidden that nobody is shown."""
     for name, most in (("beta", math.inf), ("anneal", math.inf), ("free_bits", math.inf), ("word_dropout", 1)):
         value = getattr(vae, name)
-        if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= float(value) <= most:
+        if not 0 <= as_float(value) <= most:
             limits = "a number from 0 to 1" if most == 1 else "a number that is not below zero"
             raise ValueError(f"{name}={value!r}: {limits} is needed")
-        if math.isinf(value) or (name == "anneal" and not isinstance(value, numbers.Integral)):
+        if math.isinf(as_float(value)) or (name == "anneal" and not isinstance(value, numbers.Integral)):
             raise ValueError(f"{name}={value!r}: a {'whole' if name == 'anneal' else 'finite'} number is needed")
     if vae.word_dropout and not vae.feedback:
         raise ValueError(f"word_dropout={vae.word_dropout!r} hides what is fed back: it needs feedback=True")

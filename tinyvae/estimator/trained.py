@@ -13,7 +13,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tinyvae import machine
 from tinyvae.data.sequences import Vocabulary
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.estimator.arguments import count_threads, draw_seed, require_size
+from tinyvae.derivation.shapes import require_count
+from tinyvae.estimator.arguments import count_threads, draw_seed
 from tinyvae.estimator.inputs import as_floats, compare_scales, places_of, require_support
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.importance_sampling import log_likelihood
@@ -81,7 +82,7 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns: (N, D) in the dtype of the X that was fitted.
         """
         check_is_fitted(self)
-        require_size("n_samples", n_samples)
+        require_count("n_samples", n_samples)
         if y is not None and not self.settings_.conditional:
             raise ValueError("this VAE was fitted without labels, and has no samples of one: use conditional=True")
         y = np.full(n_samples, y) if y is not None and np.asarray(y, object).ndim == 0 else y
@@ -103,7 +104,7 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             AEVB's cross entropy between; under the others it is the logarithm of a density.
         """
         X = self._checked(X)
-        require_size("n_importance_samples", self.n_importance_samples)
+        require_count("n_importance_samples", self.n_importance_samples)
         fitted, labels, K = self.fitted_, self._labels(y, X), int(self.n_importance_samples)
 
         def log_p(n: int) -> Array:

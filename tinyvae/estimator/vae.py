@@ -15,9 +15,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from tinyvae.data.datasets import Dataset
-from tinyvae.errors import DivergenceError
+from tinyvae.errors import DivergenceError, UserError
 from tinyvae.estimator import runs
-from tinyvae.estimator.arguments import count_threads, draw_seed, require_same_model, settings_of, shape_of
+from tinyvae.estimator.arguments import (
+    count_threads,
+    draw_seed,
+    in_parameters,
+    require_same_model,
+    settings_of,
+    shape_of,
+)
 from tinyvae.estimator.inputs import is_unit, read_labels, require_scale, require_support
 from tinyvae.estimator.trained import Trained
 from tinyvae.settings import Settings
@@ -242,7 +249,11 @@ class VAE(Trained):
         """Some epochs of the command's loop, from the beginning or from where ``progress`` is; returns self."""
         n_labels = 0 if labels is None else len(self.classes_)
         dataset = Dataset("X", X, X[:0], labels, None, shape_of(self, X), "", n_labels, vocabulary=self._vocabulary)
-        training = Training(settings, dataset, count_threads(self.n_jobs))
+        threads = count_threads(self.n_jobs)
+        try:
+            training = Training(settings, dataset, threads)
+        except UserError as error:
+            raise type(error)(in_parameters(str(error))) from None
         if progress:
             arrays, state = progress
             training.restore(training.state()[0] | arrays, state)

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.data.rows import Images
+from tinyvae.errors import UserError
 from tinyvae.explorer.rounding import BITS, Rounded, restored_parameters, rounded_parameters
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
@@ -75,6 +76,11 @@ def cheapest(fitted: Fitted, images: Images, labels: Labels | None) -> tuple[dic
     images, labels = images[:EXAMPLES], take(labels, slice(EXAMPLES))
     with machine.crew():
         exact = bounds(fitted, images, labels)
+        if lost := np.sum(~np.isfinite(exact)):
+            raise UserError(
+                f"the bound of {lost:,} of {len(exact):,} test examples is not finite, so that nobody can say what "
+                "rounding the weights costs: look for a value that lies far out, and rescale the data"
+            )
 
         def cost_of(bits: dict[str, int]) -> tuple[float, float]:
             difference = exact - bounds(with_rounded(fitted, rounded_parameters(fitted.params, bits)), images, labels)

@@ -10,15 +10,15 @@ from numpy.typing import ArrayLike
 from tinyvae import machine
 from tinyvae.data.datasets import to_float
 from tinyvae.data.grammar import Broken
-from tinyvae.data.rows import Images, Rows, flat
+from tinyvae.data.rows import Images, Rows, extremes, flat
 from tinyvae.data.sequences import Vocabulary
 from tinyvae.derivation.generation import generate
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.derivation.shapes import require_labels
+from tinyvae.derivation.shapes import require_count, require_labels
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
-from tinyvae.settings import Settings
+from tinyvae.settings import LIKELIHOODS, Settings
 from tinyvae.training import dequantisation, importance_sampling
 from tinyvae.types import Array, Labels, Pair
 
@@ -93,7 +93,7 @@ class Fitted:
 
         Returns: (N, *data_shape).
         """
-        z = np.ascontiguousarray(z, self.params.flat.dtype)
+        z = self._latents(z)
         y = self._labels(y, len(z))
         (images,) = self.by_rows(lambda s: (self.model.decode(self.params, z[s], y=take(y, s)),), len(z))
         return images.reshape(-1, *self.data_shape)
@@ -116,7 +116,9 @@ class Fitted:
 
         Args: as for ``sample``.
         """
-        y, seed = self._labels(y, n), self.settings.seed if seed is None else seed
+        require_count("n", n, 0)
+        require_count("share", share)
+        y, seed = self._labels(y, n), self._seed(seed)
         dtype, shapes = self.params.flat.dtype, self.model.noise_shapes(-(-n // share), 1)
         u = noise.uniform((-(-n // share), 1, 1), seed, Stream.COMPONENTS, dtype=dtype)[:, 0, 0]
         arrays = [*noise.layers(shapes, seed, Stream.PICTURES, dtype=dtype), u]
@@ -149,8 +151,8 @@ class Fitted:
         Raises: ValueError, as all methods that give strings, for a model of something else.
         """
         vocabulary = self._require_strings()
-        z = np.ascontiguousarray(z, self.params.flat.dtype)
-        seed, T = self.settings.seed if seed is None else seed, self.data_shape[0]
+        require_count("draws", draws)
+        z, seed, T = self._latents(z), self._seed(seed), self.data_shape[0]
 
         def symbols(s: slice) -> tuple[Labels]:
             rows = np.repeat(z[s], draws, axis=0)
@@ -185,10 +187,11 @@ class Fitted:
         Returns: N S strings, the S of one x side by side, or what is wrong with them.
         """
         self._require_strings()
+        require_count("draws", draws)
         mu, logvar = self.encode(strings)
         if greedy:
             return self.decode_strings(np.repeat(mu, draws, axis=0), greedy=True)
-        seed = self.settings.seed if seed is None else seed
+        seed = self._seed(seed)
         eps = noise.normal((len(mu), draws, mu.shape[1]), seed, Stream.STRINGS, 1, dtype=mu.dtype)
         z = mu[:, None] + np.exp(logvar / 2)[:, None] * eps
         return self.decode_strings(z.reshape(-1, mu.shape[1]), 1, seed)
@@ -203,6 +206,7 @@ class Fitted:
 
         Returns: (N,) float64, in nats per example; of grey levels under a Bernoulli it is no log probability.
         """
+        require_count("samples", samples, 0)  # of none there is nothing to compute, which is told below
         with machine.crew():
             return importance_sampling.log_likelihood(
                 self.model, self.params, self.settings.seed, flat(self._checked(images)), y, samples
@@ -219,6 +223,8 @@ class Fitted:
         """Images as an array, or as the Rows that they are; ValueError for those that do not fit."""
         if not isinstance(images, Rows):
             images = np.asarray(images)
+            if images.dtype.kind == "U" and images.ndim == 0:
+                raise ValueError(f"a list of strings is needed, not one of them: [{str(images)!r}]")
             if self.vocabulary is not None and images.dtype.kind == "U" and images.ndim == 1:
                 images = self.vocabulary.one_hot(self.vocabulary.encode(images.tolist()))
         if images.dtype != np.uint8 and images.dtype.kind not in "bf":
@@ -226,7 +232,37 @@ class Fitted:
         shape, D = self.data_shape, math.prod(self.data_shape)
         if images.shape[1:] not in (shape, (D,)):
             raise ValueError(f"images (N, {', '.join(map(str, shape))}) or (N, {D}) are needed, not {images.shape}")
+        if images.dtype.kind == "f" and len(images):
+            self._require_described(images)
         return images
+
+    def _require_described(self, images: Images) -> None:
+        """ValueError for values that the likelihood does not describe, whose density would be of nothing."""
+        smallest, largest = extremes(images)
+        if not (math.isfinite(smallest) and math.isfinite(largest)):
+            raise ValueError("images have a value that is not finite: leave it out, or put a number in its place")
+        lowest, highest = LIKELIHOODS[self.settings.likelihood].support
+        if smallest < lowest or largest > highest:
+            raise ValueError(
+                f"images have values from {smallest:g} to {largest:g}, but the {self.settings.likelihood} likelihood "
+                f"describes values from {lowest:g} to {highest:g}: rescale them, or pass grey levels as uint8"
+            )
+
+    def _latents(self, z: ArrayLike) -> Array:
+        """Values of the layer next to the data (N, D_1) as an array; ValueError for what is not finite."""
+        z = np.ascontiguousarray(z, self.params.flat.dtype)
+        if not np.isfinite(z).all():
+            raise ValueError("z has a value that is not finite")
+        return z
+
+    def _seed(self, seed: int | None) -> int:
+        """A seed, by default that of the training; ValueError for what is none."""
+        if seed is None:
+            return self.settings.seed
+        require_count("seed", seed, 0)
+        if seed >= 2**64:
+            raise ValueError(f"seed={seed}: a seed from 0 to 2^64 - 1 is needed")
+        return int(seed)
 
     def _require_strings(self) -> Vocabulary:
         """The vocabulary; ValueError where there is none, or where no string can be drawn."""

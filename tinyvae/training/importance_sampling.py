@@ -65,6 +65,7 @@ def log_likelihood(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # of an example whose density is zero nothing is finite
 def _stream_weights(
     model: Model,
     params: Parameters,

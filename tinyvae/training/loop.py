@@ -238,10 +238,13 @@ class Training:
 
     def _require_finite(self, number: float, name: str) -> None:
         if not math.isfinite(number):
-            advice = LIKELIHOODS[self.settings.likelihood].advice
+            settings, advice = self.settings, LIKELIHOODS[self.settings.likelihood].advice
+            cures = [f"a smaller step than --lr {settings.learning_rate:g}"]
+            cures += [f"a smaller weight than --beta {settings.beta:g}"] if settings.beta > 1 else []
+            cures += [f"a wider one than --weight-prior {settings.weight_prior:g}"] if settings.weight_prior else []
             raise DivergenceError(
                 f"the {name} is {number} in epoch {self.epoch + 1}, step {self.step + 1}: training diverged\n"
-                f"Try a smaller step than --lr {self.settings.learning_rate:g}{advice and f'; or, {advice}'}."
+                f"Try {', or '.join(cures)}{advice and f'; or, {advice}'}."
             )
 
 

@@ -17,11 +17,12 @@ def require_memory(model: Model, settings: Settings, evaluation_rows: int) -> No
     needed, present = memory_needed(model, settings, evaluation_rows), machine_memory()
     if present is not None and needed > present:
         parameters = sum(map(math.prod, model.shapes().values()))
-        has_channels = "channels" in NETWORKS[settings.network][0].own_settings
-        sizes = f"--latent, --hidden{', --channels' * has_channels} or --components"
+        own = [f"--{name}" for name in ("channels", "units") if name in NETWORKS[settings.network][0].own_settings]
+        sizes = f"{', '.join(['--latent', '--hidden', *own])} or --components"
+        spec = ",.0f" if needed < 10**6 * GIB else ".0e"
         raise TooLarge(
             f"a model of {parameters:,} parameters and minibatches of {settings.batch_size:,} examples, with "
-            f"{settings.samples:,} samples of each, take about {needed / GIB:,.0f} GiB of memory to train, and this "
+            f"{settings.samples:,} samples of each, take about {needed / GIB:{spec}} GiB of memory to train, and this "
             f"machine has {present / GIB:,.0f} GiB\n"
             f"Make {sizes} smaller, or --batch-size and --samples."
         )
