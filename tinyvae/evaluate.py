@@ -53,7 +53,7 @@ def parse(argv):
     parser.add_argument(
         "--ais", type=console.positive, metavar="n", help="estimate log p(x) of the first n of these by annealing too"
     )
-    parser.add_argument("--overwrite", action="store_true", help=f"replace a {FILE} by more samples or of more images")
+    parser.add_argument("--overwrite", action="store_true", help=f"replace an {FILE} by more samples or of more images")
     parser.add_argument(
         "--data-dir", type=console.path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]"
     )
@@ -100,7 +100,10 @@ def report(results):
         ),
         *([console.paragraph("note    ", console.NOT_FINITE)] if results["log_likelihood"] is None else []),
     ]
-    lines += [*([] if results["log_likelihood"] is None else [gain(results)]), *([annealed(results)] if "annealed" in results else [])]
+    lines += [
+        *([] if results["log_likelihood"] is None else [gain(results)]),
+        *([annealed(results)] if "annealed" in results else []),
+    ]
     for l, (active, units, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):
         if kl is not None and None in kl:
             total = f"; KL {console.figure(None)}"

@@ -38,6 +38,7 @@ MARK_SCHEME = re.compile(r"\n*<!-- ### BEGIN MARK SCHEME -->\n.*\n<!-- ### END M
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CHECK = re.compile(r"\bcheck_\w+\(")
 RESULT = re.compile(r"!\[[^\]]*\](\(results/\d+\.png\))")
+RESULT_BELOW = re.compile(r"!\[[^\]]*\](\(\.\./results/\d+\.png\))")
 TIMEOUT = 600  # seconds, of a cell
 
 
@@ -108,6 +109,7 @@ def without_solutions(notebook):
     cells have shown, nor of what is to be seen there.
     """
     student = nbformat.from_dict(notebook)
+    drawn = "".join(what_is_drawn(cell.source) for cell in student.cells if "result" in cell.metadata.get("tags", ()))
     for cell in student.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -115,9 +117,22 @@ def without_solutions(notebook):
             cell.source = without_what_is_seen(cell.source)
         else:
             cell.source = LINK.sub(from_one_folder_down, MARK_SCHEME.sub("", cell.source))
+            cell.source = RESULT_BELOW.sub(lambda found: f"![{drawn}]{found[1]}", cell.source)
         if BEGIN in cell.source:
             cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
     return student
+
+
+def shown(source):
+    """The calls in a cell that show a picture."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    return [call for call in calls if ast.unparse(call.func) == "tutorial.show"]
+
+
+def what_is_drawn(source):
+    """What a cell says of its picture, without what is to be seen there."""
+    (call,) = shown(source)
+    return call.args[0].value
 
 
 def without_what_is_seen(source):
@@ -128,8 +143,7 @@ def without_what_is_seen(source):
     if "tutorial.show(" not in source:
         return source
     lines = source.split("\n")
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and len(node.args) == 2]
-    for call in (call for call in calls if ast.unparse(call.func) == "tutorial.show"):
+    for call in (call for call in shown(source) if len(call.args) == 2):
         drawn, seen = call.args
         if not drawn.end_lineno < seen.lineno <= seen.end_lineno < call.end_lineno:
             raise ValueError(f"what is to be seen does not stand in lines of its own: {ast.unparse(seen)}")

@@ -104,6 +104,16 @@ def test_what_is_right_for_some_cases_is_not_wrong_everywhere():
     assert "1 more than ours wherever it differs: a constant? Right for two; wrong for four." in text
 
 
+def test_a_slip_is_the_same_in_every_case_by_the_size_of_its_own_numbers():
+    """The largest case has no say over the tolerance of the others."""
+
+    def wrong(x):
+        return 1.001 * total(x) if x.max() > 1000 else 0.7 * total(x)
+
+    text = diagnosis(wrong, total, {"large": (1e5 * np.abs(x),), "small": (x,)})
+    assert "times ours" not in text and "the largest difference" in text
+
+
 def test_axes_made_one_and_axes_cut_in_several_are_told():
     def in_one(x):
         return x.reshape(-1)

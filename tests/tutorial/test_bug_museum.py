@@ -169,18 +169,18 @@ def test_mended_encoder(answer, words):
 # ---- 8.2
 
 
-def moments(layer, eps, mu=None, logvar=None, errors=5.0, means=True, spreads=True, axis=1):
+def moments(layer, eps, mu=None, logvar=None, errors=5.0, means=True, spreads=True, axis=1, distance=abs, samples=None):
     """A test of a layer's samples, with choices that a student might make."""
     R, S, D = eps.shape
     mu = np.arange(R * D).reshape(R, D) / 3.0 if mu is None else np.full((R, D), mu)
     logvar = np.sin(np.arange(R * D)).reshape(R, D) if logvar is None else np.full((R, D), logvar)
     z, sigma = layer(mu, logvar, eps), np.exp(logvar / 2)
     z_mean, z_std = z.mean(axis=axis), z.std(axis=axis)
-    ok = True
+    ok, S = True, samples or S
     if means:
-        ok = ok and np.all(abs(z_mean - mu) < errors * sigma / np.sqrt(S))
+        ok = ok and np.all(distance(z_mean - mu) < errors * sigma / np.sqrt(S))
     if spreads:
-        ok = ok and np.all(abs(z_std - sigma) < errors * sigma / np.sqrt(2 * S))
+        ok = ok and np.all(distance(z_std - sigma) < errors * sigma / np.sqrt(2 * S))
     return ok
 
 
@@ -198,6 +198,8 @@ MOMENTS = [
         lambda layer, eps: bool(np.allclose(layer(a := np.ones((4, 3)), a, eps), 1 + np.exp(0.5) * eps)),
         "it rejects mu - sigma eps",
     ),
+    (lambda layer, eps: moments(layer, eps, distance=lambda a: a), "means that are too small: take the absolute value"),
+    (lambda layer, eps: moments(layer, eps, samples=20_000), "what is allowed has to depend on S"),
     (lambda layer, eps: None, "True or False is expected, not NoneType"),
     (lambda layer, eps: 0.3, "True or False is expected, not float"),
 ]

@@ -191,6 +191,17 @@ def surgery(mu, logvar, eps, average=lambda log_q: np.log(np.mean(np.exp(log_q),
     return np.mean(log_q.diagonal() - average(log_q)), np.mean(average(log_q) - log_p)
 
 
+def others(log_q, divided_by):
+    """The average of the densities but for each one's own."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.logaddexp.reduce(np.where(np.eye(len(log_q)), -np.inf, log_q), axis=1) - np.log(divided_by)
+
+
+def less_than_the_closed_form(mu, logvar, eps):
+    information = surgery(mu, logvar, eps)[0]
+    return information, 0.5 * np.mean((mu**2 + np.exp(logvar) - logvar - 1).sum(axis=1)) - information
+
+
 def test_surgery_is_accepted():
     tutorial.check_surgery(surgery)
 
@@ -199,6 +210,9 @@ def test_surgery_is_accepted():
     ("answer", "words"),
     [
         (lambda *a: surgery(*a)[::-1], "swapped"),
+        (lambda *a: surgery(*a, average=lambda q: others(q, len(q) - 1)), "z_n's own image is left out"),
+        (lambda *a: surgery(*a, average=lambda q: others(q, len(q))), "z_n's own image is left out"),
+        (less_than_the_closed_form, "the closed form of the KL less the information"),
         (lambda *a: surgery(*a, average=lambda q: q.mean(axis=1)), "the logarithms are averaged"),
         (lambda *a: surgery(*a, average=lambda q: np.log(np.exp(q).sum(axis=1))), "average of the N densities"),
         (lambda *a: surgery(*a, average=lambda q: np.log(np.mean(np.exp(q), axis=0))), "wrong axis"),
@@ -244,9 +258,9 @@ def test_no_other_variance_does_better():
         (0, lambda r, f: np.log((r**2).mean(0)), "minus infinity for a constant pixel"),
         (0, lambda r, f: np.maximum(0.5 * np.log((r**2).mean(0)), f), "logarithm of the standard deviation"),
         (0, lambda r, f: np.maximum((r**2).mean(0), np.exp(f)), "its logarithm is wanted"),
-        (0, lambda r, f: np.maximum(np.log(r.var(0)), f), "own mean is subtracted"),
+        (0, lambda r, f: np.maximum(np.log(r.var(0)), f), "about the residuals' own mean"),
         (0, lambda r, f: np.full(r.shape[1], np.log((r**2).mean())), "one variance for all pixels"),
-        (0, lambda r, f: np.log((r**2).mean(0) + np.exp(f)), "floor is added"),
+        (0, lambda r, f: np.log((r**2).mean(0) + np.exp(f)), "the floor comes on top"),
         (1, lambda r, f: normal_log_density(r, best(r, f)[0]).sum(), "sum over the images"),
         (1, lambda r, f: best(r, f)[1] / r.shape[1], "mean over the pixels"),
         (1, lambda r, f: -0.5 * np.sum(1 + best(r, f)[0] + np.log(2 * np.pi)), "less than 1"),

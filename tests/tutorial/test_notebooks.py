@@ -169,7 +169,10 @@ def test_every_prediction_has_its_place_and_the_answer_is_out_of_sight(path):
         assert cells[i + 1].startswith(PREDICTION)
     assert sum(source.startswith(PREDICTION) for source in cells) == len(questions)
     folded = [source for source in cells if source.startswith("<details>")]
-    assert all(source.endswith("</details>") for source in folded)
+    assert all(source.count("</details>") == 1 for source in folded)
+    for source in folded:  # what leads on to the next cell is not hidden
+        inside, after = (part.strip() for part in source.split("</details>"))
+        assert not inside.endswith(":") and not after.endswith("</summary>"), inside[-100:]
     assert len(questions) - len(folded) <= 2  # the numbers are all of an answer, or it comes after an exercise
 
 

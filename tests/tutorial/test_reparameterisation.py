@@ -187,7 +187,7 @@ def test_leave_one_out_is_accepted():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda f, score: f * score, "no baseline"),
+        (lambda f, score: f * score, "the baseline is missing"),
         (lambda f, score: (f - np.mean(f)) * score, "includes the sample's own f"),
         (lambda f, score: f * score - (sum(f) - f) / (len(f) - 1), "the baseline is outside"),
         (lambda f, score: (f - (np.sum(f) - f) / f.size) * score, "the others are S - 1|The others are S - 1"),

@@ -79,7 +79,13 @@ def returning(a, b, out):
     return np.tanh(a + b)
 
 
+@njit
+def with_an_array(a, b, out):
+    out[:] = np.tanh(a + b)
+
+
 KERNELS = [
+    (with_an_array, "it makes an array of its own"),
     (lambda a, b, out: np.tanh(a + b, out), "it is not compiled"),
     (kernel(lambda a, b, n, j: math.tanh(a[n, j])), "the bias is missing"),
     (only_the_square, "6 of 15 entries of out are never written"),

@@ -83,7 +83,7 @@ def noise(axes: Axes) -> None:
 
 
 def vae(axes: Axes) -> None:
-    """A variational autoencoder: encoder, sample, decoder, both terms, and the fork at z on the way back."""
+    """A variational autoencoder: encoder, sample, decoder, both terms, and the two ways back to mu and logvar."""
     canvas(axes, 20.0, 7.6)
     circle(axes, (0.8, 3.6), "$x$", given=True)
     arrow(axes, (1.42, 3.6), (2.0, 3.6))
@@ -115,7 +115,8 @@ def vae(axes: Axes) -> None:
     arrow(axes, (7.5, 2.75), (6.5, 2.1), BACKWARD, bend=-0.1)
     arrow(axes, (7.5, 4.4), (6.5, 5.0), BACKWARD, bend=0.1)
     arrow(axes, (8.0, 6.0), (6.35, 5.3), BACKWARD, bend=-0.1)
-    note(axes, (7.9, 5.35), "the fork: through the sample, and directly", BACKWARD, ha="left")
+    arrow(axes, (6.4, 6.9), (5.2, 2.6), BACKWARD, bend=0.62)
+    note(axes, (7.9, 5.35), "two ways: through the sample, and directly", BACKWARD, ha="left")
     arrow(axes, (5.3, 1.75), (3.4, 2.6), BACKWARD, bend=-0.2)
     note(axes, (3.4, 1.2), "then the encoder,\nas any network", BACKWARD)
 
@@ -340,7 +341,8 @@ DIAGRAMS: dict[str, tuple[Callable[[Axes], None], tuple[float, float], str]] = {
         (8.6, 3.4),
         "Diagram of a variational autoencoder. From x through the encoder to mu and logvar, with noise to z, and"
         " through the decoder to log p(x given z); mu and logvar also go to the KL term, and the bound is the sum of"
-        " both. The way back, in red, forks at z: through the sample, and directly from the KL term.",
+        " both. The ways back, in red, meet at mu and logvar: through the sample, and directly from the KL"
+        " term.",
     ),
     "two layers": (
         two_layers,

@@ -322,16 +322,17 @@ def slip(
         if not np.isfinite(theirs).all():
             return f"{np.sum(~np.isfinite(theirs))} of {theirs.size} numbers are infinite or not a number."
     theirs, ours = (np.concatenate([np.ravel(part) for part in parts]) for parts in (found, expected))
-    if same(-theirs, ours, rtol, atol):
+    pairs = list(zip(found, expected))  # each has a tolerance of its own
+    if all(same(-t, o, rtol, atol) for t, o in pairs):
         return "exactly the negative of ours: a sign?"
     factor = theirs @ ours / (ours @ ours) if ours.any() else math.nan
     is_factor = math.isfinite(factor) and abs(factor) > 1e-3 and abs(factor - 1) > 1e-4
-    if ours.size > 1 and is_factor and same(theirs, factor * ours, rtol, atol):
+    if ours.size > 1 and is_factor and all(same(t, factor * o, rtol, atol) for t, o in pairs):
         known = [name for value, name in FACTORS.items() if math.isclose(factor, value, rel_tol=1e-4)]
         return f"exactly {known[0] if known else f'{factor:.4g} times'} ours: a factor?"
     difference = theirs - ours
-    if ours.size > 1 and np.ptp(difference) <= rtol * np.max(np.abs(theirs)):
-        offset = float(difference.mean())
+    offset = float(difference.mean())
+    if ours.size > 1 and offset and all(same(t, o + offset, rtol, atol) for t, o in pairs):
         known = [name for value, name in CONSTANTS.items() if math.isclose(abs(offset), value, rel_tol=1e-4)]
         size = " = ".join(dict.fromkeys([f"{abs(offset):.4g}", *known[:1]]))
         where = "everywhere" if are_all else "wherever it differs"

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 from tinyvae.checks import finite_differences
 from tinyvae.checks.finite_differences import Problem
-from tinyvae.tutorial.answers import ONE_MAXIMUM, Wrong, called, compare, judge
+from tinyvae.tutorial.answers import ONE_MAXIMUM, Wrong, called, compare, judge, verdict
 from tinyvae.tutorial.backprop import MEAN, SPREAD
 from tinyvae.tutorial.exercises import exercise
 
@@ -329,15 +329,33 @@ LAYERS = (
         SPREAD,
     ),
     (
-        lambda mu, logvar, eps: gaussian_layer(0 * mu, logvar, eps),
-        False,
-        "it is blind to a layer that forgets mu: let mu not be 0.",
-        MEAN,
-    ),
-    (
         lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps + 0.2),
         False,
         "it is blind to means that are a fifth of sigma too large: allow five standard errors and no more.",
+        MEAN,
+    ),
+    (
+        lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps, lambda logvar: 1.1 * np.exp(logvar / 2)),
+        False,
+        "it is blind to a spread that is 10 % too large. Allow five standard errors and no more.",
+        SPREAD,
+    ),
+    (
+        lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps - 0.2),
+        False,
+        "it is blind to means that are too small: take the absolute value of the difference.",
+        MEAN,
+    ),
+    (
+        lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps, lambda logvar: 0.9 * np.exp(logvar / 2)),
+        False,
+        "it is blind to a spread that is 10 % too small: take the absolute value of the difference.",
+        SPREAD,
+    ),
+    (
+        lambda mu, logvar, eps: gaussian_layer(0 * mu, logvar, eps),
+        False,
+        "it is blind to a layer that forgets mu: let mu not be 0.",
         MEAN,
     ),
     (
@@ -365,13 +383,8 @@ LAYERS = (
         "it is blind to a layer that takes the logvar of another dimension: let yours differ from one to the next.",
         SPREAD,
     ),
-    (
-        lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps, lambda logvar: 1.1 * np.exp(logvar / 2)),
-        False,
-        "it is blind to a spread that is 10 % too large. Allow five standard errors and no more.",
-        SPREAD,
-    ),
 )
+FEWER = "it rejects a right layer where the samples are fewer: what is allowed has to depend on S, and on sigma."
 
 
 @exercise("8.2")
@@ -379,6 +392,10 @@ def check_moments_test(answer):
     """Exercise 8.2: (layer, eps (R, S, D)) -> whether layer(mu, logvar, eps) draws from N(mu, exp(logvar))."""
     draws = [(np.random.default_rng(seed).standard_normal((4, 20_000, 3)),) for seed in range(3)]
     judge("your test", answer, LAYERS, draws, "Does it compare the mean and the spread of what the layer returns?")
+    fewer = [(np.random.default_rng(seed).standard_normal((4, 200, 3)),) for seed in range(3)]
+    for layer in (layer for layer, is_right, *_ in LAYERS if is_right):
+        if not all(verdict("your test", answer, layer, draw) for draw in fewer):
+            raise Wrong("Your test", FEWER, kind="it rejects something that is right.")
     print("Right: your test tells right layers from wrong ones.")
 
 

@@ -285,6 +285,10 @@ def check_bayes(answer):
             "this is the mean of log p(x | y), a bound by Jensen. The mean to take is that of p(x | y).",
         ),
         (
+            marginal(lambda l, p: logsumexp(l + p, axis=1) - np.max(l + p, axis=1)),
+            "the largest is taken out of the exponentials and never put back.",
+        ),
+        (
             marginal(lambda logp, log_prior: np.max(logp + log_prior, axis=1)),
             "this is the most probable label's term alone: the others count too.",
         ),

@@ -100,7 +100,7 @@ def check_iwae(answer):
         (bound(lambda logw: logsumexp(logw, axis=1)), "log K more than ours: the 1/K of the mean is missing."),
         (
             bound(lambda logw: logsumexp(logw, axis=1) - logw.shape[1]),
-            "K is subtracted, but a factor 1/K inside of the logarithm is log K outside.",
+            "K stands where log K is due: a factor 1/K inside of the logarithm is log K outside.",
         ),
         (
             bound(lambda logw: log_mean_exp(shifted(logw))),

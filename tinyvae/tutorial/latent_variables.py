@@ -57,6 +57,12 @@ def check_log_marginal(answer):
     compare("your log p(x)", answer, log_marginal, cases, mistakes)
 
 
+LARGEST = (
+    "right where the numbers of a row are near one another, but the exponentials of others overflow: it is not the"
+    " largest that is taken out."
+)
+
+
 @exercise("1.2")
 def check_log_mean_exp(answer):
     """Exercise 1.2: log (1/K) sum_k exp(l_k), (l (N, K),) -> (N,)."""
@@ -69,6 +75,10 @@ def check_log_mean_exp(answer):
             lambda l: np.log(np.exp(l).mean(axis=1)),
             "right where the exponentials are ordinary numbers, but these overflow or vanish. Take the largest out.",
         ),
+        *[
+            (lambda l, chosen=chosen: chosen(l) + np.log(np.exp(l - chosen(l)[:, None]).mean(axis=1)), LARGEST)
+            for chosen in (lambda l: l.min(axis=1), lambda l: l.mean(axis=1), lambda l: l[:, 0])
+        ],
         (lambda l: l.mean(axis=1), "this is the mean of the logarithms. The mean to take is that of the exponentials."),
         (lambda l: logsumexp(l, axis=1), "log K more than ours: the 1/K of the mean is missing."),
         (
@@ -77,7 +87,7 @@ def check_log_mean_exp(answer):
         ),
         (
             lambda l: logsumexp(l, axis=1) - l.shape[1],
-            "K is subtracted, but a factor 1/K inside of the logarithm is log K outside.",
+            "K stands where log K is due: a factor 1/K inside of the logarithm is log K outside.",
         ),
         (lambda l: l.max(axis=1), "this is the largest of the logarithms alone: the others count too."),
     ]
@@ -85,6 +95,7 @@ def check_log_mean_exp(answer):
     l = rng.standard_normal((4, 3))
     cases = {"K = 3": (l,), "K = 1": (l[:, :1],), "logarithms near -1000": (l - 1000,), "near 1000": (l + 1000,)}
     cases["rows far apart"] = (l + np.array([[0], [-2000], [900], [-40]]),)
+    cases["numbers far apart in a row"] = (np.array([[-3000.0, 0.0, 2.0], [5.0, -900.0, 4.0]]),)
 
     what = "your log mean exp"
     require_same(what, answer, lambda l: logsumexp(l, axis=1) - np.log(l.shape[1]), cases, mistakes)

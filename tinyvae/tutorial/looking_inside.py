@@ -186,7 +186,7 @@ def check_aggregate_moments(answer):
         ),
         (
             but(lambda mu, logvar: np.exp(logvar / 2).mean(axis=0) + mu.std(axis=0)),
-            "standard deviations are added. It is variances that add up: exp(logvar), and that of the means.",
+            "these are sums of standard deviations. It is variances that add up: exp(logvar), and that of the means.",
         ),
         (
             but(lambda mu, logvar: np.exp(logvar / 2).mean(axis=0) + mu.var(axis=0)),
@@ -245,9 +245,16 @@ def check_surgery(answer):
     def with_another_marginal(marginal):
         return lambda *arguments: surgery(*arguments, marginal=marginal)
 
-    def without_itself(log_q):
-        others = log_q + np.diag(np.full(len(log_q), -np.inf))
-        return logsumexp(others, axis=1) - np.log(max(len(log_q) - 1, 1))
+    def without_itself(divided_by):
+        def marginal(log_q):
+            others = log_q + np.diag(np.full(len(log_q), -np.inf))
+            return logsumexp(others, axis=1) - np.log(divided_by(len(log_q)))
+
+        return marginal
+
+    def by_closed_form(mu, logvar, eps):
+        information = surgery(mu, logvar, eps)[0]
+        return information, np.mean(np.sum(mu**2 + np.exp(logvar) - logvar - 1, axis=1)) / 2 - information
 
     mistakes = [
         (
@@ -267,9 +274,17 @@ def check_surgery(answer):
             with_another_marginal(lambda log_q: logsumexp(log_q, axis=0) - np.log(len(log_q))),
             "the average runs over the wrong axis: for each z_n, average over the images m that it may belong to.",
         ),
+        *[
+            (
+                with_another_marginal(without_itself(divided_by)),
+                "z_n's own image is left out. q(z) is the mixture of all N, its own among them.",
+            )
+            for divided_by in (lambda N: max(N - 1, 1), lambda N: N - 1, lambda N: N)
+        ],
         (
-            with_another_marginal(without_itself),
-            "z_n's own image is left out. q(z) is the mixture of all N, its own among them.",
+            by_closed_form,
+            "it is something else: the closed form of the KL less the information. Take the same samples for both"
+            " parts: the mean of log q(z) - log p(z).",
         ),
         (
             lambda mu, logvar, eps: (surgery(mu, logvar, eps)[0], -surgery(mu, logvar, eps)[1]),
@@ -341,7 +356,8 @@ def check_best_logvar(answer):
         ),
         (
             floored(lambda r: np.var(r, axis=0)),
-            "the residuals' own mean is subtracted. They are residuals already: the mean of their squares counts.",
+            "this is the spread about the residuals' own mean. They are residuals already: the mean of their squares"
+            " counts.",
         ),
         (
             floored(lambda r: np.full(r.shape[1], np.mean(r**2))),
@@ -357,7 +373,7 @@ def check_best_logvar(answer):
         ),
         (
             but(logvar=lambda r, f: np.log(np.mean(r**2, axis=0) + np.exp(f))),
-            "the floor is added to the variance. It is a floor: the larger one of the two.",
+            "the floor comes on top. It is a floor: the larger one of the two.",
         ),
         (
             but(value=lambda r, s: density(r, s) * len(r)),

@@ -179,7 +179,7 @@ def check_variances(answer):
         ),
         (
             but(0, lambda mu, s: variances(mu, s)[0] + 4 * mu**2 - 2 * mu),
-            "the mean, 2 mu, is subtracted without being squared.",
+            "the mean, 2 mu, is not squared before it is subtracted.",
         ),
         (
             but(0, lambda mu, s: s**2 * variances(mu, s)[0]),
@@ -218,7 +218,7 @@ def check_leave_one_out(answer):
         return (f.sum() - f) / (len(f) - 1)
 
     mistakes = [
-        (lambda f, score: f * score, "no baseline is subtracted: this is the estimate as it was."),
+        (lambda f, score: f * score, "the baseline is missing: this is the estimate as it was."),
         (
             lambda f, score: (f - f.mean()) * score,
             "the mean includes the sample's own f. It depends on its own score then, and the estimate is biased (by the"

@@ -59,7 +59,7 @@ def check_bernoulli(answer):
             and_derivative(lambda x, l, p: p - x),
             "exactly the negative of ours: a white pixel wants a higher logit.",
         ),
-        (and_derivative(lambda x, l, p: x - l), "the logit itself is subtracted: it is sigmoid(l) that is."),
+        (and_derivative(lambda x, l, p: x - l), "the logit itself stands where sigmoid(l) is due."),
     ]
     for tiny in (1e-3, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-16):
         log_clip = with_log_p(
