@@ -112,6 +112,8 @@ def test_data_for_less_than_a_minibatch_are_refused_in_words(tmp_path):
     np.save(tmp_path / "few.npy", np.zeros((20, 4, 4), bool))
     result = call("vae", "--dataset", tmp_path / "few.npy", main=bench.main)
     assert_misuse(result, "vae takes minibatches of 100, and few has 18 training examples: name a larger --dataset")
+    result = call("evaluate", "--dataset", tmp_path / "few.npy", main=bench.main)
+    assert_misuse(result, "iwae-k1 takes minibatches of 20, and few has 18 training examples")
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,20 @@ def measure_core_types(names, argv, as_json):
     return 0
 
 
+def begun(name, data, threads):
+    """The training of a workload; UserError for data of less than a minibatch."""
+    from tinyvae.training import workloads
+    from tinyvae.training.loop import Training
+
+    settings = workloads.WORKLOADS[name]
+    if settings.batch_size > len(data.train):
+        raise UserError(
+            f"{name} takes minibatches of {settings.batch_size}, and {data.name} has {len(data.train)} training "
+            "examples: name a larger --dataset"
+        )
+    return Training(settings, data, threads)
+
+
 def measure_training(name, dataset, windows, seconds, threads=None):
     """Windows of training in turn with windows of the matrix products alone, and a profile.
 
@@ -115,15 +129,8 @@ def measure_training(name, dataset, windows, seconds, threads=None):
     ``threads``, and the ``profile`` (``workloads.profile``).
     """
     from tinyvae.training import workloads
-    from tinyvae.training.loop import Training
 
-    settings, data = workloads.WORKLOADS[name], workloads.data_of(name, dataset)
-    if settings.batch_size > len(data.train):
-        raise UserError(
-            f"{name} takes minibatches of {settings.batch_size}, and {data.name} has {len(data.train)} training "
-            "examples: name a larger --dataset"
-        )
-    training = Training(settings, data, threads)
+    training = begun(name, workloads.data_of(name, dataset), threads)
     for warm_up in (0, seconds / 2):  # the first step compiles; the next may need what the first did not
         workloads.window(training, warm_up)
     rounds = [(workloads.window(training, seconds)[0], *workloads.sgemm(training, seconds / 2)) for _ in range(windows)]
@@ -136,9 +143,8 @@ def measure_evaluation(_, dataset, windows, seconds, threads=None):
     The products alone are measured for as many samples at a time as stay in the caches.
     """
     from tinyvae.training import workloads
-    from tinyvae.training.loop import Training
 
-    training, K = Training(workloads.WORKLOADS["iwae-k1"], dataset, threads), workloads.EVALUATION_SAMPLES
+    training, K = begun("iwae-k1", dataset, threads), workloads.EVALUATION_SAMPLES
     images = dataset.test[:EVALUATED]
 
     def evaluate():

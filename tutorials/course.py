@@ -38,7 +38,6 @@ MARK_SCHEME = re.compile(r"\n*<!-- ### BEGIN MARK SCHEME -->\n.*\n<!-- ### END M
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CHECK = re.compile(r"\bcheck_\w+\(")
 RESULT = re.compile(r"!\[[^\]]*\](\(results/\d+\.png\))")
-RESULT_BELOW = re.compile(r"!\[[^\]]*\](\(\.\./results/\d+\.png\))")
 TIMEOUT = 600  # seconds, of a cell
 
 
@@ -116,8 +115,8 @@ def without_solutions(notebook):
             cell.metadata.pop("execution", None)
             cell.source = without_what_is_seen(cell.source)
         else:
-            cell.source = LINK.sub(from_one_folder_down, MARK_SCHEME.sub("", cell.source))
-            cell.source = RESULT_BELOW.sub(lambda found: f"![{drawn}]{found[1]}", cell.source)
+            cell.source = RESULT.sub(lambda found: f"![{drawn}]{found[1]}", MARK_SCHEME.sub("", cell.source))
+            cell.source = LINK.sub(from_one_folder_down, cell.source)
         if BEGIN in cell.source:
             cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
     return student

@@ -74,8 +74,9 @@ class Fitted:
 
         Returns: mu and logvar, (N, D_1) each.
 
-        Raises: ValueError, as all methods, for images or labels that do not fit, and DataError, which is one, for a
-            string that cannot be written with the vocabulary.
+        Raises: ValueError, as all methods, for images or labels that do not fit, values that the likelihood does not
+            describe and numbers that mean nothing; DataError, which is one, for a string that cannot be written with
+            the vocabulary.
         """
         images = self._checked(images)
         y = self._labels(y, len(images))
