@@ -11,7 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from tests.commands import command, python
+from tests.commands import assert_misuse, command, python
 from tests.notebooks import TUTORIALS
 
 NOTICE = "Numba is not installed: all is computed by plain NumPy"
@@ -40,6 +40,12 @@ def test_a_training_says_so_once_and_comes_to_the_same_bounds(tmp_path, without_
     assert result.returncode == 0 and result.stderr.count(NOTICE) == 1, result.stderr
     assert command(*arguments, "--out", "compiled", cwd=tmp_path).returncode == 0
     np.testing.assert_allclose(bounds(tmp_path / "plain"), bounds(tmp_path / "compiled"), rtol=1e-5)
+
+
+def test_an_environment_in_which_numba_does_not_start_is_refused_in_words(tmp_path):
+    result = command("digits", "--out", "run", cwd=tmp_path, env={"NUMBA_NUM_THREADS": "0"})
+    assert_misuse(result, "Numba does not start: Number of threads specified must be > 0", "unset the environment's")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

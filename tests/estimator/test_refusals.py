@@ -72,6 +72,7 @@ def test_latent_values_of_another_width_are_refused(fitted):
         ("hidden", "500"),
         ("hidden", (8, 0)),
         ("likelihood", "poisson"),
+        ("likelihood", np.array(["bernoulli", "gaussian"])),
         ("objective", "ELBO"),
         ("n_samples", -1),
         ("network", "cnn"),
@@ -110,9 +111,12 @@ def test_latent_values_of_another_width_are_refused(fitted):
     ],
 )
 def test_parameters_without_sense_are_refused(digits, name, value):
-    vae = VAE(**SMALL).set_params(**{name: value})
-    with pytest.raises(ValueError, match=name):
-        vae.fit(digits[0])
+    """By both ways to train; but to go on takes no new seed."""
+    begun = VAE(**SMALL).partial_fit(digits[0][:100]).set_params(**{name: value})
+    for train in (VAE(**SMALL | {name: value}).fit, VAE(**SMALL | {name: value}).partial_fit, begun.partial_fit):
+        if train != begun.partial_fit or name != "random_state":
+            with pytest.raises(ValueError, match=name):
+                train(digits[0])
 
 
 @pytest.mark.parametrize(

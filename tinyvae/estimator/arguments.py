@@ -71,8 +71,7 @@ NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule"
 
 
 def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -> Settings:
-    """What the parameters of a VAE mean for X."""
-    require_sense(vae)
+    """What the parameters of a VAE, which make sense, mean for X."""
     settings = Settings(
         network=vae.network,
         activation=vae.activation,

@@ -22,6 +22,7 @@ from tinyvae.estimator.arguments import (
     draw_seed,
     in_parameters,
     require_same_model,
+    require_sense,
     settings_of,
     shape_of,
 )
@@ -186,6 +187,7 @@ class VAE(Trained):
 
         Returns: self.
         """
+        require_sense(self)
         fresh = copy(self)
         X, labels, settings = fresh._begin(X, y)
         return self._become(fresh._train(settings, X, labels, settings.epochs))
@@ -205,6 +207,7 @@ class VAE(Trained):
 
         Returns: self.
         """
+        require_sense(self)
         fresh = copy(self)
         if not hasattr(self, "model_"):
             X, labels, settings = fresh._begin(X, y, classes)

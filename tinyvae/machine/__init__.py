@@ -14,6 +14,8 @@ The room knows arrays, threads and time; it must not know what a model is.
 import importlib
 import sys
 
+from tinyvae.errors import UserError
+
 # What may follow an affine map: nothing, tanh a, or max(a, 0).
 LINEAR, TANH, RELU = range(3)
 
@@ -74,5 +76,7 @@ def _choice():
         why = "NUMBA_DISABLE_JIT is set"
     except ImportError:
         why = "Numba is not installed"
+    except ValueError as error:  # what NUMBA_NUM_THREADS=0 leads to
+        raise UserError(f"Numba does not start: {error}\nMend or unset the environment's variables NUMBA_...") from None
     print(f"{why}: all is computed by plain NumPy, more slowly", file=sys.stderr, flush=True)
     return "plain"
