@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tests.commands import python
 from tinyvae.disk.checkpoint import read_checkpoint
 from tinyvae.disk.files import temporary_path
-from tinyvae.disk.lock import LOCK, OWNER
+from tinyvae.disk.lock import LOCK, OWNER, hold
 from tinyvae.disk.run import Run
 from tinyvae.errors import RunError
 
@@ -119,6 +120,12 @@ def test_within_a_process_a_run_may_be_opened_again(folder, tmp_path):
             pass
         assert "at work" in python("-c", TRY, folder, cwd=".").stdout
     assert python("-c", TRY, folder, cwd=".").stdout == "free\n"
+
+
+def test_several_threads_of_a_process_hold_the_same_lock(folder):
+    with ThreadPoolExecutor(8) as threads:
+        locks = list(threads.map(hold, [folder] * 8))
+    assert len(set(map(id, locks))) == 1 and "at work" in python("-c", TRY, folder, cwd=".").stdout
 
 
 def test_a_run_that_nobody_refers_to_any_more_is_free(folder):

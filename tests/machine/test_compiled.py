@@ -407,6 +407,36 @@ def test_shapes_that_do_not_fit_are_refused():
             call()
 
 
+GAUSSIANS = {  # the sizes of each argument's axes, by name
+    "gaussian_sample": ("RD", "RD", "RSD", "RD", "RSD"),
+    "gaussian_sample_gradient": ("RSD", "RSD", "RD", "RD", "RD"),
+    "gaussian_log_posterior": ("RD", "RSD", "RS"),
+    "gaussian_log_posterior_gradient": ("RS", "RS", "RSD", "RD", "RD", "RD"),
+    "standard_normal_log_density": ("RSD", "RS"),
+    "gaussian_log_density": ("RSD", "RD", "RD", "RS"),
+    "gaussian_log_density_gradient": ("RS", "RSD", "RD", "RD", "RSD", "RD", "RD"),
+    "component_log_densities": ("RD", "MD", "MD", "RM"),
+    "component_log_densities_gradient": ("RM", "RD", "MD", "MD", "RD", "MD", "MD"),
+    "sigmoid": ("RD", "RD"),
+}
+
+
+@pytest.mark.parametrize("name", GAUSSIANS)
+def test_each_array_that_is_too_short_or_too_long_is_refused(name):
+    """What is read or written would lie behind its end, or be the number of another place."""
+    sizes = {"R": 2, "S": 3, "D": 5, "M": 4}
+    shapes = [[sizes[axis] for axis in axes] for axes in GAUSSIANS[name]]
+    getattr(compiled, name)(*[np.ones(shape, "f4") for shape in shapes])
+    for i, shape in enumerate(shapes):
+        for axis, change in itertools.product(range(len(shape)), (-1, 1)):
+            if "".join(GAUSSIANS[name]).count(GAUSSIANS[name][i][axis]) == 1:
+                continue  # any size will do
+            wrong = [list(each) for each in shapes]
+            wrong[i][axis] += change
+            with pytest.raises(ValueError, match="do not fit"):
+                getattr(compiled, name)(*[np.ones(each, "f4") for each in wrong])
+
+
 def test_arrays_that_a_job_would_take_for_others_are_refused():
     x, W, b, out = np.ones((4, 6), "f4"), np.ones((6, 4), "f4"), np.ones(4, "f4"), np.ones((4, 4), "f4")
     for wrong in (

@@ -230,6 +230,13 @@ def test_within_a_crew_s_block_it_is_that_crew_that_serves():
     assert machine.crew().size == machine.available_cores()
 
 
+@pytest.mark.parametrize("crew", [compiled.crew, plain.crew], ids=["compiled", "plain"])
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, "2", 10**6])
+def test_what_is_no_number_of_threads_is_refused(crew, size):
+    with pytest.raises(ValueError, match=r"threads=.*: a whole number from 1 to 1024 is needed"):
+        crew(size)
+
+
 @pytest.mark.parametrize("crew", [Crew, plain.crew], ids=["compiled", "plain"])
 def test_blas_is_held_until_the_last_of_several_threads_has_left(crew):
     """Whichever thread begins, in whatever order they end: BLAS's threads are the whole process's."""

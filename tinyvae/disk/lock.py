@@ -6,6 +6,7 @@ up after a crash. The lock's own file, which is empty and hidden, stays in the f
 
 import os
 import platform
+import threading
 import time
 import weakref
 from contextlib import suppress
@@ -20,6 +21,7 @@ PATIENCE = 1.0  # seconds: a process that ends is given the time to do so, and a
 
 # what this process holds, by the folder's real path
 _held: weakref.WeakValueDictionary[str, "Lock"] = weakref.WeakValueDictionary()
+_one_at_a_time = threading.Lock()  # of its threads; another of which would find the folder locked, by this process
 
 
 class Lock:
@@ -55,8 +57,9 @@ def hold(folder):
     Raises: RunError that says who is at work there; or if nothing can be written into the folder.
     """
     name = os.path.realpath(folder)
-    lock = _held.get(name) or Lock(folder)
-    _held[name] = lock
+    with _one_at_a_time:
+        lock = _held.get(name) or Lock(folder)
+        _held[name] = lock
     return lock
 
 

@@ -31,17 +31,8 @@ from tinyvae.machine.code_cache import folder
 from tinyvae.machine.matrix_products import BLOCKS, COPIES, are_few, are_many, mostly_zero
 from tinyvae.machine.patches import PIECES, images_at_a_time
 from tinyvae.machine.threads import Crew, at_hand, current
+from tinyvae.system import require_threads
 
-gaussian_sample = kernels.gaussian_sample
-gaussian_sample_gradient = kernels.gaussian_sample_gradient
-gaussian_log_posterior = kernels.gaussian_log_posterior
-gaussian_log_posterior_gradient = kernels.gaussian_log_posterior_gradient
-standard_normal_log_density = kernels.standard_normal_log_density
-gaussian_log_density = kernels.gaussian_log_density
-gaussian_log_density_gradient = kernels.gaussian_log_density_gradient
-component_log_densities = kernels.component_log_densities
-component_log_densities_gradient = kernels.component_log_densities_gradient
-sigmoid = kernels.sigmoid
 random_words = philox.fill_words
 
 parts = matrix_products.parts.py_func
@@ -93,9 +84,9 @@ def many(x, W):
 
 
 @cache
-def _affine_jobs(dtype, is_sparse, *few):
-    """For layers whose minibatches are few or not, the first one's perhaps sparse."""
-    kinds = [(is_sparse and i == 0, is_few) for i, is_few in enumerate(few)]
+def _affine_jobs(dtype, is_sparse, *sizes):
+    """For layers whose minibatches have few rows or not, the first one's perhaps sparse."""
+    kinds = [(is_sparse and i == 0, has_few) for i, has_few in enumerate(sizes)]
     either = {
         (False, False): jobs.AFFINE,
         (True, False): jobs.SPARSE_AFFINE,
@@ -103,7 +94,7 @@ def _affine_jobs(dtype, is_sparse, *few):
         (True, True): jobs.SPARSE_HALF_PRODUCT,
     }
     addresses = [job.at(dtype) if kind in kinds else 0 for kind, job in either.items()]
-    return *addresses, jobs.COMPLETE_AFFINE.at(dtype) if any(few) else 0
+    return *addresses, jobs.COMPLETE_AFFINE.at(dtype) if any(sizes) else 0
 
 
 @cache
@@ -215,6 +206,63 @@ def _by_examples(job, steps, static, U, gates, states, is_reversed, arrays):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Gaussians: eps and z (R, S, D) have S rows for each of mu's (R, D)
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def gaussian_sample(mu, logvar, eps, sigma, z):
+    fits = mu.shape == logvar.shape == sigma.shape == eps.shape[::2] and z.shape == eps.shape
+    _require(fits, "mu, logvar, eps, sigma and z")
+    kernels.gaussian_sample(mu, logvar, eps, sigma, z)
+
+
+def gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar):
+    fits = sigma.shape == dmu.shape == dlogvar.shape == eps.shape[::2] and dz.shape == eps.shape
+    _require(fits, "dz, eps, sigma, dmu and dlogvar")
+    kernels.gaussian_sample_gradient(dz, eps, sigma, dmu, dlogvar)
+
+
+def gaussian_log_posterior(logvar, eps, logq):
+    _require(logvar.shape == eps.shape[::2] and logq.shape == eps.shape[:2], "logvar, eps and logq")
+    kernels.gaussian_log_posterior(logvar, eps, logq)
+
+
+def gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, dmu, dlogvar):
+    fits = sigma.shape == dmu.shape == dlogvar.shape == eps.shape[::2] and dpath.shape == ddirect.shape == eps.shape[:2]
+    _require(fits, "dpath, ddirect, eps, sigma, dmu and dlogvar")
+    kernels.gaussian_log_posterior_gradient(dpath, ddirect, eps, sigma, dmu, dlogvar)
+
+
+def standard_normal_log_density(z, logp):
+    _require(logp.shape == z.shape[:2], "z and logp")
+    kernels.standard_normal_log_density(z, logp)
+
+
+def gaussian_log_density(z, mu, logvar, logp):
+    _require(mu.shape == logvar.shape == z.shape[::2] and logp.shape == z.shape[:2], "z, mu, logvar and logp")
+    kernels.gaussian_log_density(z, mu, logvar, logp)
+
+
+def gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
+    fits = mu.shape == logvar.shape == dmu.shape == dlogvar.shape == z.shape[::2]
+    _require(fits and dz.shape == z.shape and dlogp.shape == z.shape[:2], "dlogp, z, mu, logvar, dz, dmu and dlogvar")
+    kernels.gaussian_log_density_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar)
+
+
+def component_log_densities(z, mu, logvar, logp):
+    fits = mu.shape == logvar.shape and z.shape[1] == mu.shape[1] and logp.shape == (len(z), len(mu))
+    _require(fits, "z, mu, logvar and logp")
+    kernels.component_log_densities(z, mu, logvar, logp)
+
+
+def component_log_densities_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
+    fits = mu.shape == logvar.shape == dmu.shape == dlogvar.shape and z.shape == dz.shape
+    fits = fits and z.shape[1] == mu.shape[1] and dlogp.shape == (len(z), len(mu))
+    _require(fits, "dlogp, z, mu, logvar, dz, dmu and dlogvar")
+    kernels.component_log_densities_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Likelihoods and noise
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -256,6 +304,11 @@ def categorical_log_prob(x, logits, alike, logp):
 def scale_rows(weights, rows):
     _require(weights.shape == rows.shape[:1], "the weights and the rows")
     by_rows(jobs.SCALE_ROWS, rows, (weights, rows))
+
+
+def sigmoid(logits, out):
+    _require(logits.shape == out.shape, "the logits and out")
+    kernels.sigmoid(logits, out)
 
 
 def normal(out, place):
@@ -323,8 +376,12 @@ def crew(size=None):
     """Threads that share the work in a block, ``with machine.crew(4): ...``; by default one for each available core.
 
     Within the block of a crew it is that crew, whatever the size: the outermost block decides.
+
+    Raises: ValueError for a size that is no number of threads.
     """
-    return current() or Crew(size or available_cores())
+    size = available_cores() if size is None else size
+    require_threads(size)
+    return current() or Crew(size)
 
 
 class _Listener(event.Listener):

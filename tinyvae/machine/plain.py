@@ -12,6 +12,7 @@ from scipy import special
 
 from tinyvae.interrupts import Block
 from tinyvae.machine import HALF_STEP, LINEAR, LOGSCALE_LIMIT, RELU, TANH, blas
+from tinyvae.system import require_threads
 
 LOG_2PI = np.log(2 * np.pi)
 
@@ -488,7 +489,8 @@ class Crew(Block):
 
 
 def crew(size=None):
-    """The Crew of the caller alone, whatever the size."""
+    """The Crew of the caller alone, whatever the size; ValueError for what is none."""
+    require_threads(1 if size is None else size)
     return Crew()
 
 

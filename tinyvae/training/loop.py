@@ -56,7 +56,8 @@ class Training:
         seconds: spent in training so far.
         crew: ``machine.crew``, to be entered for work on the model.
 
-    Raises: DataError or UserError if the data, the likelihood and the settings do not go together.
+    Raises: DataError or UserError if the data, the likelihood and the settings do not go together; ValueError for what
+        is no number of threads.
     """
 
     def __init__(self, settings: Settings, dataset: Dataset, threads: int | None = None):
@@ -73,7 +74,7 @@ class Training:
         self.optimiser = OPTIMISERS[settings.optimiser](self.params, settings.epsilon)
         self.epoch = self.step = self.samples_seen = self.position = 0
         self.epoch_total = self.seconds = 0.0
-        self.threads = threads or machine.available_cores()
+        self.threads = machine.available_cores() if threads is None else threads
         self._grads = self.params.with_flat(np.empty_like(self.params.flat))
         self._bound = BOUNDS[settings.objective]
         self._estimator = ESTIMATORS[settings.estimator]
