@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from tests.commands import call
-from tinyvae import evaluate, load
+from tinyvae import VAE, evaluate, load
+from tinyvae.data import datasets
 from tinyvae.data.datasets import Dataset
 from tinyvae.disk.run import Run
 from tinyvae.errors import DataError
@@ -80,6 +81,25 @@ def test_the_protocol_the_history_and_the_evaluation_say_so(tmp_path):
     np.testing.assert_array_equal(fitted.rows(images), dequantisation.centres(images, np.float32))
 
 
+def test_the_levels_themselves_are_judged_as_in_an_evaluation(tmp_path):
+    """By ``load``, to the last bit; by an estimator with noise of its own, which is worth a nat here. The middles of
+    the cells, which no noise has moved, are another thing.
+    """
+    levels = np.full((400, 16), 200, np.uint8)  # of which most never change
+    levels[:, :4] = np.random.default_rng(0).integers(0, 256, (400, 4))
+    np.save(tmp_path / "levels.npy", levels)
+    words = "--epochs", 100, "--hidden", 8, "--latent", 2, "--lr", 0.02, "--likelihood", "gaussian", "--dequantise"
+    assert call(tmp_path / "levels.npy", *words, "--quiet", "--out", tmp_path / "run").returncode == 0
+    assert call(tmp_path / "run", "--samples", 20, "--quiet", main=evaluate.main).returncode == 0
+    each = Run.open(tmp_path / "run").read_json("evaluation.json")["each"]
+    test = np.asarray(datasets.load(tmp_path / "levels.npy").test)
+    fitted, vae = load(tmp_path / "run"), VAE.from_run(tmp_path / "run").set_params(n_importance_samples=20)
+    np.testing.assert_allclose(fitted.log_likelihood(test, samples=20), each, atol=1e-4)
+    assert vae.score(test) == pytest.approx(np.mean(each), abs=1)
+    assert vae.score(dequantisation.centres(test, np.float32)) > np.mean(each) + 2
+    assert vae.partial_fit(levels).settings_.dequantise
+
+
 def test_resumed_it_is_the_same(tmp_path):
     np.save(tmp_path / "levels.npy", dataset(80).train)
     words = (tmp_path / "levels.npy", *QUICK, "--schedule", "constant", "--threads", 1)
@@ -91,8 +111,6 @@ def test_resumed_it_is_the_same(tmp_path):
 
 
 def test_a_mapped_file_is_drawn_as_an_array_is(tmp_path):
-    from tinyvae.data import datasets
-
     np.save(tmp_path / "levels.npy", dataset(80).train.reshape(80, 4, 4))
     mapped = datasets.load(tmp_path / "levels.npy")
     whole = dataclasses.replace(mapped, train=np.asarray(mapped.train), test=np.asarray(mapped.test))

@@ -67,12 +67,14 @@ TUPLES = {
     "channels": (1, math.inf, "a tuple of one size or more is needed, as in channels=(32, 64)"),
     "data_shape": (1, 3, "a tuple of one to three sizes is needed, as in data_shape=(28, 28)"),
 }
+USUAL = Settings()
 NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule")
 
 
-def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -> Settings:
-    """What the parameters of a VAE, which make sense, mean for X."""
-    settings = Settings(
+def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int, others: Settings = USUAL) -> Settings:
+    """What the parameters of a VAE, which make sense, mean for X; what it has no parameter for is that of ``others``."""
+    settings = replace(
+        others,
         network=vae.network,
         activation=vae.activation,
         channels=tuple(map(int, vae.channels)),
@@ -106,6 +108,12 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int) -
             f"prior={' or '.join(repr(name) for name, prior in PRIORS.items() if prior.has_kl)}"
         )
     return settings if settings.has_closed_kl else replace(settings, kl="sampled")
+
+
+def longer(settings: Settings, before: Settings, epochs: int) -> Settings:
+    """The settings of a training that goes on at a constant step, to so many epochs; a schedule's end is remembered."""
+    ends = () if before.schedule == "constant" else (before.epochs,)
+    return replace(settings, schedule="constant", epochs=epochs, raised_from=(*before.raised_from, *ends))
 
 
 def shape_of(vae: BaseEstimator, X: np.ndarray) -> tuple[int, ...]:

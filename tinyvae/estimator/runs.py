@@ -40,15 +40,14 @@ def read(path: AnyPath) -> tuple[dict[str, Any], dict[str, Any]]:
         "random_state": settings.seed,
     }
     arrays, state = run.load_checkpoint()
-    # the state of another optimiser is of no use, nor is the place in an epoch of other data
-    kept = arrays if settings.optimiser == Settings.optimiser else {"params": arrays["params"]}
     attributes = {
         "n_features_in_": model.data_dim,
         "settings_": settings,
         "model_": model,
         "_vocabulary": fitted.vocabulary,
         "history_": [{name: row[name] for name in HISTORY} for row in run.history()[: state["epoch"]]],
-        "_progress": (kept, state | {"position": 0, "epoch_total": 0.0}),
+        # the place in an epoch of other data is of no use
+        "_progress": (arrays, state | {"position": 0, "epoch_total": 0.0}),
     }
     if settings.conditional:
         _, about, _ = description.read_config(run)

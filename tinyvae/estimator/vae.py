@@ -21,6 +21,7 @@ from tinyvae.estimator.arguments import (
     count_threads,
     draw_seed,
     in_parameters,
+    longer,
     require_same_model,
     require_sense,
     settings_of,
@@ -211,11 +212,12 @@ class VAE(Trained):
         fresh = copy(self)
         if not hasattr(self, "model_"):
             X, labels, settings = fresh._begin(X, y, classes)
-            return self._become(fresh._train(replace(settings, schedule="constant"), X, labels, 1))
+            return self._become(fresh._train(replace(settings, schedule="constant", epochs=1), X, labels, 1))
         X, before = self._checked(X), self.settings_
         likelihood = before.likelihood if self.likelihood == "auto" else self.likelihood
-        settings = replace(settings_of(self, X, likelihood, before.seed), dtype=before.dtype, schedule="constant")
+        settings = replace(settings_of(self, X, likelihood, before.seed, before), dtype=before.dtype)
         require_same_model(settings, shape_of(self, X), self.fitted_)
+        settings = longer(settings, before, len(self.history_) + 1)
         return self._become(fresh._train(settings, X, self._labels(y, X), 1, self._progress, self.history_))
 
     def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> Array:
@@ -259,7 +261,7 @@ class VAE(Trained):
             raise type(error)(in_parameters(str(error))) from None
         if progress:
             arrays, state = progress
-            training.restore(training.state()[0] | arrays, state)
+            training.restore(arrays, state)
         history = list(history)
         with training.crew:  # once for all epochs: it takes as long as a small one
             for _ in range(epochs):
@@ -287,7 +289,9 @@ class VAE(Trained):
     def from_run(cls, path: AnyPath) -> "VAE":
         """The model that ``python -m tinyvae.train`` or ``write_run`` left in a folder, as a fitted estimator.
 
-        ``partial_fit`` goes on with its numbers, and with the state of its optimiser if that was Adam.
+        ``partial_fit`` goes on with the run: its numbers, its optimiser and that one's state, and whatever else a VAE
+        has no parameter for (how pixels are drawn, the estimator of the gradient, a prior on the weights). ``fit``
+        begins anew, with the parameters alone.
 
         Args:
             path: of the folder.

@@ -20,6 +20,7 @@ from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS, Settings
 from tinyvae.training import dequantisation, importance_sampling
+from tinyvae.training.binarisation import TEST_SEED, draw_once
 from tinyvae.types import Array, Labels, Pair
 
 ROWS = 1000  # examples at a time through a network: bounds the memory
@@ -205,13 +206,23 @@ class Fitted:
             y: (N,) labels.
             samples: K, for each example.
 
-        Returns: (N,) float64, in nats per example; of grey levels under a Bernoulli it is no log probability.
+        Returns: (N,) float64, in nats per example; of grey levels under a Bernoulli it is no log probability. A model
+            of dequantised levels has a density of numbers: uint8 are dequantised as in an evaluation of the run.
         """
         require_count("samples", samples, 0)  # of none there is nothing to compute, which is told below
+        images = self.dequantised(flat(self._checked(images)))
         with machine.crew():
-            return importance_sampling.log_likelihood(
-                self.model, self.params, self.settings.seed, flat(self._checked(images)), y, samples
-            )["log_likelihood"]
+            return importance_sampling.log_likelihood(self.model, self.params, self.settings.seed, images, y, samples)[
+                "log_likelihood"
+            ]
+
+    def dequantised(self, images: Images, seed: int = TEST_SEED) -> Images:
+        """What the density of a model of dequantised levels is of: levels (N, D) uint8 with their noise, in the first
+        place as test examples have it. All else, and what other models are of, as it is.
+        """
+        if self.settings.dequantise and images.dtype == np.uint8:
+            return draw_once(images, dequantisation.draw, seed, Stream.TEST_DEQUANTISATION)
+        return images
 
     def rows(self, images: ArrayLike | Rows) -> Array:
         """Images as the model takes them: flat rows (N, D), intensities in the dtype of the parameters."""
