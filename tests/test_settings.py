@@ -31,10 +31,10 @@ REGISTRIES = {name: value for name, value in vars(settings).items() if isinstanc
 def test_a_thing_is_imported_when_it_is_asked_for_and_then_kept():
     registry = Registry(one="papers.published:aevb", own=3)
     assert list(registry) == ["one", "own"] and "one" in registry and len(registry) == 2
-    assert dict.__getitem__(registry, "one") == "papers.published:aevb"
+    assert registry.data["one"] == "papers.published:aevb"
     from tinyvae.papers import published
 
-    assert registry["one"] is published.aevb is dict.__getitem__(registry, "one")
+    assert registry["one"] is published.aevb is registry.data["one"]
     assert registry["own"] == 3
     with pytest.raises(KeyError, match="another"):
         registry["another"]
@@ -46,6 +46,7 @@ def test_items_and_values_are_the_things_themselves():
 
     assert dict(registry.items()) == {"one": bounds.elbo, "own": len}
     assert list(registry.values()) == [bounds.elbo, len]
+    assert registry.get("one") is bounds.elbo and registry.get("two", 2) == 2 and dict(registry)["one"] is bounds.elbo
 
 
 def test_the_names_cost_no_import():

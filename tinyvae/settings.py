@@ -8,6 +8,7 @@ saves its ``Settings`` whole; there is no other place where a default could hide
 import importlib
 import itertools
 import math
+from collections import UserDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from tinyvae.errors import UserError
 
 
-class Registry(dict[str, Any]):
+class Registry(UserDict[str, Any]):
     """{name: thing}, where a thing may be the place "module:attribute" in tinyvae that it is imported from.
 
     To add a member of the family, add an entry: here, or in a program of your own,
@@ -23,19 +24,11 @@ class Registry(dict[str, Any]):
     """
 
     def __getitem__(self, name: str) -> Any:
-        thing = super().__getitem__(name)
+        thing = self.data[name]
         if isinstance(thing, str):
             module, attribute = thing.split(":")
             thing = self[name] = getattr(importlib.import_module(f"tinyvae.{module}"), attribute)
         return thing
-
-    def items(self) -> Any:
-        """The names with the things themselves."""
-        return {name: self[name] for name in self}.items()
-
-    def values(self) -> Any:
-        """The things themselves."""
-        return dict(self.items()).values()
 
 
 NETWORKS = Registry(

@@ -2,13 +2,15 @@
 
 import numbers
 import os
+from typing import Any
 
 MOST_THREADS = 1024  # more are a slip of the finger
 
 
-def require_threads(threads: object) -> None:
+def require_threads(threads: Any) -> None:
     """ValueError for what is no number of threads."""
-    if not isinstance(threads, numbers.Integral) or isinstance(threads, bool) or not 0 < threads <= MOST_THREADS:
+    is_whole = isinstance(threads, numbers.Integral) and not isinstance(threads, bool)
+    if not (is_whole and 0 < threads <= MOST_THREADS):
         raise ValueError(f"threads={threads!r}: a whole number from 1 to {MOST_THREADS} is needed")
 
 

@@ -144,6 +144,13 @@ def test_the_table_says_what_the_evaluations_said_beside_the_published(digits, t
         assert float(row["error_of_more"]) == pytest.approx(more.std(ddof=1) / len(more) ** 0.5, abs=0.006)
         assert float(row["nll"]) == pytest.approx(-evaluation["log_likelihood"], abs=0.005)
         assert (int(row["epochs"]), int(row["samples"]), int(row["published_epochs"])) == (4, 100, 3280)
+    (tmp_path / "runs/quick" / name / "evaluation.json").write_text(
+        json.dumps(evaluation | {"log_likelihood": None, "standard_error": None, "each": [None] * len(more)})
+    )
+    assert quick(tmp_path, "one-vs-two-layers").returncode == 0
+    *others, last = csv.DictReader((folder / "table.csv").read_text().splitlines())
+    assert others == rows[:-1] and [last[name] for name in ("nll", "standard_error")] == ["not finite"] * 2
+    assert last["more_than_first"] == last["error_of_more"] == ""
     protocol = json.loads((folder / "protocol.json").read_text())
     assert protocol["command"] == "python -m tinyvae.reproduce one-vs-two-layers --quick"
     assert protocol["runs"]["iwae-2-k5"]["dataset"]["digest"]

@@ -126,9 +126,11 @@ def test_progress_counts_what_it_costs(tmp_path, monkeypatch):
 
 
 def test_the_cost_grows_with_samples_and_size():
-    cost = PLAN.training_cost(1000)
-    assert longer(PLAN, 4, samples=5).training_cost(1000) > cost > 0
-    assert longer(PLAN, 4, hidden=((100,),)).training_cost(1000) > cost
+    cost = PLAN.training_cost()
+    assert longer(PLAN, 4, samples=5).training_cost() > cost > 0
+    assert longer(PLAN, 4, hidden=((100,),)).training_cost() > cost
+    assert longer(PLAN, 8).training_cost() == replace(PLAN, limit=400).training_cost() == 2 * cost
+    assert replace(PLAN, source="mnist", limit=None).training_cost() > 300 * cost
     assert replace(PLAN, samples=0).evaluation_cost() == 0 < PLAN.evaluation_cost()
 
 
@@ -159,6 +161,15 @@ def test_an_evaluation_that_does_not_hold_what_the_tables_need_is_made_again(spo
     (tmp_path / "one/evaluation.json").write_text(json.dumps(found))
     carry_out(PLAN, tmp_path)
     assert (tmp_path / "one/evaluation.json").read_text() == before
+
+
+def test_an_evaluation_that_is_not_finite_is_one(tmp_path):
+    """It would be so the next time too."""
+    carry_out(PLAN, tmp_path)
+    run = Run.open(tmp_path / "one")
+    found = run.read_json("evaluation.json") | {"log_likelihood": None, "standard_error": None, "each": [None] * 30}
+    (tmp_path / "one/evaluation.json").write_text(json.dumps(found))
+    assert sweep.is_done(PLAN, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["summary.json", "evaluation.json", "history.csv", "config.json"])

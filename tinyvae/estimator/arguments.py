@@ -72,7 +72,7 @@ NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule"
 
 
 def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int, others: Settings = USUAL) -> Settings:
-    """What the parameters of a VAE, which make sense, mean for X; what it has no parameter for is that of ``others``."""
+    """What the parameters of a VAE, which make sense, mean for X; what it has none for is as in ``others``."""
     settings = replace(
         others,
         network=vae.network,

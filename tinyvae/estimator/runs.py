@@ -8,7 +8,6 @@ import numpy as np
 
 from tinyvae.disk.run import Run
 from tinyvae.estimator.arguments import MODEL
-from tinyvae.settings import Settings
 from tinyvae.training import description
 from tinyvae.training.fitted import Fitted
 from tinyvae.training.loop import origin

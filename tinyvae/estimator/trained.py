@@ -108,9 +108,9 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         fitted, labels, K = self.fitted_, self._labels(y, X), int(self.n_importance_samples)
 
         def log_p(n: int) -> Array:
-            x, y = X[n : n + 1], take(labels, slice(n, n + 1))
-            seed = self.settings_.seed ^ (zlib.crc32(fitted.rows(x).tobytes()) << 32)
-            x = fitted.dequantised(x, seed)
+            one, y = X[n : n + 1], take(labels, slice(n, n + 1))
+            seed = self.settings_.seed ^ (zlib.crc32(fitted.rows(one).tobytes()) << 32)
+            x = fitted.dequantised(one, seed)
             return log_likelihood(fitted.model, fitted.params, seed, x, y, K)["log_likelihood"]
 
         with machine.crew(count_threads(self.n_jobs)):

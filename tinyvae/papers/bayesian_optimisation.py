@@ -108,6 +108,9 @@ def optimise(decode: Decode, score: Score, z: Array, scores: Array, seed: int, s
 def random_search(decode: Decode, score: Score, dimensions: int, seed: int, search: Search = Search()) -> Outcome:
     """As many evaluations, of latents from the prior N(0, I): what any search is to be compared with.
 
+    With the same seed they begin with the same random numbers as ``optimise``: the two go together, and searches of
+    other seeds are independent of both.
+
     Args: as for ``optimise``; dimensions: D.
     """
     rng = np.random.default_rng(seed)

@@ -16,11 +16,10 @@ import numpy as np
 from tinyvae.disk.files import atomic_write
 from tinyvae.disk.run import Run
 from tinyvae.papers import colour, grammar_vae, published
-from tinyvae.papers.sweep import Plan
+from tinyvae.papers.sweep import N_TRAIN, Plan
 from tinyvae.settings import AEVB, AEVB_FREY, BEST, IWAE_1, IWAE_2, IWAE_BEST, Settings, iwae_epochs
 
 MNIST, FREY = "mnist", "frey"
-N_TRAIN = {"mnist": 60_000, "frey": 1_768, "digits": 1_617}
 SAMPLES = 5000  # of the evaluations (IWAE, section 5)
 MOST_POINTS = 150  # of a curve in a CSV file, evenly along the logarithmic axis
 # of our schedule, for each number of samples: at K = 5 the standard one is worse (results/README.md)
@@ -244,7 +243,8 @@ def write_iwae(report):
         schedule = "our" if plan.settings.schedule == "cosine" else "IWAE's"
         evaluation = report.run(plan).read_json("evaluation.json")
         theirs, units = published.iwae(layers, k, model)
-        each = evaluation.get("each", [])  # which older evaluations do not have
+        nll = evaluation["log_likelihood"] and -evaluation["log_likelihood"]  # None if it is not finite
+        each = [] if nll is None else evaluation.get("each", [])  # which older evaluations do not have
         first = first if rows else each
         more, error = "", ""
         if len(each) == len(first) > 1:
@@ -258,8 +258,8 @@ def write_iwae(report):
                 "model": "vae = iwae" if k == 1 else model,
                 "schedule": schedule,
                 "epochs": evaluation["epochs"],
-                "nll": round(-evaluation["log_likelihood"], 2),
-                "standard_error": round(evaluation["standard_error"], 2),
+                "nll": rounded(nll),
+                "standard_error": rounded(evaluation["standard_error"]),
                 "more_than_first": more,
                 "error_of_more": error,
                 "samples": evaluation["samples"],
@@ -272,6 +272,11 @@ def write_iwae(report):
         )
     curves.bounds_by_epoch(report.folder / "bounds.png", lines)
     report.table("table.csv", rows)
+
+
+def rounded(number):
+    """A number of a table; None is how JSON has one that is not finite."""
+    return "not finite" if number is None else round(number, 2)
 
 
 # ---- pictures

@@ -143,7 +143,8 @@ def most_frequent(fitted, judge, seed):
     """A decoder for a search: of ``DRAWS`` strings of a latent, the most frequent one that is an expression.
 
     Of equally frequent ones it is the one that came first. Where none is an expression, the first draw stands for all,
-    and scores as what is none does (``expressions.score``): as much as an error of 1000 everywhere.
+    and scores as what is none does (``expressions.score``): as much as an error of 1000 everywhere. The draws of the
+    first latent of a call have the same noise at every call, and so on: a latent in its place is always decoded alike.
     """
 
     def decode(z):

@@ -20,9 +20,11 @@ from tinyvae.disk.files import explained, open_to_read
 from tinyvae.errors import RunError
 from tinyvae.settings import Settings
 
-DATA_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "photos": (16, 16, 3), "coloured-digits": (8, 8, 3)}
+DATA_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "digits": (8, 8)}
+DATA_SHAPES |= {"photos": (16, 16, 3), "coloured-digits": (8, 8, 3)}
 DATA_SHAPES |= dict.fromkeys(("expressions", "expressions-unsolved"), (15, 12))
-N_TRAIN = {"mnist": 60_000, "frey": 1_768, "digits": 1_617, "expressions": 90_000, "expressions-unsolved": 89_995}
+N_TRAIN = {"mnist": 60_000, "frey": 1_768, "digits": 1_617, "photos": 23_896, "coloured-digits": 16_170}
+N_TRAIN |= {"expressions": 90_000, "expressions-unsolved": 89_995}
 INTERVAL = 30  # seconds from one line of progress to the next, where there is no terminal
 BLINK = 0.2  # seconds from one look of a worker at its parent to the next
 LOOK = 2  # seconds from one look at the runs to the next
@@ -55,8 +57,9 @@ class Plan:
 
         return datasets.load(self.source, data_dir, self.limit, characters=self.characters)
 
-    def training_cost(self, n_examples):
-        """The multiplications of the training on so many examples, roughly."""
+    def training_cost(self):
+        """The multiplications of the training, roughly."""
+        n_examples = (self.limit or N_TRAIN.get(self.source, 10_000)) * self.settings.epochs
         encoder, decoder = self._weights()
         update = 5 * (encoder + decoder) / self.settings.batch_size
         return n_examples * (3 * (encoder + self.settings.samples * decoder) + update + 20_000)
@@ -137,7 +140,8 @@ def evaluated(run, plan, epoch):
         return False
     found, n_images = run.read_json("evaluation.json"), run.config()["dataset"]["test_examples"]
     wanted = {"epochs": epoch, "samples": plan.samples, "n_images": min(plan.images or n_images, n_images)}
-    numbers = all(isinstance(found.get(name), float) for name in ("log_likelihood", "standard_error"))
+    figures = [found.get(name, "") for name in ("log_likelihood", "standard_error")]
+    numbers = all(isinstance(figure, float) for figure in figures) or figures == [None, None]  # these are not finite
     counts = found.get("active_units")
     return (
         numbers
@@ -201,7 +205,7 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models
     left = [plan for plan in plans if not is_done(plan, folder, with_models)]
     jobs = min(jobs, max(1, len(left)))
     threads = max(1, available_cores() // jobs)
-    longest_first = sorted(left, key=lambda plan: -plan.training_cost(plan.settings.epochs))
+    longest_first = sorted(left, key=lambda plan: -plan.training_cost())
     with Progress(plans, folder, quiet):
         joblib.Parallel(n_jobs=jobs)(
             joblib.delayed(carry_out_for)((platform.node(), os.getpid()), plan, folder, data_dir, threads, with_models)
@@ -277,7 +281,7 @@ class Progress:
         """(the share of the cost that is done, how many plans are done)."""
         done = total = finished = 0
         for plan in self.plans:
-            training, evaluation = self._size(plan)
+            training, evaluation = plan.training_cost(), plan.evaluation_cost()
             share, is_evaluated = self._reached(plan)
             done += share * training + is_evaluated * evaluation
             total += training + evaluation
@@ -293,10 +297,6 @@ class Progress:
             minutes = (1 - share) / (share - self.before) * elapsed / 60
             text += f", about {math.ceil(minutes)} min left"
         return text
-
-    def _size(self, plan):
-        n = plan.limit or N_TRAIN.get(plan.source, 10_000)
-        return plan.training_cost(n * plan.settings.epochs), plan.evaluation_cost()
 
     def _reached(self, plan):
         """The share of the epochs that are done, and whether the evaluation is."""
