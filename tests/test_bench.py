@@ -119,7 +119,12 @@ def test_data_for_less_than_a_minibatch_are_refused_in_words(tmp_path):
 @pytest.mark.parametrize(
     ("libraries", "accelerate", "words"),
     [
-        ([{"filepath": "scipy.libs/a.so", "architecture": "Haswell"}], None, "OpenBLAS with its kernels for Haswell"),
+        (
+            [{"filepath": "a.so", "internal_api": "openblas", "architecture": "Haswell"}],
+            None,
+            "OpenBLAS with its kernels for Haswell",
+        ),
+        ([{"filepath": "a.so", "internal_api": "blis", "architecture": "skx"}], None, "blis"),
         ([{"filepath": "mkl.so", "internal_api": "mkl"}], None, "mkl"),
         ([], int, "Accelerate"),
         ([], None, "a BLAS whose threads cannot be limited"),

@@ -35,6 +35,7 @@ def main(argv=None):
     if wanted and wanted != machine.blas_kernels():
         print(f"note: $OPENBLAS_CORETYPE names {wanted}, and {machine.blas_kernels()} is in use", file=sys.stderr)
     console.announce_compilation(arguments.json)
+    console.compile_ahead()
     dataset = datasets.load(arguments.dataset, arguments.data_dir)
     results = {}
     for name in arguments.workloads or NAMES:

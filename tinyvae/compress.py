@@ -32,7 +32,7 @@ def main(argv=None):
     images = read(arguments)
     if arguments.binarise:
         images = drawn(images, arguments.seed, arguments.data)
-    machine.watch_compilation(None if arguments.quiet else console.CompilationBar())
+    console.announce_compilation(arguments.quiet)
     code, threads = BitsBack(fitted.model, fitted.params), arguments.threads or machine.available_cores()
     start = time.perf_counter()
     with console.sample_bar(len(images), arguments.quiet, " images") as bar:

@@ -28,7 +28,7 @@ def main(argv=None):
 
     with explained(arguments.archive, "read"), open_to_read(arguments.archive) as file:
         content = file.read()
-    machine.watch_compilation(None if arguments.quiet else console.CompilationBar())
+    console.announce_compilation(arguments.quiet)
     try:
         archive = Archive.from_bytes(content)
         code = find(archive, arguments.run) if archive.coded else None

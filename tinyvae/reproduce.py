@@ -31,6 +31,7 @@ def main(argv=None):
     size = experiments.Size(arguments.examples, arguments.stages, arguments.stages_50, arguments.quick, arguments.seed)
     runs = arguments.runs / "quick" if arguments.quick else arguments.runs
     console.announce_compilation(arguments.quiet)
+    console.compile_ahead()
     try:
         for name in NAMES if "all" in arguments.names else arguments.names:
             experiment = experiments.EXPERIMENTS[name]

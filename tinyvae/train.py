@@ -51,7 +51,8 @@ def start(arguments):
     if not arguments.dataset:
         raise UserError("name a data set, as in: python -m tinyvae.train digits (or --resume DIR; --help says more)")
     settings = options.resolve(arguments)
-    console.announce_compilation(arguments.quiet, settings.network)
+    console.announce_compilation(arguments.quiet)
+    console.compile_ahead(settings.network, settings.dtype)
     from tinyvae.data import datasets
     from tinyvae.training import description, loop
 
@@ -118,7 +119,9 @@ def resume(arguments):
     from tinyvae.training import description
 
     run = Run.open(arguments.resume, to_train=True)
-    console.announce_compilation(arguments.quiet, description.read_config(run)[0].network)
+    console.announce_compilation(arguments.quiet)
+    settings, _, _ = description.read_config(run)
+    console.compile_ahead(settings.network, settings.dtype)
     state, history = description.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
     options.require_same(state.settings, arguments)
     epochs = options.given_epochs(arguments, len(state.dataset.train)) or state.settings.epochs

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.commands import assert_misuse, call
-from tinyvae.data import datasets, picture_files, pictures
+from tinyvae import system
+from tinyvae.data import datasets, picture_files
 from tinyvae.disk.run import Run
 from tinyvae.errors import DataError
 
@@ -197,10 +198,10 @@ def test_what_does_not_fit_into_memory_is_refused_before_the_work(folder, monkey
     assert "3 pictures of 300000 x 300000 pixels in colour take about" in message and not read
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(source.parent / "cache"))
-    monkeypatch.setattr(pictures, "machine_memory", lambda: 500)
+    monkeypatch.setattr(system, "memory", lambda: 500)
     assert "3 pictures of 5 x 6 pixels in colour take" in refusal(source)
     assert datasets.load(source, size=4, grey=True).data_shape == (4, 4)  # twice 3 * 16 bytes
-    monkeypatch.setattr(pictures, "machine_memory", lambda: None)
+    monkeypatch.setattr(system, "memory", lambda: None)
     assert datasets.load(source).data_shape == (6, 5, 3)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.commands import assert_misuse, call
+from tinyvae import system
 from tinyvae.data import datasets, sequences
 from tinyvae.data.expressions import GRAMMAR
 from tinyvae.data.grammar import Broken
@@ -203,9 +204,9 @@ def test_too_many_characters_are_refused(file):
 
 
 def test_what_memory_cannot_hold_is_refused_before_it_is_made(file, monkeypatch):
-    monkeypatch.setattr(sequences, "machine_memory", lambda: 479)
+    monkeypatch.setattr(system, "memory", lambda: 479)
     assert "12 sequences of 5 steps with 4 symbols take about 0.0 GiB of memory" in refusal(file)
-    monkeypatch.setattr(sequences, "machine_memory", lambda: 480)
+    monkeypatch.setattr(system, "memory", lambda: 480)
     datasets.load(file)
 
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -165,12 +166,23 @@ def test_large_tiles_of_some_layers(rows, columns, down, tile):
         ([("numpy/.dylibs/libscipy_b.dylib", "Haswell"), ("scipy/.dylibs/a.dylib", "SkylakeX")], False),
         ([("libopenblas.so", "SapphireRapids")], False),  # one for both, and neither's own
         ([("libopenblas.so", "neoversen1")], True),
+        ([("scipy-env/numpy.libs/b.so", "SkylakeX"), ("scipy.libs/a.so", "Haswell")], True),
         ([("libmkl_rt.so", None)], True),
+        ([("libblis.so", "SkylakeX")], True),  # its kernels of this name are others
         ([], True),  # Accelerate, of which threadpoolctl knows nothing
     ],
 )
 def test_all_kernels_copy_but_those_that_are_known_not_to(libraries, copies, monkeypatch):
-    known = [{"filepath": path, "architecture": name} for path, name in libraries]
+    site = Path(scipy.__path__[0]).parent
+    apis = {"libmkl_rt.so": "mkl", "libblis.so": "blis"}
+    known = [
+        {
+            "filepath": str(site / path),
+            "internal_api": apis.get(path, "openblas"),
+            "architecture": name,
+        }
+        for path, name in libraries
+    ]
     monkeypatch.setattr(blas, "_libraries", lambda: SimpleNamespace(info=lambda: known))
     assert blas.copies_factors() is copies
 

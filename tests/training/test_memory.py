@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.commands import assert_misuse, call
-from tinyvae import VAE
+from tinyvae import VAE, system
 from tinyvae.machine import threads
 from tinyvae.settings import Settings
 from tinyvae.training import memory
@@ -14,10 +14,10 @@ from tinyvae.training.fitted import build_model
 
 HUGE = {
     "latent": (["--latent", 10**9], "1,502,000,065,064 parameters"),
-    "hidden": (["--hidden", "100000,100000"], "GiB of memory to train, and this machine has"),
+    "hidden": (["--hidden", "100000,100000"], "GiB of memory, and there are"),
     "samples": (["--samples", 10**10], "10,000,000,000 samples of each"),
     "components": (["--prior", "vamp", "--components", 10**12], "GiB"),
-    "units": (["--network", "gru", "--units", 10**9], "2e+11 GiB of memory to train"),
+    "units": (["--network", "gru", "--units", 10**9], "2e+11 GiB of memory"),
     "what makes it large": (["--network", "gru", "--units", 10**9], "Make --latent, --hidden, --units or --components"),
     "threads": (["--threads", 10**6], "from 1 to 1024 is needed, not 1000000"),
     "thirty digits": (["--batch-size", "1" * 30], "no machine holds so many"),
@@ -34,7 +34,7 @@ def test_numbers_that_no_machine_holds(words, message, tmp_path):
 
 def test_the_estimator_says_it_too():
     X = np.random.default_rng(0).random((20, 5))
-    with pytest.raises(MemoryError, match="GiB of memory to train"):
+    with pytest.raises(MemoryError, match="GiB of memory, and there are"):
         VAE(n_components=10**9).fit(X)
 
 
@@ -51,9 +51,24 @@ def test_what_is_needed():
 
 
 def test_a_machine_that_does_not_tell_is_not_asked(monkeypatch):
-    monkeypatch.setattr(memory, "machine_memory", lambda: None)
+    monkeypatch.setattr(system, "memory", lambda: None)
     memory.require_memory(build_model(Settings(latent=(10**9,)), (30, 30), 0), Settings(latent=(10**9,)), 500)
-    assert memory.machine_memory() is None
+
+
+def test_a_container_has_what_it_is_given(monkeypatch, tmp_path):
+    """In the files of both versions; "max", in the second, and more than there is, in the first, are no limits."""
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(system, "LIMITS", (limit, tmp_path / "nowhere"))
+    whole = system.memory()
+    assert whole > 2**28
+    for text, size in (("max\n", whole), (f"{2**63 - 4096}\n", whole), (f"{5 * 2**27}\n", 5 * 2**27)):
+        limit.write_text(text)
+        assert system.memory() == size
+    assert system.lack_of_memory(5 * 2**27) == ""
+    assert system.lack_of_memory(2**37) == "about 128 GiB of memory, and there are 0.6 GiB"
+    monkeypatch.delattr(system.os, "sysconf")
+    limit.write_text("max\n")
+    assert system.memory() is None and system.lack_of_memory(2**60) == ""
 
 
 def test_a_system_that_gives_no_more_threads(monkeypatch, tmp_path):

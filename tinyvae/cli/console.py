@@ -151,12 +151,19 @@ def attempt(main):
         return end.code
 
 
-def announce_compilation(quiet=False, network="mlp"):
-    """Say so when kernels are compiled (seconds, once: the code is kept), and let it begin in good time."""
+def announce_compilation(quiet=False):
+    """Say so when kernels are compiled (seconds, once: the code is kept)."""
     from tinyvae import machine
 
     machine.watch_compilation(None if quiet else CompilationBar())
-    machine.compile_ahead({"conv": "convolution", "gru": "recurrence"}.get(network, ""))
+
+
+def compile_ahead(network="mlp", dtype="float32"):
+    """Let the compilation of what a training wants begin in good time, if it is in the usual numbers."""
+    from tinyvae import machine
+
+    if dtype == "float32":
+        machine.compile_ahead({"conv": "convolution", "gru": "recurrence"}.get(network, ""))
 
 
 def acknowledge_interrupt(quiet=False):

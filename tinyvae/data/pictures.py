@@ -12,14 +12,13 @@ import numpy as np
 from tinyvae.data import downloads, formats, picture_files, rows
 from tinyvae.errors import DataError
 from tinyvae.settings import RECIPES
-from tinyvae.system import machine_memory
+from tinyvae.system import lack_of_memory
 
 ADVICE = "Mend or remove it, or leave out all that cannot be read, with --skip-broken."
 ACCEPTED = f"Pictures are files that end in {', '.join(picture_files.ENDINGS)}, in the folder or its subfolders."
 WHOLE, HAS_MORE, BROKEN = range(3)  # what became of a file; HAS_MORE: of its frames or pages the first was taken
 DECODING = 1  # to be raised where the same files give other arrays than before
 MOST_NAMES = 7  # in a note
-GIB = 2**30
 
 
 def load(
@@ -140,12 +139,12 @@ def _by(shape: Sequence[int]) -> str:
 def _room(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
     """An array for all pictures; DataError before any work where it would not fit into this machine."""
     # once as they are read, and once more as training and test set
-    needed, present = 2 * prod(shape), machine_memory()
+    lack = lack_of_memory(2 * prod(shape))
     cure = "Take a smaller --size, --grey or fewer pictures, or make an .npy file of them, which may be of any size."
-    if present is not None and needed > present:
+    if lack:
         raise DataError(
             f"{folder}: {shape[0]:,} pictures of {_by(shape[1:])} pixels{' in colour' if len(shape) == 4 else ''} take "
-            f"about {needed / GIB:,.1f} GiB of memory, and this machine has {present / GIB:,.1f} GiB\n{cure}"
+            f"{lack}\n{cure}"
         )
     with formats.explained(folder, cure):
         return np.empty(shape, np.uint8)

@@ -16,7 +16,7 @@ from tinyvae.data.grammar import PADDING, Broken, Grammar, Walk
 from tinyvae.data.grammar_files import parse_grammar
 from tinyvae.data.parsing import Parser
 from tinyvae.errors import DataError
-from tinyvae.system import machine_memory
+from tinyvae.system import lack_of_memory
 
 END = "end"  # how the symbol after a string is named
 MOST_SYMBOLS = 256  # different characters; a text that has more is hardly one of short strings
@@ -246,12 +246,10 @@ def as_rules(source: Strings, grammar: Grammar) -> tuple[Rules, np.ndarray]:
 def require_room(vocabulary: Vocabulary, n: int) -> None:
     """DataError (the reason alone) before n sequences are written out, where they would not fit into this machine."""
     # once whole, and once more as training and test set
-    needed, present = 2 * n * vocabulary.steps * vocabulary.size, machine_memory()
-    if present is not None and needed > present:
+    if lack := lack_of_memory(2 * n * vocabulary.steps * vocabulary.size):
         raise DataError(
-            f"{n:,} sequences of {vocabulary.steps:,} steps with {vocabulary.size} symbols take about "
-            f"{needed / 2**30:,.1f} GiB of memory, and this machine has {present / 2**30:,.1f} GiB: take shorter or "
-            "fewer strings"
+            f"{n:,} sequences of {vocabulary.steps:,} steps with {vocabulary.size} symbols take {lack}: take shorter "
+            "or fewer strings"
         )
 
 

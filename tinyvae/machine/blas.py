@@ -38,9 +38,18 @@ def kernel_set():
 
     $OPENBLAS_CORETYPE chooses others than the processor's.
     """
+    library = _library()
+    return library["architecture"] if library.get("internal_api") == "openblas" else None
+
+
+def _library():
+    """What is known of the BLAS library that SciPy brings, or of any there is; {} without one."""
+    import scipy
+
     libraries = _libraries().info()
-    scipys = [library for library in libraries if "scipy" in os.path.dirname(library["filepath"])]
-    return (scipys or libraries or [{}])[0].get("architecture")
+    homes = scipy.__path__[0], f"{scipy.__path__[0]}.libs"  # on a Mac, and elsewhere
+    scipys = [library for library in libraries if library["filepath"].startswith(tuple(f"{h}{os.sep}" for h in homes))]
+    return (scipys or libraries or [{}])[0]
 
 
 def copies_factors():
@@ -70,8 +79,8 @@ def description():
     """What does the products, in words; and whether it cannot be kept from having threads of its own."""
     if kernel_set():
         return f"OpenBLAS with its kernels for {kernel_set()}"
-    if _libraries().info():
-        return _libraries().info()[0]["internal_api"]
+    if _library():
+        return _library()["internal_api"]
     if _accelerate():
         return "Accelerate"
     return "a BLAS whose threads cannot be limited and come on top of those at work: fewer --threads may be faster"

@@ -20,7 +20,7 @@ from tinyvae.disk.files import explained, open_to_read
 from tinyvae.errors import RunError
 from tinyvae.settings import Settings
 
-DATA_SHAPES = {"mnist": (28, 28), "frey": (28, 20), "digits": (8, 8)}
+DATA_SHAPES: dict[str, tuple[int, ...]] = {"mnist": (28, 28), "frey": (28, 20), "digits": (8, 8)}
 DATA_SHAPES |= {"photos": (16, 16, 3), "coloured-digits": (8, 8, 3)}
 DATA_SHAPES |= dict.fromkeys(("expressions", "expressions-unsolved"), (15, 12))
 N_TRAIN = {"mnist": 60_000, "frey": 1_768, "digits": 1_617, "photos": 23_896, "coloured-digits": 16_170}

@@ -7,23 +7,18 @@ import numpy as np
 from tinyvae.derivation.model import Model
 from tinyvae.errors import TooLarge
 from tinyvae.settings import NETWORKS, OPTIMISERS, Settings
-from tinyvae.system import machine_memory
-
-GIB = 2**30
+from tinyvae.system import lack_of_memory
 
 
 def require_memory(model: Model, settings: Settings, evaluation_rows: int) -> None:
-    """Raise errors.TooLarge if a training needs more memory than the machine has; arguments as ``memory_needed``."""
-    needed, present = memory_needed(model, settings, evaluation_rows), machine_memory()
-    if present is not None and needed > present:
+    """Raise errors.TooLarge if a training needs more memory than there is; arguments as ``memory_needed``."""
+    if lack := lack_of_memory(memory_needed(model, settings, evaluation_rows)):
         parameters = sum(map(math.prod, model.shapes().values()))
         own = [f"--{name}" for name in ("channels", "units") if name in NETWORKS[settings.network][0].own_settings]
         sizes = f"{', '.join(['--latent', '--hidden', *own])} or --components"
-        spec = ",.0f" if needed < 10**6 * GIB else ".0e"
         raise TooLarge(
             f"a model of {parameters:,} parameters and minibatches of {settings.batch_size:,} examples, with "
-            f"{settings.samples:,} samples of each, take about {needed / GIB:{spec}} GiB of memory to train, and this "
-            f"machine has {present / GIB:,.0f} GiB\n"
+            f"{settings.samples:,} samples of each, take {lack}\n"
             f"Make {sizes} smaller, or --batch-size and --samples."
         )
 
