@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
-version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").read_text()).group(1)
+version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").read_text(encoding="utf-8")).group(1)
 
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.9", "ipykernel>=6.25"]
 CHECKS = ["ruff>=0.6", "mypy>=1.8"]

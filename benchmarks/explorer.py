@@ -10,7 +10,7 @@ examples:
 
 from pathlib import Path
 
-from tests.browsers import chromium
+from benchmarks.browser import chromium
 from tinyvae.cli import console
 from tinyvae.errors import UserError
 

@@ -15,10 +15,11 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks import record
 from tinyvae import VAE
 from tinyvae.cli import console
 from tinyvae.data import datasets
-from tinyvae.disk.files import atomic_write
+from tinyvae.disk.files import atomic_write, require_writable
 
 RESULTS = Path(__file__).parents[1] / "results/few_labels.json"
 COMPONENTS, LABELS, DRAWS = (10, 20), (100, 1000), 20
@@ -54,21 +55,27 @@ def compare(mnist, components, epochs, draws):
 
 
 def main(argv=None):
-    """Measure, print, and write results/few_labels.json."""
+    """Measure, print, and write a file of results."""
     parser = console.Parser("python -m benchmarks.few_labels", __doc__)
     parser.add_argument("--epochs", type=console.positive, default=20, metavar="E", help="of the VAE [20]")
     parser.add_argument("--draws", type=console.positive, default=DRAWS, metavar="n", help="of labelled images [20]")
+    parser.add_argument(
+        "--out", type=console.path, default=RESULTS, metavar="FILE", help="of results [results/few_labels.json]"
+    )
     arguments = parser.parse_args(argv)
     if arguments.draws == 1:
         parser.error("one draw has no standard error: two are needed, at least")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(arguments.out)
     mnist, rows = datasets.load("mnist"), []
     for components in COMPONENTS:
         for row in compare(mnist, components, arguments.epochs, arguments.draws):
             print(json.dumps(row), flush=True)
             rows.append(row)
-    record = {"command": "python -m benchmarks.few_labels", "test_images": len(mnist.test), "seed": 0, "rows": rows}
-    with atomic_write(RESULTS) as file:
-        file.write((json.dumps(record, indent=2) + "\n").encode())
+    command = record.command("benchmarks.few_labels", argv)
+    found = {"command": command, "test_images": len(mnist.test), "seed": 0, "rows": rows}
+    with atomic_write(arguments.out) as file:
+        file.write((json.dumps(found, indent=2) + "\n").encode())
     return 0
 
 

@@ -50,7 +50,7 @@ def gradient_noise(training, is_closed, estimator):
         path, direct = estimator(dlogw / ROWS)
         grads = model.backward(training.params, cache, dlogw / ROWS, path, direct)
         gradients.append(np.concatenate([grad.ravel() for grad in grads.part("encoder").values()]))
-    return np.sqrt(np.var(gradients, axis=0, dtype=np.float64).sum())
+    return np.sqrt(np.var(gradients, axis=0, ddof=1, dtype=np.float64).sum())
 
 
 def main(argv=None):

@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -324,6 +325,18 @@ def test_a_file_of_data_is_found_from_where_one_stands(images_file, quick, monke
 )
 def test_few_labels_refuses_what_has_no_sense(words, complaint):
     assert_misuse(call(*words, main=few_labels.main), complaint)
+
+
+def test_few_labels_says_by_which_command_and_where_it_cannot_write_begins_nothing(monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "load", lambda _: SimpleNamespace(test=np.zeros(7)))
+    monkeypatch.setattr(few_labels, "compare", lambda _, *numbers: [{"numbers": numbers}])
+    words = ["--epochs", "3", "--draws", "4", "--out", str(tmp_path / "new/found.json")]
+    assert few_labels.main(words) == 0
+    found = json.loads((tmp_path / "new/found.json").read_text())
+    assert found["command"] == f"python -m benchmarks.few_labels {' '.join(words)}"
+    assert found["rows"] == [{"numbers": [n, 3, 4]} for n in few_labels.COMPONENTS] and found["test_images"] == 7
+    monkeypatch.setattr(few_labels, "compare", None)
+    assert_misuse(call("--out", tmp_path, main=few_labels.main), f"{tmp_path}: it cannot be written")
 
 
 def test_a_page_that_is_not_there_is_named(tmp_path):
