@@ -84,6 +84,20 @@ def test_units_that_the_decoder_ignores_are_not_active():
     np.testing.assert_allclose(layer["kl"], 0.5 * (mu**2 + np.exp(logvar) - 1 - logvar).mean(axis=0), rtol=1e-4)
 
 
+def test_the_variances_of_an_upper_layer_do_not_depend_on_how_many_samples_stand_below(two_layers, monkeypatch):
+    """With two samples their choice alone is as much as all that the images say; one standard error by 20 seeds."""
+    monkeypatch.setattr(evaluation, "DIAGNOSTIC_SAMPLES", 400)
+    images = two_layers.dataset.test
+    _, upper = evaluation.latent_diagnostics(two_layers.fitted, images, None)
+    monkeypatch.setattr(evaluation, "DIAGNOSTIC_SAMPLES", 2)
+    found = []
+    for seed in range(20):
+        fitted = replace(two_layers.fitted, settings=replace(two_layers.settings, seed=seed))
+        found.append(evaluation.latent_diagnostics(fitted, images, None)[1]["variance"])
+    mean, error = np.mean(found, axis=0), np.std(found, axis=0, ddof=1) / np.sqrt(20)
+    assert np.all(np.abs(mean - upper["variance"]) < 4 * error) and np.all(error < 0.1 * upper["variance"])
+
+
 def test_the_divergences_of_all_layers_add_up_to_the_gap_between_reconstruction_and_bound(two_layers):
     images = two_layers.dataset.test
     layers = evaluation.latent_diagnostics(two_layers.fitted, images, None)

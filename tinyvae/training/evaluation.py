@@ -34,13 +34,15 @@ def latent_diagnostics(fitted: Fitted, images: Images, labels: Labels | None) ->
         labels: (N,), of a conditional model.
 
     Returns: for each stochastic layer a dict of
-        "variance": (D_l,) variance over the data of the posterior mean (IWAE, section 5.2: active above 0.01);
+        "variance": (D_l,) variance over the data of the posterior mean (IWAE, section 5.2: active above 0.01). Above
+            the first layer that is a mean over samples of the layer below, of which there are
+            ``DIAGNOSTIC_SAMPLES``: what their choice adds to the variance is taken off;
         "kl": (D_l,) the unit's mean KL divergence from its prior, in nats per example; None for a prior that is a
             mixture, which has no share for each unit.
     """
     rows = max(1, ROWS // DIAGNOSTIC_SAMPLES)
 
-    def task(first: int) -> list[tuple[Array, Array | None]]:
+    def task(first: int) -> list[tuple[Array, Array, Array | None]]:
         some = slice(first, first + rows)
         return _diagnose(fitted, fitted.rows(images[some]), take(labels, some), first)
 
@@ -48,14 +50,17 @@ def latent_diagnostics(fitted: Fitted, images: Images, labels: Labels | None) ->
         parts = [task(first) for first in range(0, len(images), rows)]
     layers = []
     for l in range(len(fitted.model.latent)):
-        means, divergences = zip(*(part[l] for part in parts))
+        means, errors, divergences = zip(*(part[l] for part in parts))
         kl = None if divergences[0] is None else np.concatenate(divergences).mean(axis=0)
-        layers.append({"variance": np.concatenate(means).var(axis=0), "kl": kl})
+        variance = np.concatenate(means).var(axis=0) - np.concatenate(errors).mean(axis=0)
+        layers.append({"variance": np.maximum(variance, 0), "kl": kl})
     return layers
 
 
-def _diagnose(fitted: Fitted, x: Array, y: Labels | None, first: int) -> list[tuple[Array, Array | None]]:
-    """[(posterior means (N, D_l), divergences (N, D_l) or None) for each layer] of some examples."""
+def _diagnose(fitted: Fitted, x: Array, y: Labels | None, first: int) -> list[tuple[Array, Array, Array | None]]:
+    """[(posterior means (N, D_l), their squared standard errors (N, D_l), divergences (N, D_l) or None) for each layer]
+    of some examples.
+    """
     model, params, N, K = fitted.model, fitted.params, len(x), DIAGNOSTIC_SAMPLES
     shapes = model.noise_shapes(N, K)
     z, *_ = model.posterior(
@@ -63,7 +68,9 @@ def _diagnose(fitted: Fitted, x: Array, y: Labels | None, first: int) -> list[tu
     )
     results = []
     for l, (mu, logvar) in enumerate(model.statistics(params, [x, *z[:-1]], y)):
-        means = mu.reshape(N, -1, model.latent[l]).mean(axis=1)
+        of_samples = mu.reshape(N, -1, model.latent[l])
+        means, S = of_samples.mean(axis=1), of_samples.shape[1]
+        errors = of_samples.var(axis=1, ddof=1) / S if S > 1 else np.zeros_like(means)
         each = None if y is None else np.repeat(y, len(mu) // N)
         if l == len(z) - 1:
             kl = model.top_divergence(params, mu, logvar, each)
@@ -71,7 +78,7 @@ def _diagnose(fitted: Fitted, x: Array, y: Labels | None, first: int) -> list[tu
             above = model.conditional(params, z[l + 1], l, None if y is None else np.repeat(y, K))
             q = _log_normal(z[l].reshape(len(mu), -1, model.latent[l]), mu[:, None], logvar[:, None])
             kl = q.reshape(N, K, -1) - _log_normal(z[l], *above).reshape(N, K, -1)
-        results.append((means, None if kl is None else kl.reshape(N, -1, model.latent[l]).mean(axis=1)))
+        results.append((means, errors, None if kl is None else kl.reshape(N, -1, model.latent[l]).mean(axis=1)))
     return results
 
 
