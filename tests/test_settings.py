@@ -247,7 +247,7 @@ class Signs(Optimiser):
         return self.step, (rate,)
 
     @staticmethod
-    def step(theta, g, travelled, options, parts=None):
+    def step(theta, g, travelled, options, cuts=None):
         (rate,) = options
         travelled += rate
         theta += rate * np.sign(g)

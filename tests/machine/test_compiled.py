@@ -337,10 +337,10 @@ def test_updates(name, n_states, options, crew, shapes, dtype, seed):
     theta, g, *state = random_arrays(seed, dtype, *[size] * (2 + n_states))
     if name != "sgd_update":
         state = [abs(array) for array in state]
-    totals, parts = [], compiled.parts_of(shapes)
+    totals, cuts = [], compiled.cuts_of(shapes)
 
     def update(*arguments):
-        totals.append(getattr(compiled, name)(*arguments, parts=parts))
+        totals.append(getattr(compiled, name)(*arguments, cuts=cuts))
 
     with crew:
         close(*beside_twin(name, update, theta, g, *state, np.array(options, dtype)))
@@ -350,13 +350,13 @@ def test_updates(name, n_states, options, crew, shapes, dtype, seed):
 
 def test_the_rows_of_each_array_are_cut_and_nothing_is_missed():
     shapes = [(7, 3), (2,), (1, 5), ()]
-    parts = compiled.parts_of(shapes)
-    assert len(parts) == BLOCKS * len(shapes)
-    assert sorted(i for first, last in parts for i in range(first, last)) == list(range(29))
-    upper = parts[: len(shapes)]  # the first part has the upper rows of every array, whole rows
+    cuts = compiled.cuts_of(shapes)
+    assert len(cuts) == BLOCKS * len(shapes)
+    assert sorted(i for first, last in cuts for i in range(first, last)) == list(range(29))
+    upper = cuts[: len(shapes)]  # the first part has the upper rows of every array, whole rows
     assert [first for first, _ in upper] == [0, 21, 23, 28]
     assert all((last - first) % width == 0 for (first, last), width in zip(upper, (3, 1, 5, 1)))
-    assert plain.parts_of(shapes) is None
+    assert plain.cuts_of(shapes) is None
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_the_rows_of_each_array_are_cut_and_nothing_is_missed():
 def test_shapes_that_do_not_fit_are_refused():
     """A job finds its arrays by their addresses, and would go on behind their ends."""
     x, W, b, out = np.ones((4, 6), "f4"), np.ones((6, 3), "f4"), np.ones(3, "f4"), np.ones((4, 3), "f4")
-    logp, outputs, options, parts = (
+    logp, outputs, options, cuts = (
         np.ones((4, 1), "f4"),
         np.ones((4, 12), "f4"),
         (1.0, 1.0),
@@ -398,9 +398,9 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: compiled.logistic_log_prob(x, x, 1, logp),
         lambda: compiled.scale_rows(b, out),
         lambda: compiled.scale_rows(logp, out),
-        lambda: compiled.sgd_update(b, b[:2], b, options, parts=parts),
-        lambda: compiled.adam_update(b, b, b, b[:2], 2 * options, parts=parts),
-        lambda: compiled.adam_update(b, b, b, b, 2 * options, parts=parts[:, :1].copy()),
+        lambda: compiled.sgd_update(b, b[:2], b, options, cuts=cuts),
+        lambda: compiled.adam_update(b, b, b, b[:2], 2 * options, cuts=cuts),
+        lambda: compiled.adam_update(b, b, b, b, 2 * options, cuts=cuts[:, :1].copy()),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="do not fit"):

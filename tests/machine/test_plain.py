@@ -362,7 +362,7 @@ def test_updates(name, n_states, options, size, dtype, seed):
     theta, g, *state = random_arrays(seed, dtype, *[size] * (2 + n_states))
     state = [abs(array) for array in state]
     expected = [updated(name, options, *numbers) for numbers in zip(*(a.tolist() for a in (theta, g, *state)))]
-    total = getattr(plain, name)(theta, g, *state, options, parts=plain.parts_of([(size,)]))
+    total = getattr(plain, name)(theta, g, *state, options, cuts=plain.cuts_of([(size,)]))
     close([theta, *state], np.reshape(expected, (size, 1 + n_states)).T)
     assert total == pytest.approx(math.fsum(theta), abs=1e-5)
 

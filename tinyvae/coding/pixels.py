@@ -12,10 +12,10 @@ import numpy as np
 
 from tinyvae.coding.ans import peek, pop, push
 from tinyvae.coding.elementary import exact, exp, limited, sigmoid
+from tinyvae.derivation.levels import LEVELS
 
 BERNOULLI, LOGISTIC, COLOUR = range(3)
 BERNOULLI_BITS, LOGISTIC_BITS = 16, 22
-LEVELS = 256
 # Log scales beyond are taken for these. The derivation has ± 30; but neighbouring levels' edges must be so far from
 # each other, in scales, that the sigmoid can tell them apart; and at 20 only a mean of many thousands plays a part.
 NARROWEST, WIDEST = -30.0, 20.0

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae.data import datasets, picture_files
-from tinyvae.data.datasets import Pieces
+from tinyvae.data.rows import Pieces
 from tinyvae.types import AnyPath, Array
 
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")  # 640 x 427 pixels each

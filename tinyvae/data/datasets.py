@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike
 from tinyvae.data import arrays, downloads, formats, layouts, rows, sequences, text_files
 from tinyvae.data.grammar import Grammar
 from tinyvae.data.grammar_files import read_grammar
-from tinyvae.data.rows import Images
+from tinyvae.data.rows import Images, Pieces
 from tinyvae.data.sequences import Strings, Vocabulary
 from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
@@ -35,7 +35,6 @@ ACCEPTED = (
     "folder of pictures, of IDX files (Fashion-MNIST's, for example) or of CIFAR's binary version."
 )
 TEXT = ".txt"
-Pieces = tuple[Images, np.ndarray | None, Images, np.ndarray | None]  # as ``split`` makes them
 MOST_CLASSES = 10_000  # more are no classes but measurements, and would ask for a table of that many rows
 
 

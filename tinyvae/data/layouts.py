@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from tinyvae.data import formats
+from tinyvae.data.rows import Pieces
 from tinyvae.errors import DataError
 
-Pieces = tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray | None]  # as ``datasets.split`` makes them
 # Fashion-MNIST's and KMNIST's "train-images-idx3-ubyte.gz", EMNIST's "emnist-letters-test-labels-idx1-ubyte.gz"
 IDX = re.compile(r"(?:(.+)-)?(train|t10k|test)-(images-idx3|images\.idx3|labels-idx1|labels\.idx1)-ubyte(?:\.gz)?")
 SIDE = 32  # pixels of CIFAR's pictures

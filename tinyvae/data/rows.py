@@ -6,7 +6,7 @@ import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -75,6 +75,8 @@ class Rows:
 
 
 Images: TypeAlias = np.ndarray | Rows
+# A training set and its labels, a test set and its labels.
+Pieces: TypeAlias = tuple[Images, np.ndarray | None, Images, np.ndarray | None]
 
 
 def _state(path: AnyPath) -> tuple[int, ...]:
@@ -99,6 +101,10 @@ def select(array: np.ndarray, order: np.ndarray) -> Images:
     return array[order]
 
 
+@overload
+def flat(images: np.ndarray) -> np.ndarray: ...
+@overload
+def flat(images: Images) -> Images: ...
 def flat(images: Images) -> Images:
     """Images (N, ...) as rows (N, D)."""
     if isinstance(images, Rows):

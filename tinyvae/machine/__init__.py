@@ -40,7 +40,7 @@ NAMES = (
     # random numbers (noise.py)
     *("random_words", "binary", "normal"),
     # optimisers
-    *("sgd_update", "adagrad_update", "adam_update", "parts_of"),
+    *("sgd_update", "adagrad_update", "adam_update", "cuts_of"),
     # a decorator for loops of other rooms whose every bit counts
     "exact",
     # threads, the wait for the compiler, and what does the products

@@ -175,7 +175,7 @@ def _require_images(wide, narrow, W, geometry):
 # Recurrent networks
 # ---------------------------------------------------------------------------------------------------------------------
 
-HIGHEST = 64  # rows of a piece, if an example has no more
+MOST_ROWS = 64  # of a piece, if an example has no more
 
 
 def recurrence(steps, static, U, c, gates, states, is_reversed):
@@ -200,7 +200,7 @@ def _by_examples(job, steps, static, U, gates, states, is_reversed, arrays):
     _require(gates.shape == (T * R, 4 * H) and states.shape == ((T + 1) * R, H), "the gates, the states and static")
     _require(steps.shape in ((0, 3 * H), (T * examples, 3 * H)) and R % max(1, examples) == 0, "the steps and static")
     samples = R // max(1, examples)
-    some = max(1, min(parts(examples, 2 if COPIES else BLOCKS), HIGHEST // max(1, samples)))
+    some = max(1, min(parts(examples, 2 if COPIES else BLOCKS), MOST_ROWS // max(1, samples)))
     pieces, integers = parts(examples, some), (some, samples, T, int(is_reversed))
     jobs.share_pieces(at_hand(), job.at(static.dtype), pieces, arrays, integers)
 
@@ -330,7 +330,7 @@ def _require(fits, what):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def parts_of(shapes):
+def cuts_of(shapes):
     """Where a flat vector of arrays of these shapes is cut for its update: the upper rows of all arrays, the next, ...
 
     Each thread then updates the weights whose gradients it has worked out, as its core has them at hand.
@@ -347,11 +347,11 @@ def parts_of(shapes):
     return np.array(cuts, np.int64)
 
 
-def _update(job, theta, g, *state_and_options, parts):
+def _update(job, theta, g, *state_and_options, cuts):
     *state, options = state_and_options
-    sums, options = np.empty(len(parts), theta.dtype), np.array(options, theta.dtype)
+    sums, options = np.empty(len(cuts), theta.dtype), np.array(options, theta.dtype)
     # where there is but one array of state it stands in both places
-    jobs.update(at_hand(), job.at(theta.dtype), theta, g, state[0], state[-1], options, parts, sums)
+    jobs.update(at_hand(), job.at(theta.dtype), theta, g, state[0], state[-1], options, cuts, sums)
     return sums.sum(dtype=np.float64)
 
 

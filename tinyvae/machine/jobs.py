@@ -295,7 +295,7 @@ def layers_gradient(desk, addresses, is_sparse, dout, x, outputs, Ws, dWs, dbs, 
 # layers while they are in a core's own cache.
 
 # How many numbers the layers put out for the rows of a piece: more where BLAS copies the weights for each.
-AT_HAND = 480_000 if COPIES else 120_000
+IN_CACHE = 480_000 if COPIES else 120_000
 
 
 @kernel
@@ -318,7 +318,7 @@ def bernoulli_of_layers(desk, job, x, z, Ws, bs, logp, activation):
     put(desk, z, z)
     put(desk, logp, z)
     put(desk, list_of_layers, desk)
-    height = max(16, AT_HAND // outputs // 16 * 16)
+    height = max(16, IN_CACHE // outputs // 16 * 16)
     n = desk[NUMBERS:]
     n[0], n[1], n[2] = len(Ws), activation, height
     share(desk, job, parts(len(z), height))

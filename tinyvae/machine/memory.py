@@ -93,7 +93,7 @@ def pause(typing_context):
 
 @intrinsic
 def call(typing_context, function, desk, piece):
-    """Call the function at an address, as ``desk.Job`` compiles it, with an array's address, and a number."""
+    """Call the function at an address, as ``work_sharing.Job`` compiles it, with an array's address, and a number."""
 
     def generate(context, builder, signature, arguments):
         word, anything = ir.IntType(64), ir.IntType(8).as_pointer()

@@ -35,7 +35,7 @@ class Stream(IntEnum):
     EVALUATION = 0x200
     PICTURES = 0x300
     INITIAL_BITS = 0x400  # of a compressed message
-    STRINGS = 0x500  # 0 of the symbols, 1 of the latents that they are drawn from
+    STRINGS = 0x500  # of symbols as step 0, of the latents that they are drawn from as step 1
     ANNEALING = 0x600  # plus the stochastic layer: where the chains start, and their velocities
 
 

@@ -15,7 +15,7 @@ from numba import njit
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.matrix_products import parts
 
-AT_HAND = 2**17  # numbers in the patches that are made at a time: half a megabyte of float32
+MOST_NUMBERS = 2**17  # in the patches that are made at a time: half a megabyte of float32
 PIECES = 8  # a minibatch is cut into about so many, or more
 
 
@@ -34,7 +34,7 @@ def margin(length, size, stride):
 @njit(**INNER)
 def images_at_a_time(images, patch_numbers):
     """How many images' patches are made at a time, if those of one have so many numbers."""
-    return max(1, min(AT_HAND // max(1, patch_numbers), -(-images // PIECES)))
+    return max(1, min(MOST_NUMBERS // max(1, patch_numbers), -(-images // PIECES)))
 
 
 @njit(**INNER)

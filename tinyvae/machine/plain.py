@@ -433,7 +433,7 @@ def normal(out, place):
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def sgd_update(theta, g, velocity, options, parts=None):
+def sgd_update(theta, g, velocity, options, cuts=None):
     """velocity = momentum velocity + g; theta += rate velocity."""
     momentum, rate = options
     velocity[:] = momentum * velocity + g
@@ -441,7 +441,7 @@ def sgd_update(theta, g, velocity, options, parts=None):
     return theta.sum(dtype=np.float64)
 
 
-def adagrad_update(theta, g, sum_of_squares, options, parts=None):
+def adagrad_update(theta, g, sum_of_squares, options, cuts=None):
     """sum_of_squares += g²; theta += rate g / (sqrt(sum_of_squares) + epsilon)."""
     rate, epsilon = options
     sum_of_squares += g**2
@@ -449,7 +449,7 @@ def adagrad_update(theta, g, sum_of_squares, options, parts=None):
     return theta.sum(dtype=np.float64)
 
 
-def adam_update(theta, g, m, v, options, parts=None):
+def adam_update(theta, g, m, v, options, cuts=None):
     """m += new1 (g - m) and v += new2 (g² - v); theta += rate m / (sqrt(v) + epsilon)."""
     new1, new2, rate, epsilon = options
     m += new1 * (g - m)
@@ -458,8 +458,8 @@ def adam_update(theta, g, m, v, options, parts=None):
     return theta.sum(dtype=np.float64)
 
 
-def parts_of(shapes):
-    """No parts: one thread does everything."""
+def cuts_of(shapes):
+    """No cuts: one thread does everything."""
     return None
 
 

@@ -20,7 +20,7 @@ def main(also=""):
     first, zeros = two.reshape(2, 1), np.zeros_like(two)
     compiled.layers(two, (first, x), (v, v), (x, x), TANH, LINEAR)
     compiled.layers_gradient(x, two, (x, x), (first, x), (first, x), (v, v), (two, x), TANH, LINEAR)
-    compiled.adam_update(v, v, v, v, [1, 1, 1, 1], parts=np.array([[0, 1]]))
+    compiled.adam_update(v, v, v, v, [1, 1, 1, 1], cuts=np.array([[0, 1]]))
     compiled.bernoulli_log_prob(x, x, x)
     compiled.scale_rows(v, x)
     compiled.gaussian_sample_gradient(z, z, x, x, x)

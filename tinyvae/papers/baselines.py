@@ -55,10 +55,3 @@ def png_bits(images):
         Image.fromarray(rows).save(file, "PNG", optimize=True)
         results.append((8 * len(file.getvalue()) / images.size, columns))
     return min(results)
-
-
-def principal_components(train, test, n):
-    """The coordinates of both sets along the training set's first n principal components: (N, n), (M, n)."""
-    mean = train.mean(axis=0)
-    _, _, directions = np.linalg.svd(train - mean, full_matrices=False)
-    return (train - mean) @ directions[:n].T, (test - mean) @ directions[:n].T

@@ -56,6 +56,9 @@ def write_coloured_digits(report):
 
     The hue of a sample is what linear regression from its pixels, fitted to the training set, says.
     """
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LinearRegression
+
     from tinyvae.data import colour
     from tinyvae.training import run_figures
 
@@ -64,15 +67,16 @@ def write_coloured_digits(report):
     factors = colour.coloured_digits_factors()
     sets = [np.asarray(images) for images in (dataset.train, dataset.test)]
     n = plan.settings.latent[0]
+    pca = PCA(n, svd_solver="full").fit(sets[0] / 255)
     spaces = {
         f"VAE, {n} latent means": [fitted.encode(images)[0].astype(float) for images in sets],
-        f"PCA, {n} components": baselines.principal_components(*(images / 255 for images in sets), n),
+        f"PCA, {n} components": [pca.transform(images / 255) for images in sets],
     }
     hues, labels = zip(*((on_circle(f.hue), np.eye(dataset.n_labels)[f.label]) for f in factors))
     rows = []
     for name, (train, test) in spaces.items():
-        unexplained = ((hues[1] - least_squares(train, hues[0], test)) ** 2).sum()
-        right = least_squares(train, labels[0], test).argmax(axis=1) == factors[1].label
+        unexplained = ((hues[1] - LinearRegression().fit(train, hues[0]).predict(test)) ** 2).sum()
+        right = LinearRegression().fit(train, labels[0]).predict(test).argmax(axis=1) == factors[1].label
         row = {
             "hue_r2": 1 - unexplained / ((hues[1] - hues[1].mean(axis=0)) ** 2).sum(),
             "label_accuracy": right.mean(),
@@ -83,7 +87,7 @@ def write_coloured_digits(report):
     cvae, C = report.fitted(conditional), dataset.n_labels
     run_figures.draw_samples(report.folder / "samples-cvae.png", cvae)
     samples = cvae.sample(NOISES * C, np.tile(np.arange(C), NOISES), share=C).reshape(NOISES * C, -1)
-    found = least_squares(sets[0] / 255, hues[0], samples).reshape(NOISES, C, 2)
+    found = LinearRegression().fit(sets[0] / 255, hues[0]).predict(samples).reshape(NOISES, C, 2)
     rows = [
         {"samples": name, "degrees_from_their_mean_hue": round(mean_angle(some), 1)}
         for name, some in (("one noise, all labels", found), ("one label, all noises", found.swapaxes(0, 1)))
@@ -102,9 +106,3 @@ def mean_angle(vectors):
 def on_circle(hue):
     """(cos, sin) of hues (N,) in [0, 1), whose ends are the same red: (N, 2)."""
     return np.column_stack([np.cos(2 * math.pi * hue), np.sin(2 * math.pi * hue)])
-
-
-def least_squares(x, targets, x_new):
-    """Linear regression with a constant, of targets (N, T) on x (N, D): its predictions (M, T) for x_new (M, D)."""
-    coefficients, *_ = np.linalg.lstsq(np.column_stack([np.ones(len(x)), x]), targets, rcond=None)
-    return np.column_stack([np.ones(len(x_new)), x_new]) @ coefficients

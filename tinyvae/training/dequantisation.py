@@ -20,13 +20,12 @@ from numpy.typing import DTypeLike
 
 from tinyvae.data.datasets import Dataset
 from tinyvae.data.rows import Images
+from tinyvae.derivation.levels import LEVELS
 from tinyvae.errors import DataError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.training.binarisation import TEST_SEED, draw_once
 from tinyvae.types import Array
-
-LEVELS = 256
 
 
 def dequantise(dataset: Dataset) -> Dataset:

@@ -32,7 +32,7 @@ class Optimiser:
         self.epsilon = epsilon
         self.state: dict[str, np.ndarray] = {name: np.zeros_like(params.flat) for name in self.arrays}
         self.state["steps"] = np.zeros(1, np.int64)
-        self._parts = machine.parts_of(params.shapes.values())
+        self._cuts = machine.cuts_of(params.shapes.values())
 
     def update(self, params: Parameters, grads: Parameters, rate: float) -> float:
         """One step, in place.
@@ -47,7 +47,7 @@ class Optimiser:
         self.state["steps"] += 1
         step, options = self.rule(rate, int(self.state["steps"][0]))
         arrays = [self.state[name] for name in self.arrays]
-        return step(params.flat, grads.flat, *arrays, options, parts=self._parts)
+        return step(params.flat, grads.flat, *arrays, options, cuts=self._cuts)
 
     def rule(self, rate: float, t: int) -> tuple[Callable[..., float], tuple[float, ...]]:
         """What step t does with the parameters: a kernel of the machine room, and its numbers."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyvae.data import expressions
 from tinyvae.data.datasets import Dataset
+from tinyvae.data.rows import flat
 from tinyvae.disk.run import DRAWN, Row, Run
 from tinyvae.drawing import curves, maps, mosaics
 from tinyvae.training import strings
@@ -16,7 +17,7 @@ from tinyvae.types import AnyPath
 SAMPLES = 100
 RECONSTRUCTIONS = 20
 MANIFOLD_SIDE = 20
-ROWS = 10  # noise vectors of a conditional model, each under every label
+NOISES = 10  # noise vectors of a conditional model, each under every label
 MAPPED = 2000  # strings of a map
 MOST_COLUMNS = 20  # labels: a picture of more is wider than a page
 
@@ -33,7 +34,7 @@ def draw_samples(path: AnyPath, fitted: Fitted, classes: np.ndarray | None = Non
     if not C:
         mosaics.image_grid(path, flat(fitted.sample(SAMPLES)), shape)
         return
-    samples = flat(fitted.sample(ROWS * C, np.tile(np.arange(C), ROWS), share=C))
+    samples = flat(fitted.sample(NOISES * C, np.tile(np.arange(C), NOISES), share=C))
     names = np.arange(C) if classes is None else classes[:C]
     mosaics.image_grid(path, samples, shape, columns=C, column_labels=[str(name) for name in names])
 
@@ -97,8 +98,3 @@ def draw_string_map(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:
 def draw_manifold(path: AnyPath, fitted: Fitted) -> None:
     """The unit square through the inverse Gaussian CDF and the decoder (AEVB, Figure 4)."""
     mosaics.manifold(path, flat(fitted.decode(mosaics.manifold_grid(MANIFOLD_SIDE))), fitted.data_shape)
-
-
-def flat(images: np.ndarray) -> np.ndarray:
-    """Images (n, ...) as rows (n, D)."""
-    return images.reshape(len(images), -1)
