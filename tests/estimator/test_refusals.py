@@ -147,7 +147,7 @@ def test_what_only_convolutions_use_is_not_held_against_others(digits, fitted):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"network": "conv", "data_shape": (2, 2)}, "^kernel 4 is twice as wide .* of channels 32,64 looks at"),
+        ({"network": "conv", "data_shape": (2, 2)}, "^kernel=4 is twice as wide .* of channels=32,64 looks at"),
         ({"likelihood": "logistic"}, "or use likelihood gaussian$"),
         (
             {"n_components": 10**15},

@@ -18,8 +18,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from tinyvae.derivation.shapes import require_count
+from tinyvae.errors import UserError
 from tinyvae.estimator.inputs import float_type
-from tinyvae.settings import CHOICES, NETWORKS, PRIORS, Settings
+from tinyvae.settings import CHOICES, NETWORKS, Settings, require_sense
 from tinyvae.system import MOST_THREADS
 from tinyvae.training.fitted import Fitted
 
@@ -60,7 +61,6 @@ SIZES = (
     "batch_size",
     "n_importance_samples",
 )
-OWN = ("channels", "kernel", "stride", "units", "directions", "feedback")  # of one network alone
 # How many sizes a parameter has, at least and at most, and the same in words.
 TUPLES = {
     "hidden": (0, math.inf, "a tuple is needed, as in hidden=(500,)"),
@@ -72,7 +72,10 @@ NAMES = ("likelihood", "objective", "prior", "network", "activation", "schedule"
 
 
 def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int, others: Settings = USUAL) -> Settings:
-    """What the parameters of a VAE, which make sense, mean for X; what it has none for is as in ``others``."""
+    """What the parameters of a VAE mean for X, together; what it has none for is as in ``others``.
+
+    Raises: ValueError for what does not go together.
+    """
     settings = replace(
         others,
         network=vae.network,
@@ -102,12 +105,13 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int, o
         seed=seed,
         dtype=float_type(X).name,
     )
-    if settings.has_aids and not settings.has_closed_kl:
-        raise ValueError(
-            'beta, anneal and free_bits change the KL divergence in its closed form: they go with objective="elbo" and '
-            f"prior={' or '.join(repr(name) for name, prior in PRIORS.items() if prior.has_kl)}"
-        )
-    return settings if settings.has_closed_kl else replace(settings, kl="sampled")
+    if not settings.has_closed_kl:
+        settings = replace(settings, kl="sampled")
+    try:
+        require_sense(settings)
+    except UserError as error:
+        raise ValueError(in_parameters(str(error))) from None
+    return settings
 
 
 def longer(settings: Settings, before: Settings, epochs: int) -> Settings:
@@ -165,8 +169,9 @@ def as_float(value: Any) -> float:
 
 
 def in_parameters(message: str) -> str:
-    """A message about a training in the names that a VAE has for the command's options."""
-    return re.sub("--([a-z-]+)", lambda found: OPTIONS.get(found[1], found[1].replace("-", "_")), message)
+    """A message about a training in the names that a VAE has for the command's options, as in kernel=3."""
+    named = re.sub(r"--([a-z-]+) (?=\d)", r"--\1=", message)
+    return re.sub("--([a-z-]+)", lambda found: OPTIONS.get(found[1], found[1].replace("-", "_")), named)
 
 
 def require_sizes(name: str, values: Any) -> None:
@@ -178,8 +183,8 @@ def require_sizes(name: str, values: Any) -> None:
         require_count(f"each of {name}", value)
 
 
-def require_sense(vae: BaseEstimator) -> None:
-    """ValueError for parameters that mean nothing, or nothing together."""
+def require_meaning(vae: BaseEstimator) -> None:
+    """ValueError for parameters that mean nothing."""
     for name in SIZES:
         require_count(name, getattr(vae, name))
     for name in TUPLES:
@@ -195,13 +200,11 @@ def require_sense(vae: BaseEstimator) -> None:
     if not 0 < as_float(rate) < math.inf:
         raise ValueError(f"learning_rate={rate!r}: a number above zero is needed")
     require_aids(vae)
-    if PRIORS[vae.prior].needs_labels and not vae.conditional:
-        raise ValueError(f'prior="{vae.prior}" is learned for each label: it needs conditional=True')
     require_images(vae)
 
 
 def require_aids(vae: BaseEstimator) -> None:
-    """ValueError for training aids that are no numbers of theirs, and for steps to be hidden that nobody is shown."""
+    """ValueError for training aids that are no numbers of theirs."""
     for name, most in (("beta", math.inf), ("anneal", math.inf), ("free_bits", math.inf), ("word_dropout", 1)):
         value = getattr(vae, name)
         if not 0 <= as_float(value) <= most:
@@ -209,12 +212,10 @@ def require_aids(vae: BaseEstimator) -> None:
             raise ValueError(f"{name}={value!r}: {limits} is needed")
         if math.isinf(as_float(value)) or (name == "anneal" and not isinstance(value, numbers.Integral)):
             raise ValueError(f"{name}={value!r}: a {'whole' if name == 'anneal' else 'finite'} number is needed")
-    if vae.word_dropout and not vae.feedback:
-        raise ValueError(f"word_dropout={vae.word_dropout!r} hides what is fed back: it needs feedback=True")
 
 
 def require_images(vae: BaseEstimator) -> None:
-    """ValueError where a network needs images or sequences and has none, or would leave pixels out."""
+    """ValueError where a network needs images or sequences and has none."""
     dimensions = NETWORKS[vae.network][0].data_dimensions
     if dimensions and (vae.data_shape is None or len(vae.data_shape) not in dimensions or 1 in vae.data_shape[:2]):
         wanted = (
@@ -226,21 +227,18 @@ def require_images(vae: BaseEstimator) -> None:
             f'network="{vae.network}" needs {wanted[0]}, and data_shape={vae.data_shape!r} is not the shape of one: '
             f"pass {wanted[1]}"
         )
-    if "stride" in NETWORKS[vae.network][0].own_settings and vae.stride > vae.kernel:
-        raise ValueError(
-            f"stride={vae.stride} is more than kernel={vae.kernel}, and nobody would see the pixels between the "
-            f"windows: use stride={vae.kernel} or less"
-        )
 
 
 def require_same_model(settings: Settings, data_shape: tuple[int, ...], fitted: Fitted) -> None:
     """ValueError for parameters that make another model than the one that was fitted."""
     before = fitted.settings
-    own = NETWORKS[settings.network][0].own_settings
+    # what is of another network alone makes no difference
+    idle = {setting for encoder, _ in NETWORKS.values() for setting in encoder.own_settings}
+    idle -= set(NETWORKS[settings.network][0].own_settings)
     changed = [
         name
         for setting, name in MODEL.items()
-        if getattr(settings, setting) != getattr(before, setting) and (setting not in OWN or setting in own)
+        if getattr(settings, setting) != getattr(before, setting) and setting not in idle
     ]
     changed += ["data_shape"] if data_shape != fitted.data_shape else []
     if changed:

@@ -22,8 +22,8 @@ from tinyvae.estimator.arguments import (
     draw_seed,
     in_parameters,
     longer,
+    require_meaning,
     require_same_model,
-    require_sense,
     settings_of,
     shape_of,
 )
@@ -188,7 +188,7 @@ class VAE(Trained):
 
         Returns: self.
         """
-        require_sense(self)
+        require_meaning(self)
         fresh = copy(self)
         X, labels, settings = fresh._begin(X, y)
         return self._become(fresh._train(settings, X, labels, settings.epochs))
@@ -208,7 +208,7 @@ class VAE(Trained):
 
         Returns: self.
         """
-        require_sense(self)
+        require_meaning(self)
         fresh = copy(self)
         if not hasattr(self, "model_"):
             X, labels, settings = fresh._begin(X, y, classes)
