@@ -77,7 +77,7 @@ def test_a_run_of_strings_is_an_estimator_and_keeps_its_vocabulary(words, no_pic
         ({"beta": -1}, "beta=-1: a number that is not below zero"),
         ({"free_bits": np.inf}, "free_bits=inf: a finite number"),
         ({"anneal": 1.5}, "anneal=1.5: a whole number"),
-        ({"objective": "iwae"}, "beta, anneal and free_bits change .* objective elbo, one stochastic layer and prior normal or label"),
+        ({"objective": "iwae"}, "beta, anneal and free_bits .* objective elbo, one .* layer and prior normal or label"),
         ({"data_shape": (12, 15)}, "X is not of symbols, .*in each 15 numbers"),
     ],
 )

@@ -12,7 +12,6 @@ import gzip
 import hashlib
 import io
 import os
-import stat
 import struct
 import warnings
 import zipfile
@@ -22,6 +21,7 @@ from math import prod
 
 import numpy as np
 
+from tinyvae.disk.files import NoFile, open_ordinary
 from tinyvae.errors import DataError
 
 IDX_UINT8 = 0x08  # the third byte of an IDX file: the type of its numbers
@@ -69,9 +69,10 @@ def damage_refused():
 
 def open_file(path):
     """A file, open for reading bytes; DataError (the reason alone) for what would be waited for, or has no end."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise DataError("it is a folder, a pipe or a device, not a file")
-    return open(os.fspath(path), "rb")  # a str, which np.memmap keeps as the name of what it maps
+    try:
+        return open_ordinary(os.fspath(path))  # a str, which np.memmap keeps as the name of what it maps
+    except (NoFile, IsADirectoryError):
+        raise DataError("it is a folder, a pipe or a device, not a file") from None
 
 
 def sha256(*parts):

@@ -41,24 +41,41 @@ def explained(path, done):
         raise RunError(f"{path}: it cannot be {done} ({error.strerror or error})\n{cure}") from None
 
 
-def open_to_read(path):
-    """An ordinary file, open for reading bytes.
+class NoFile(OSError):
+    """A pipe or a device, which may have no end and no beginning."""
+
+
+def open_ordinary(path):
+    """An ordinary file, open for reading bytes. What is none is refused, and not waited for.
 
     Args:
-        path: Path.
+        path: a str, which the file then has for its name, or Path.
 
-    Raises: RunError for a pipe or a device, which may have no end and no beginning: it is refused, and not waited for;
-        OSError as ``open``.
+    Raises: NoFile for a pipe or a device; OSError as ``open``.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        kind = os.fstat(descriptor).st_mode
-        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # of a folder fdopen has its own error
-            raise RunError(f"{path}: it is no file but a pipe or a device\nPut a good copy there, or train again.")
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
+    return open(path, "rb", opener=_ordinary)
+
+
+def _ordinary(path, flags):
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    kind = os.fstat(descriptor).st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # of a folder ``open`` has its own error
         os.close(descriptor)
-        raise
+        raise NoFile("it is a pipe or a device")
+    return descriptor
+
+
+def open_to_read(path):
+    """``open_ordinary`` for a file of a run.
+
+    Raises: RunError for a pipe or a device; OSError as ``open``.
+    """
+    try:
+        return open_ordinary(path)
+    except NoFile:
+        raise RunError(
+            f"{path}: it is no file but a pipe or a device\nPut a good copy there, or train again."
+        ) from None
 
 
 def require_writable(path):
