@@ -553,7 +553,7 @@ PLANTED_SOURCES = [
     (forbidden_imports, "training/loop.py", "import noise\n", "import noise, jobs\n"),
     (forbidden_imports, "derivation/mlp.py", "import machine\n", "import machine\nfrom tinyvae.machine import noise\n"),
     (forbidden_imports, "derivation/mlp.py", "from tinyvae import machine", "from .. import machine"),
-    (wrong_arrows, "data/formats.py", "import numpy as np\n", "import numpy as np\nfrom tinyvae.drawing import style\n"),
+    (wrong_arrows, "data/formats.py", "import numpy as np\n", "import numpy\nfrom tinyvae.drawing import style\n"),
     (silent_rooms, "disk/__init__.py", "must not know", "knows"),
 ]  # fmt: skip
 REFUSED = [

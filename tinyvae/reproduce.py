@@ -27,8 +27,9 @@ def main(argv=None):
     """Carry out the trainings of each name, then write its folder of results."""
     arguments = parse(argv)
     from tinyvae.papers import experiments, sweep
+    from tinyvae.papers.report import Size
 
-    size = experiments.Size(arguments.examples, arguments.stages, arguments.stages_50, arguments.quick, arguments.seed)
+    size = Size(arguments.examples, arguments.stages, arguments.stages_50, arguments.quick, arguments.seed)
     runs = arguments.runs / "quick" if arguments.quick else arguments.runs
     console.announce_compilation(arguments.quiet)
     console.compile_ahead()
@@ -99,7 +100,7 @@ def make_folder(name, arguments):
 def write(name, experiment, plans, runs, folder, arguments):
     """The figures, the numbers, and the protocol of every run; returns the tables that are to be printed."""
     from tinyvae.disk.run import Run
-    from tinyvae.papers.experiments import Report
+    from tinyvae.papers.report import Report
 
     report = Report(plans, runs, folder, arguments.data_dir)
     experiment.write(report)
@@ -122,7 +123,7 @@ def command(name, arguments):
 
 
 def _size():
-    from tinyvae.papers.experiments import Size
+    from tinyvae.papers.report import Size
 
     return Size
 

@@ -10,8 +10,9 @@ import pytest
 from tests.commands import assert_misuse, call
 from tinyvae import evaluate, reproduce
 from tinyvae.disk.run import Run
-from tinyvae.papers import experiments
-from tinyvae.papers.experiments import EXPERIMENTS, Size
+from tinyvae.papers import aevb, experiments, iwae, pictures
+from tinyvae.papers.experiments import EXPERIMENTS
+from tinyvae.papers.report import Size
 
 
 def plans(name, **size):
@@ -73,9 +74,9 @@ def test_what_several_figures_need_is_trained_once():
 def test_curves_are_thinned_evenly_along_the_logarithm_with_both_ends():
     seen = 1768 * np.arange(1, 5658)
     curves = {"samples_seen": seen, "train_bound": seen * 1.0, "test_bound": seen * 2.0}
-    rows = experiments.thinned(curves)
+    rows = aevb.thinned(curves)
     assert (rows[0]["samples_seen"], rows[-1]["samples_seen"]) == (seen[0], seen[-1])
-    assert len(rows) <= experiments.MOST_POINTS and all(row["test_bound"] == 2 * row["samples_seen"] for row in rows)
+    assert len(rows) <= aevb.MOST_POINTS and all(row["test_bound"] == 2 * row["samples_seen"] for row in rows)
     gaps = np.diff(np.log([row["samples_seen"] for row in rows]))
     assert (gaps > 0).all() and gaps[20:].max() < 0.2
 
@@ -83,13 +84,13 @@ def test_curves_are_thinned_evenly_along_the_logarithm_with_both_ends():
 def test_the_end_of_a_curve_names_the_published_bound_there_and_where_ours_was_highest():
     curves = {"samples_seen": np.array([10, 100, 1000]), "test_bound": np.array([-9.0, -5.0, -6.0])}
     curves["train_bound"] = np.array([-9.0, -5.0, -4.0])
-    end = experiments.end_of(curves, ([100, 10_000], [-8.0, -4.0]))
+    end = aevb.end_of(curves, ([100, 10_000], [-8.0, -4.0]))
     assert (end["test_bound"], end["train_bound"], end["published_test_bound"]) == (-6, -4, -6)
     assert (end["highest_test_bound"], end["highest_at"], end["turned_down_at"]) == (-5, 100, "")
     assert end["published_highest_at"] == 10_000
     curves["test_bound"][2] = -7.0
-    assert experiments.end_of(curves, ([100], [-8.0]))["turned_down_at"] == 100
-    assert np.isnan(experiments.end_of(curves, ([2000, 3000], [-8.0, -4.0]))["published_test_bound"])
+    assert aevb.end_of(curves, ([100], [-8.0]))["turned_down_at"] == 100
+    assert np.isnan(aevb.end_of(curves, ([2000, 3000], [-8.0, -4.0]))["published_test_bound"])
 
 
 # -- the command, on small trainings of digits in the place of MNIST ---------------------------------------------------
@@ -97,7 +98,8 @@ def test_the_end_of_a_curve_names_the_published_bound_there_and_where_ours_was_h
 
 @pytest.fixture
 def digits(monkeypatch):
-    monkeypatch.setattr(experiments, "MNIST", "digits")
+    for module in (aevb, experiments, iwae, pictures):
+        monkeypatch.setattr(module, "MNIST", "digits")
 
 
 def quick(tmp_path, *names):

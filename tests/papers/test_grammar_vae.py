@@ -15,7 +15,7 @@ from tinyvae.data import datasets, expressions
 from tinyvae.data.grammar import Broken
 from tinyvae.data.sequences import Rules
 from tinyvae.papers import grammar_vae
-from tinyvae.papers.experiments import Size
+from tinyvae.papers.report import Size
 from tinyvae.settings import CHARACTERS
 from tinyvae.training.loop import Training
 from tinyvae.training.strings import Judge
