@@ -72,7 +72,7 @@ def test_every_entry_of_every_registry_is_there():
     assert all(issubclass(thing, Optimiser) for thing in settings.OPTIMISERS.values())
     for name in ("BOUNDS", "SCHEDULES", "INITIALISATIONS", "DATASETS"):
         assert all(map(callable, REGISTRIES[name].values()))
-    assert all(set(estimator.objectives) <= set(settings.BOUNDS) for estimator in settings.ESTIMATORS.values())
+    assert all(set(estimator.objectives or ()) <= set(settings.BOUNDS) for estimator in settings.ESTIMATORS.values())
 
 
 # ---- settings

@@ -65,8 +65,8 @@ def read(path):
         "run": str(path),
         "each": np.array(each),
         "samples": samples,
+        "digests": {"test examples": found.get("test_digest"), "data": about["digest"]},
         "same": {
-            "data": about["digest"],
             "quantity": found.get("quantity"),
             "unit": found.get("unit"),
             "pixels that are drawn": drawn,
@@ -87,15 +87,19 @@ def is_finite(value):
 def compare(first, second):
     """The paired difference of two evaluations, over the images that both have.
 
-    Raises: UserError for evaluations of other data.
+    Raises: UserError for evaluations of other test examples.
     """
     from tinyvae.training.evaluation import paired
 
-    different = [name for name, value in first["same"].items() if value != second["same"][name]]
+    digests = [evaluation["digests"] for evaluation in (first, second)]
+    # what an older evaluation does not say of its test examples, the data tell
+    known = "test examples" if all(each["test examples"] for each in digests) else "data"
+    different = [known] if digests[0][known] != digests[1][known] else []
+    different += [name for name, value in first["same"].items() if value != second["same"][name]]
     if different:
         raise UserError(
             f"{first['run']} and {second['run']} cannot be compared: they differ in {' and '.join(different)}\n"
-            "Compare models of the same data, under the same protocol."
+            "Compare models of the same test examples, drawn in the same way."
         )
     n = min(len(first["each"]), len(second["each"]))
     difference, error = paired(first["each"][:n], second["each"][:n])

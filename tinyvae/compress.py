@@ -26,6 +26,7 @@ def main(argv=None):
     from tinyvae import machine
     from tinyvae.coding import lossless
     from tinyvae.coding.bitsback import BitsBack
+    from tinyvae.disk.run import Run
     from tinyvae.training import description
 
     fitted = description.load_fitted(arguments.run)
@@ -44,7 +45,8 @@ def main(argv=None):
     with atomic_write(arguments.out) as file:
         file.write(done.content)
     if not arguments.quiet:
-        results = figures(code, fitted, images, done, seconds)
+        protocol = Run.open(arguments.run).config()["protocol"]
+        results = figures(code, fitted, protocol, images, done, seconds)
         print(json.dumps(results, indent=2) if arguments.json else report(results, arguments.out))
     return 0
 
@@ -116,12 +118,11 @@ def advice(fitted, images, arguments):
     return ""
 
 
-def figures(code, fitted, images, done, seconds):
+def figures(code, fitted, protocol, images, done, seconds):
     """What the archive is, what its bits are spent on, and what others make of the same images; for JSON."""
     from tinyvae.coding import others
     from tinyvae.coding.accounting import account
     from tinyvae.coding.pixels import CODERS
-    from tinyvae.training.protocol import protocol
 
     numbers, size, settings = done.levels.size, len(done.content), fitted.settings
     bits = account(code, fitted.params, done.levels, done.encoded, size)
@@ -133,7 +134,7 @@ def figures(code, fitted, images, done, seconds):
         "bytes": size,
         "coded": done.coded,
         "seconds": seconds,
-        "protocol": protocol(settings),
+        "protocol": protocol,
         "objective": "elbo" if settings.samples == 1 else settings.objective,  # of one sample all bounds are the ELBO
         "bits_per_dimension": {"net": bits.net, "total": bits.total, **bits._asdict()},
         "others": {name: 8 * other / numbers for name, other in compared.items()},

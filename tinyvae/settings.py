@@ -245,8 +245,12 @@ def require_sense(settings: Settings) -> None:
     if settings.kl == "closed" and settings.estimator != "standard":
         raise UserError(f"--estimator {settings.estimator} is for sampled divergences: leave --kl closed out")
     objectives = ESTIMATORS[settings.estimator].objectives
-    if settings.objective not in objectives:
-        others = [name for name, other in ESTIMATORS.items() if settings.objective in other.objectives]
+    if objectives is not None and settings.objective not in objectives:
+        others = [
+            name
+            for name, other in ESTIMATORS.items()
+            if other.objectives is None or settings.objective in other.objectives
+        ]
         raise UserError(
             f"--estimator {settings.estimator} is biased under --objective {settings.objective}: use --objective "
             f"{' or '.join(objectives)}, or --estimator {' or '.join(others)}"

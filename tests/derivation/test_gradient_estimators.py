@@ -14,7 +14,7 @@ SHAPES = {
     "vamp": {"data_shape": (3,), "latent": (2, 2), "hidden": ((3,), (2,)), "prior": "vamp", "n_components": 2},
 }
 DRAWS = 4000
-UNBIASED = [(bound, name) for name, other in ESTIMATORS.items() for bound in other.objectives if name != "standard"]
+UNBIASED = [(bound, name) for name, other in ESTIMATORS.items() for bound in other.objectives or ()]
 
 
 def estimates(shape, objective, estimator, K, draws=DRAWS, seed=0):
@@ -85,7 +85,7 @@ def test_stl_has_no_variance_at_the_true_posterior():
 
 
 def test_what_is_unbiased_where():
-    assert UNBIASED == [("elbo", "stl"), ("iwae", "dreg")] and ESTIMATORS["standard"].objectives == tuple(BOUNDS)
+    assert UNBIASED == [("elbo", "stl"), ("iwae", "dreg")] and ESTIMATORS["standard"].objectives is None
 
 
 def test_the_weights_of_the_two_ways():

@@ -195,13 +195,14 @@ def test_a_paired_difference_is_that_of_the_same_images():
 
 
 def test_models_are_compared_image_by_image(tmp_path):
-    for name, epochs, extra in (("a", 1, ()), ("b", 12, ()), ("drawn", 1, ("--binarise", "static"))):
+    drawn, few = ("--binarise", "static"), ("--limit", 300)
+    for name, epochs, extra in (("a", 1, ()), ("b", 12, ()), ("drawn", 1, drawn), ("few", 1, few)):
         args = ("--hidden", 16, "--latent", 2, "--epochs", epochs, "--quiet", "--out", tmp_path / name, *extra)
         assert call("digits", *args).returncode == 0
     refused = call(tmp_path / "a", tmp_path / "b", main=compare.main)
     assert_misuse(refused)
     assert "has no log p(x) of each image" in refused.stderr and "tinyvae.evaluate" in refused.stderr
-    for name, limit in (("a", 100), ("b", 80), ("drawn", 80)):
+    for name, limit in (("a", 100), ("b", 80), ("drawn", 80), ("few", 80)):
         assert call(tmp_path / name, "--samples", 20, "--limit", limit, "--quiet", main=evaluate.main).returncode == 0
     words = call(tmp_path / "a", tmp_path / "b", main=compare.main)
     (pair,) = json.loads(call(tmp_path / "a", tmp_path / "b", "--json", main=compare.main).stdout)
@@ -210,7 +211,18 @@ def test_models_are_compared_image_by_image(tmp_path):
     assert f"{pair['difference']:+.2f} ± {pair['standard_error']:.2f} nats per example" in words.stdout
     refused = call(tmp_path / "a", tmp_path / "drawn", main=compare.main)
     assert_misuse(refused)
-    assert "cannot be compared: they differ in" in refused.stderr
+    assert "cannot be compared: they differ in test examples and" in refused.stderr
+    (pair,) = json.loads(call(tmp_path / "few", tmp_path / "a", "--json", main=compare.main).stdout)
+    assert pair["n_images"] == 80  # the test examples are the same, and the protocol says what is not
+    protocols = [Run.open(tmp_path / name).read_json("evaluation.json")["protocol"] for name in ("a", "few")]
+    assert protocols[1] == f"{protocols[0]}, the first 300 training examples"
+    for name in ("a", "drawn"):  # as an older version left them
+        found = Run.open(tmp_path / name).read_json("evaluation.json")
+        del found["test_digest"]
+        (tmp_path / name / "evaluation.json").write_text(json.dumps(found))
+    assert call(tmp_path / "a", tmp_path / "b", main=compare.main).returncode == 0
+    refused = call(tmp_path / "few", tmp_path / "a", main=compare.main)
+    assert_misuse(refused, "they differ in data\n")
     assert_misuse(call(tmp_path / "a", main=compare.main))
 
 

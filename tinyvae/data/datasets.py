@@ -61,6 +61,7 @@ class Dataset:
             bool, and an example has one True for each step. None of all else.
         grammar: of strings that have one, whether they are taken for its rules or for their characters. None of all
             else.
+        limit: so many training examples are the first of more; None where they are all.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Dataset:
     pictures: Mapping[str, Any] | None = None
     vocabulary: Vocabulary | None = None
     grammar: Grammar | None = None
+    limit: int | None = None
 
 
 def load(
@@ -216,9 +218,14 @@ def _sequences(name: str, source: Strings, limit: int | None, grammar: Grammar |
     sequences.require_room(vocabulary, len(codes))
     dataset = _dataset(name, split(vocabulary.one_hot(codes), None), limit)
     meaning = np.frombuffer(json.dumps(vocabulary.to_json()).encode(), np.uint8)  # the same bits may be other strings
-    digest = _digest(dataset.train, dataset.test, meaning)
     notes = (*source.notes, *dataset.notes)
-    return replace(dataset, digest=digest, notes=notes, vocabulary=vocabulary, grammar=grammar)
+    return replace(
+        dataset,
+        digest=digest(dataset.train, dataset.test, meaning),
+        notes=notes,
+        vocabulary=vocabulary,
+        grammar=grammar,
+    )
 
 
 def to_float(images: Images, dtype: DTypeLike = np.float32) -> Array:
@@ -303,8 +310,9 @@ def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
     """The data set of ``pieces``, or DataError (the reason alone)."""
     x_train, y_train, x_test, y_test = pieces
     train, test = rows.flat(x_train[:limit]), rows.flat(x_test)
+    limit = len(train) if len(train) < len(x_train) else None
     if y_train is None and y_test is None:
-        return Dataset(name, train, test, None, None, x_train.shape[1:], _digest(train, test))
+        return Dataset(name, train, test, None, None, x_train.shape[1:], digest(train, test), limit=limit)
     if y_train is None or y_test is None:
         raise DataError("it has labels for one of the training and test sets, and not for the other")
     for y, x in ((y_train, x_train), (y_test, x_test)):
@@ -321,17 +329,19 @@ def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
         np.searchsorted(classes, y_train),
         np.searchsorted(classes, y_test),
         x_train.shape[1:],
-        _digest(train, test, y_train, y_test),
+        digest(train, test, y_train, y_test),
         len(classes),
         classes,
         tuple(arrays.label_notes(classes, np.setdiff1d(classes, y_train))),
+        limit=limit,
     )
 
 
-def _digest(*arrays: Images) -> str:
-    digest = hashlib.sha256()
+def digest(*arrays: Images) -> str:
+    """SHA-256 over types, shapes and values of arrays or Rows, in hexadecimal."""
+    total = hashlib.sha256()
     for array in arrays:
-        digest.update(f"{array.dtype.str} {array.shape} ".encode())
+        total.update(f"{array.dtype.str} {array.shape} ".encode())
         for block in rows.blocks(array):
-            digest.update(block.data)
-    return digest.hexdigest()
+            total.update(block.data)
+    return total.hexdigest()

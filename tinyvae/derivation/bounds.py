@@ -132,11 +132,11 @@ class Estimator:
     Attributes:
         weights: v (N, K), the derivative of the bound by its log weights -> (path, direct), (N, K) each; zero where v
             is zero.
-        objectives: the bounds (names in ``settings.BOUNDS``) under which it is unbiased.
+        objectives: the bounds (names in ``settings.BOUNDS``) under which it is unbiased; None for all.
     """
 
     weights: Callable[[Array], Pair]
-    objectives: tuple[str, ...]
+    objectives: tuple[str, ...] | None
 
 
 def standard(v: Array) -> Pair:
@@ -169,6 +169,6 @@ def dreg(v: Array) -> Pair:
     return v * v, np.zeros_like(v)
 
 
-STANDARD = Estimator(standard, ("elbo", "iwae"))
+STANDARD = Estimator(standard, None)
 STL = Estimator(stl, ("elbo",))
 DREG = Estimator(dreg, ("iwae",))

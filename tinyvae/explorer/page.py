@@ -65,7 +65,7 @@ def about(training: Training, name: str, history: list[Row]) -> dict[str, Any]:
     return {
         "run": name,
         "data": training.dataset.name,
-        "protocol": protocol(training.settings),
+        "protocol": protocol(training.settings, training.dataset.limit),
         "version": __version__,
         "epochs": training.epoch,
         "unit": unit(training.fitted),

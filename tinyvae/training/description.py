@@ -183,7 +183,7 @@ def go_on(
 def make_longer(run: Run, state: Training, epochs: int) -> None:
     """Raise the length of a run to so many epochs, and say so in its config."""
     state.extend(epochs)
-    run.write_json(CONFIG, run.config() | describe_settings(state.settings))
+    run.write_json(CONFIG, run.config() | describe_settings(state.settings, state.dataset.limit))
 
 
 def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
@@ -294,7 +294,7 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
     Args:
         training: Training.
         dataset: Dataset, as loaded.
-        source, limit: what ``datasets.load`` was given.
+        source, limit: what ``datasets.load`` was given; the protocol has the limit if there were more examples.
     """
     about = {
         "name": dataset.name,
@@ -306,7 +306,8 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
         "classes": dataset.classes,
         "pictures": dataset.pictures,
     }
-    return describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
+    described = describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
+    return described | describe_settings(training.settings, dataset.limit)
 
 
 def describe_fitted(
@@ -327,20 +328,21 @@ def describe_fitted(
         "dataset": {**about, **shape, "vocabulary": vocabulary},
         "threads": machine.available_cores(),
         "parameters": fitted.params.flat.size,
-        **describe_settings(fitted.settings),
+        **describe_settings(fitted.settings, None),
     }
 
 
-def describe_settings(settings: Settings) -> dict[str, Any]:
-    """The part of ``config.json`` that changes when a run is made longer."""
-    return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings)}
+def describe_settings(settings: Settings, limit: int | None) -> dict[str, Any]:
+    """The part of ``config.json`` that changes when a run is made longer; arguments as for ``protocol``."""
+    return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings, limit)}
 
 
 def describe_evaluation(training: Training) -> dict[str, Any]:
     """What ``evaluation.json`` says beside the results (evaluation.py): of which data, how made, after which epoch."""
     return {
         "dataset": training.dataset.name,
-        "protocol": protocol(training.settings),
+        "test_digest": datasets.digest(training.dataset.test),
+        "protocol": protocol(training.settings, training.dataset.limit),
         "unit": unit(training.fitted),
         "epochs": training.epoch,
     }
@@ -354,7 +356,7 @@ def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
         "objective": settings.objective,
         "k": settings.samples,
         "epochs": training.epoch,
-        "protocol": protocol(settings),
+        "protocol": protocol(settings, training.dataset.limit),
         "unit": unit(training.fitted),
         "test_examples": len(training.dataset.test),
         "test_bits_per_dimension": bits_per_dimension(training.fitted, training.dataset.test, last["test_bound"]),

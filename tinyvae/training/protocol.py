@@ -13,8 +13,10 @@ from tinyvae.training.fitted import Fitted
 BINARISATION = {"none": "data as they are", "static": "static binarisation", "dynamic": "dynamic binarisation"}
 
 
-def protocol(settings: Settings) -> str:
-    """Every setting, in words; two trainings of the same data that may differ in their results differ in this line."""
+def protocol(settings: Settings, limit: int | None = None) -> str:
+    """Every setting, in words, and how many training examples there were, if not all: two trainings of the same data
+    that may differ in their results differ in this line.
+    """
     return ", ".join(
         [
             f"{_bound(settings)}, K = {settings.samples}",
@@ -29,6 +31,7 @@ def protocol(settings: Settings) -> str:
             f"{settings.initialisation} weights{' and the mean as bias' if settings.mean_bias else ''}",
             settings.dtype,
             f"seed {settings.seed}",
+            *([] if limit is None else [f"the first {limit:,} training examples"]),
         ]
     )
 
