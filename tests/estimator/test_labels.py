@@ -66,7 +66,7 @@ def test_misuse_of_labels(digits, conditional, fitted):
         VAE(conditional=True).fit(X)
     with pytest.raises(ValueError, match="requires y to be passed"):
         conditional[0].sample(3)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match="n_samples=3, but y has 2 labels"):
         conditional[0].sample(3, y=["one", "two"])
     with pytest.raises(ValueError, match="fitted without labels"):
         fitted.sample(y=3)
@@ -112,7 +112,7 @@ def test_what_are_no_labels_is_said_in_words(y, message):
         expected = message if "fit" in name and name != "partial_fit" else f"{message}|not among those of this VAE"
         with pytest.raises(ValueError, match=expected):
             getattr(vae, name)(X[:, :3] if name == "inverse_transform" else X, y)
-    with pytest.raises(ValueError, match=f"{message}|not among those"):
+    with pytest.raises(ValueError, match=f"{message}|not among those|but y has 3 labels"):
         vae.sample(4, y)
     with pytest.raises(ValueError, match=message):
         VAE(**SMALL, conditional=True).partial_fit(X, y)
@@ -154,5 +154,8 @@ def test_partial_fit_takes_classes_that_come_later(digits):
     low = y < 5
     vae.partial_fit(X[low], y[low], classes=range(10)).partial_fit(X[~low], y[~low])
     assert vae.model_.n_labels == 10 and vae.sample(y=9).shape == (1, 64)
+    vae.partial_fit(X, y, classes=range(9, -1, -1))
+    with pytest.raises(ValueError, match=r"classes=range\(0, 11\) are not those of the first call, \[0, 1, 2"):
+        vae.partial_fit(X, y, classes=range(11))
     with pytest.raises(ValueError, match=r"the label 5, which is not among those of this VAE: 0, 1, 2, 3, 4$"):
         VAE(**SMALL, conditional=True).partial_fit(X[low], y[low]).partial_fit(X, y)

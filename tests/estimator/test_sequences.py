@@ -78,7 +78,7 @@ def test_a_run_of_strings_is_an_estimator_and_keeps_its_vocabulary(words, no_pic
         ({"free_bits": np.inf}, "free_bits=inf: a finite number"),
         ({"anneal": 1.5}, "anneal=1.5: a whole number"),
         ({"objective": "iwae"}, "beta, anneal and free_bits .* objective elbo, one .* layer and prior normal or label"),
-        ({"data_shape": (12, 15)}, "X is not of symbols, .*in each 15 numbers"),
+        ({"data_shape": (12, 15)}, "(?s)X is not of symbols: .* takes each 15 numbers .* the shape .steps, symbols."),
     ],
 )
 def test_sequences_without_sense_are_refused(sequences, changes, message):

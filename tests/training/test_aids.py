@@ -150,7 +150,7 @@ def test_data_that_are_no_symbols_are_refused(digits):
     twice = symbols.copy()
     twice[5, :8] = True
     for wrong in ({"train": empty}, {"test": twice}, {"train": symbols.astype(np.float32) / 2}):
-        with pytest.raises(DataError, match="is not of symbols, and the categorical likelihood wants, in each 8"):
+        with pytest.raises(DataError, match="is not of symbols: the categorical likelihood takes each 8"):
             Training(settings, replace(good, **wrong), 1)
 
 

@@ -16,6 +16,7 @@ NEARLY_BLACK = (
     "X is uint8 with no value above 1, which means black and nearly black (1/255): if it is black and white, pass "
     "X.astype(bool)"
 )
+NARROW, WIDE = 0.05, 20.0  # the standard deviation of the widest column, for which a VAE need not wait long
 CALLER = 4  # the stack level of who called a method of VAE, which called one of its own, which called what warns
 
 
@@ -78,9 +79,9 @@ def require_support(X: np.ndarray, likelihood: str, by_auto: bool = False) -> No
         raise ValueError(message)
 
 
-def require_scale(X: np.ndarray, is_auto: bool) -> None:
+def require_scale(X: np.ndarray, likelihood: str, is_auto: bool) -> None:
     """ValueError for an X to be fitted that is nearly black; a UserWarning where it may have another scale than was
-    meant, ``is_auto`` being whether "auto" chooses the likelihood.
+    meant, or one that is far from what a model starts from, ``is_auto`` being whether "auto" chose the likelihood.
     """
     if is_nearly_black(X):
         raise ValueError(NEARLY_BLACK)
@@ -97,6 +98,16 @@ def require_scale(X: np.ndarray, is_auto: bool) -> None:
             'if that is 255; if they are not, set likelihood="gaussian-linear".',
             stacklevel=CALLER,
         )
+    elif likelihood == "gaussian-linear":
+        deviations = to_float(X, float_type(X)).std(axis=0)
+        widest = int(deviations.argmax())
+        if not NARROW <= deviations[widest] <= WIDE and deviations[widest] > 0:
+            warnings.warn(
+                f"the columns of X have standard deviations up to {deviations[widest]:.3g} (column {widest}), and a "
+                "VAE starts from 1: what is far from that takes many more epochs to learn. Standardise the columns, "
+                "as StandardScaler does.",
+                stacklevel=CALLER,
+            )
 
 
 def compare_scales(X: np.ndarray, was_unit: bool | None) -> None:
@@ -148,6 +159,12 @@ def read_labels(y: Any, name: str = "y") -> np.ndarray:
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"{name} has {y[~np.isfinite(y)][0]} for a label: give each example its label")
     return y
+
+
+def require_same_classes(classes: Any, known: np.ndarray) -> None:
+    """ValueError for other classes than those that a model has."""
+    if not np.array_equal(np.unique(read_labels(classes, "classes")), known):
+        raise ValueError(f"classes={classes!r} are not those of the first call, {known.tolist()}: leave them out")
 
 
 def places_of(y: Any, classes: np.ndarray, X: np.ndarray) -> Labels:

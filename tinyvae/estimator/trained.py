@@ -1,7 +1,7 @@
 """What a VAE that has learned can do: encode, decode, sample, score."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,8 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if y is not None and not self.settings_.conditional:
             raise ValueError("this VAE was fitted without labels, and has no samples of one: use conditional=True")
         y = np.full(n_samples, y) if y is not None and np.asarray(y, object).ndim == 0 else y
+        if isinstance(y, Sized) and len(y) != n_samples:
+            raise ValueError(f"n_samples={n_samples}, but y has {len(y)} labels: each sample needs one")
         labels = self._labels(y, np.empty((n_samples, 0)))
         return self._as(None, lambda: self.fitted_.sample(n_samples, labels, draw_seed(self.random_state)))
 

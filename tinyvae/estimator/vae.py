@@ -27,7 +27,7 @@ from tinyvae.estimator.arguments import (
     settings_of,
     shape_of,
 )
-from tinyvae.estimator.inputs import is_unit, read_labels, require_scale, require_support
+from tinyvae.estimator.inputs import is_unit, read_labels, require_same_classes, require_scale, require_support
 from tinyvae.estimator.trained import Trained
 from tinyvae.settings import Settings
 from tinyvae.training.loop import Training
@@ -45,7 +45,8 @@ class VAE(Trained):
     bool is black and white, 0 and 1; floats are taken as they are, and so are other whole numbers, whose scale only you
     know. So a model that was fitted to uint8 wants uint8 later, or floats from 0 to 1. A UserWarning says where X may
     have another scale than was meant: whole numbers above 1 under "auto", uint8 that is fitted without a value from 128
-    on, uint8 where the X that was fitted went beyond 0 to 1, and the reverse.
+    on, uint8 where the X that was fitted went beyond 0 to 1, and the reverse; and under "gaussian-linear" columns whose
+    standard deviation is far from 1, which want a StandardScaler before.
 
     All is computed in the dtype of the X that was fitted: float32 (about twice as fast) for that, float16, uint8 and
     bool, else float64. What comes out has the dtype of what went in, and that of the model for uint8 and bool.
@@ -77,7 +78,9 @@ class VAE(Trained):
             likelihood="categorical", which takes each step for a symbol, one of as many as it has numbers; None for
             (D,).
         n_prior_components: of the priors "mixture" and "vamp".
-        conditional: whether the labels y enter the encoder and the decoder; every method then wants them.
+        conditional: whether the labels y enter the encoder and the decoder; every method then wants them. (So it can
+            only be the last step of a pipeline, and what is held out in a cross-validation must have labels that are
+            among the others: StratifiedKFold.)
         beta: the weight of the KL divergence in training; with more than 1 what is trained is a looser bound, with less
             it is none. (What is reported stays the ELBO; these three go with the closed form.)
         anneal: epochs in which that weight rises from 0; 0 for none.
@@ -86,7 +89,8 @@ class VAE(Trained):
         batch_size: examples in a minibatch; all of them where there are fewer (``settings_`` has what was used).
         learning_rate: the largest step of Adam.
         schedule: of the step in ``fit``: "cosine" takes it down to zero, "constant" keeps it, "iwae" is that paper's.
-        n_importance_samples: of z for each example in ``score_samples``.
+        n_importance_samples: of z for each example in ``score_samples``; with fewer a search is faster, and log p(x)
+            understated by more.
         random_state: an int is the seed, as the command's --seed; from a RandomState, or from NumPy's own for None, one
             is drawn.
         n_jobs: threads; None means 1 (or what joblib's ``parallel_config`` says), -1 all cores; 1 below two parallel
@@ -213,6 +217,8 @@ class VAE(Trained):
         if not hasattr(self, "model_"):
             X, labels, settings = fresh._begin(X, y, classes)
             return self._become(fresh._train(replace(settings, schedule="constant", epochs=1), X, labels, 1))
+        if classes is not None and self.conditional:
+            require_same_classes(classes, self.classes_)
         X, before = self._checked(X), self.settings_
         likelihood = before.likelihood if self.likelihood == "auto" else self.likelihood
         settings = replace(settings_of(self, X, likelihood, before.seed, before), dtype=before.dtype)
@@ -234,10 +240,10 @@ class VAE(Trained):
     ) -> tuple[Array, Labels | None, Settings]:
         """X, the numbers of the labels and the settings of a model that is to be trained from the beginning."""
         X = self._read(X, reset=True)
-        require_scale(X, self.likelihood == "auto")
         self._is_unit = is_unit(X)
         chosen = "bernoulli" if self._is_unit else "gaussian-linear"
         likelihood = chosen if self.likelihood == "auto" else self.likelihood
+        require_scale(X, likelihood, self.likelihood == "auto")
         settings = settings_of(self, X, likelihood, draw_seed(self.random_state))
         require_support(X, likelihood)
         for name in ("classes_", "_vocabulary"):
@@ -291,7 +297,8 @@ class VAE(Trained):
 
         ``partial_fit`` goes on with the run: its numbers, its optimiser and that one's state, and whatever else a VAE
         has no parameter for (how pixels are drawn, the estimator of the gradient, a prior on the weights). ``fit``
-        begins anew, with the parameters alone.
+        begins anew, with the parameters alone. A run knows neither the names of features nor
+        ``n_importance_samples``.
 
         Args:
             path: of the folder.

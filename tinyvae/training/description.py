@@ -279,7 +279,8 @@ def _cure(config: Mapping[str, Any]) -> str:
         if isinstance(settings.get(name), str) and settings[name] not in choices
     ]
     if strange:
-        return f"tinyvae {__version__} knows no {', '.join(strange)[:100]}: upgrade tinyvae, or mend it."
+        names = ", ".join(strange)[:100]
+        return f"tinyvae {__version__} knows no {names}: make the entry first, upgrade tinyvae, or mend it."
     return "Mend it, or train again."
 
 

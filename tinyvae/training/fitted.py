@@ -243,7 +243,8 @@ class Fitted:
             raise ValueError(f"images of uint8 (grey levels 0 to 255), bool or floats are needed, not {images.dtype}")
         shape, D = self.data_shape, math.prod(self.data_shape)
         if images.shape[1:] not in (shape, (D,)):
-            raise ValueError(f"images (N, {', '.join(map(str, shape))}) or (N, {D}) are needed, not {images.shape}")
+            wanted = " or ".join(dict.fromkeys((f"(N, {', '.join(map(str, shape))})", f"(N, {D})")))
+            raise ValueError(f"images {wanted} are needed, not {images.shape}")
         if images.dtype.kind == "f" and len(images):
             self._require_described(images)
         return images

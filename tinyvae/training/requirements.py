@@ -86,6 +86,7 @@ def require_symbols(dataset: Dataset) -> None:
             steps = to_float(block, np.float32).reshape(-1, V)
             if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
                 raise DataError(
-                    f"{dataset.name} is not of symbols, and the categorical likelihood wants, in each {V} numbers, one "
-                    "that is 1 and the others 0: use another likelihood"
+                    f"{dataset.name} is not of symbols: the categorical likelihood takes each {V} numbers of an "
+                    "example for a step, of which one is 1 and the others are 0\nGive the examples the shape (steps, "
+                    "symbols), or use another likelihood."
                 )
