@@ -41,6 +41,23 @@ def test_curve_shows_the_points_on_a_logarithmic_axis(tmp_path):
     assert size(tmp_path / "curve.png") == (800, 500)
 
 
+@pytest.mark.parametrize(
+    ("last", "labels"),
+    [
+        (75_000, ["5,000", "10,000", "20,000", "50,000"]),
+        (400_000, [r"$\mathdefault{10^{4}}$", r"$\mathdefault{10^{5}}$"]),
+    ],
+)
+def test_a_short_axis_has_round_numbers_and_a_long_one_powers_of_ten(last, labels, tmp_path):
+    x = np.geomspace(5000, last, 7)
+    figure = curves.curve(tmp_path / "curve.png", x, -1e4 / x, -1e4 / x)
+    axis = figure.axes[0].xaxis
+    low, high = figure.axes[0].get_xlim()
+    shown = [tick.label1.get_text() for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert shown == labels
+    assert not any(tick.label1.get_text() for tick in axis.get_minor_ticks() if low <= tick.get_loc() <= high)
+
+
 @given(start=st.floats(-1e9, -300), end=st.floats(-150, 900), epochs=st.integers(30, 300))
 def test_a_bad_start_does_not_flatten_the_curve(start, end, epochs):
     """Whatever the first bound was: the late nine tenths of the logarithmic axis are in view, and fill most of it."""

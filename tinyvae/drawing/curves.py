@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
@@ -18,6 +19,7 @@ LINES = tuple(zip(OKABE_ITO, ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1
 PANELS = 3  # in a row
 TURN = 1.0  # nats by which a bound must have fallen since its highest to have turned down
 SHOWN = (0.05, 0.35)  # the shares of the published points and of our logarithmic axis that may be under the picture
+SHORT = 50  # times its beginning, an axis of examples with round numbers
 HIDDEN = 0.1  # of the logarithmic axis of the curve may be out of view
 
 
@@ -58,6 +60,12 @@ def curve(
     if published is not None:
         axes.plot(*theirs, "o", mfc="none", color=PUBLISHED, ms=5, mew=1, label="published (test)", zorder=2)
     axes.set_xscale("log")
+    seen = np.concatenate([train[0], test[0], theirs[0]])
+    if len(seen) and seen.max() < SHORT * seen.min():
+        # the powers of ten alone are too few, and all that lies between them would run into one another
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     limits = bound_limits([train, test, theirs], kept=test)
     if limits:
         axes.set_ylim(*limits)
@@ -187,7 +195,8 @@ def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Fig
     axes.set_xscale("log")
     axes.set_xlabel("epochs", fontsize=TEXT + 1)
     axes.set_ylabel("each model's own bound\non the test set (nats per example)", fontsize=TEXT + 1)
-    ticks = [n for n in (1, 3, 10, 30, 100, 300, 1000, 3000) if n <= max(max(c["epoch"]) for _, c in curves)]
+    last = int(max(max(columns["epoch"]) for _, columns in curves))
+    ticks = range(1, last + 1) if last < 10 else [n for n in (1, 3, 10, 30, 100, 300, 1000, 3000) if n <= last]
     axes.set_xticks(ticks, map(str, ticks))
     axes.minorticks_off()
     figure.legend(frameon=False, fontsize=TEXT - 0.5, loc="outside lower center", ncols=2)

@@ -90,7 +90,7 @@ def draw_string_map(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:
     words = strings.texts(strings.judge(fitted, dataset).vocabulary, dataset.test[:MAPPED])
     is_scored = dataset.grammar == expressions.GRAMMAR
     colours = np.array(list(map(expressions.score if is_scored else len, words)))
-    scale = "score" if is_scored else "characters"
+    scale = "score: log(1 + mean squared error), 0 for the target" if is_scored else "characters"
     first, second = (int(number) + 1 for number in most)
     maps.latent(path, means[:, most], colours, scale=scale, dimensions=(first, second), title=dataset.name)
 

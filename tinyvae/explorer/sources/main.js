@@ -175,7 +175,8 @@ function describe() {
 
   const two = plan.latent[0] === 2 && model.layers === 1;
   const layers = model.layers > 1 ? " This model has several layers of codes: z₁, next to the data, can be moved by hand, or z₂ above it, and then z₁ is the mean that p(z₁ | z₂) gives it." : "";
-  $("map-hint").textContent = `z is the code from which the decoder makes a picture. Each dot is the code of a test example, the mean of its posterior${points.labels ? ", in the colour of its label" : ""}. Drag to move z${two ? "" : " in the two dimensions shown"}; hold the mouse over a dot to see its reconstruction.${layers}`;
+  const hovers = matchMedia("(hover: hover)").matches;
+  $("map-hint").textContent = `z is the code from which the decoder makes a picture. Each dot is the code of a test example, the mean of its posterior${points.labels ? ", in the colour of its label" : ""}. Drag to move z${two ? "" : " in the two dimensions shown"}${hovers ? "; hold the mouse over a dot to see its reconstruction" : ""}.${layers}`;
   $("legend").replaceChildren(...(points.labels ? (classes || []).map((name, y) => chip(labelColour(y, classes.length), name)) : []));
   $("holes-legend").replaceChildren(
     chip(colourOf("--hole"), "a hole: the prior has mass here, the test examples have little; samples from here may look like nothing"),
