@@ -6,7 +6,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # a type checker does not follow __getattr__
     from tinyvae.estimator import VAE as VAE
-    from tinyvae.training.description import load_fitted
+    from tinyvae.training.opening import load_fitted
 
     load = load_fitted
 else:
@@ -18,7 +18,7 @@ else:
 
             return VAE
         if name == "load":
-            from tinyvae.training.description import load_fitted
+            from tinyvae.training.opening import load_fitted
 
             return load_fitted
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,10 +43,10 @@ def read(path):
     import numpy as np
 
     from tinyvae.disk.run import Run
-    from tinyvae.training import description
+    from tinyvae.training import opening
 
     run = Run.open(path)
-    settings, about, _ = description.read_config(run)
+    settings, about, _ = opening.read_config(run)
     found = run.read_json(FILE) if (run.path / FILE).exists() else {}
     each, samples = found.get("each"), found.get("samples")
     is_whole = isinstance(each, list) and each and all(value is None or is_finite(value) for value in each)

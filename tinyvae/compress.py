@@ -27,9 +27,9 @@ def main(argv=None):
     from tinyvae.coding import lossless
     from tinyvae.coding.bitsback import BitsBack
     from tinyvae.disk.run import Run
-    from tinyvae.training import description
+    from tinyvae.training import opening
 
-    fitted = description.load_fitted(arguments.run)
+    fitted = opening.load_fitted(arguments.run)
     images = read(arguments)
     if arguments.binarise:
         images = drawn(images, arguments.seed, arguments.data)

@@ -64,12 +64,12 @@ def find(archive, given):
     Raises: RunError if it is in none of these, with what is there.
     """
     from tinyvae.coding.bitsback import BitsBack
-    from tinyvae.training import description
+    from tinyvae.training import opening
 
     reasons = []
     for path in [given] if given else dict.fromkeys([Path(archive.run), *sorted(RUNS.glob("*"))]):
         try:
-            fitted = description.load_fitted(path)
+            fitted = opening.load_fitted(path)
             code = BitsBack(fitted.model, fitted.params)
         except UserError as error:
             if given:

@@ -21,11 +21,11 @@ def main(argv=None):
     """Load the run, evaluate, write ``evaluation.json`` and say what it means."""
     arguments = parse(argv)
     from tinyvae.disk.run import Run, plain
-    from tinyvae.training import annealing, description, evaluation
+    from tinyvae.training import annealing, description, evaluation, opening
 
     run = Run.open(arguments.run)
     console.announce_compilation(arguments.quiet)
-    state = description.load(run, arguments.data_dir, arguments.threads)
+    state = opening.load(run, arguments.data_dir, arguments.threads)
     images, labels = (
         None if a is None else a[: arguments.limit] for a in (state.dataset.test, state.dataset.test_labels)
     )

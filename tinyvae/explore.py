@@ -17,15 +17,15 @@ def main(argv=None):
     from tinyvae.disk.files import atomic_write, require_writable
     from tinyvae.disk.run import EXPLORER, Run
     from tinyvae.explorer import layout, page
-    from tinyvae.training import description
+    from tinyvae.training import opening
 
     run = Run.open(arguments.run)
     out = arguments.out or run.path / EXPLORER
     require_writable(out)
     console.require_free(out, arguments.overwrite)
-    layout.require_served(description.load_fitted(run.path).model)  # which needs no data
+    layout.require_served(opening.load_fitted(run.path).model)  # which needs no data
     console.announce_compilation(arguments.quiet)
-    training = description.load(run, arguments.data_dir, arguments.threads)
+    training = opening.load(run, arguments.data_dir, arguments.threads)
     name = os.path.basename(os.path.abspath(run.path))
     with training.crew:
         content, cost = page.content(training, name, run.history(), arguments.points, arguments.with_images)

@@ -116,19 +116,19 @@ def create(arguments, name, config):
 def resume(arguments):
     """The run that --resume names, where it stopped: (run.Run, loop.Training, the rows of the history)."""
     from tinyvae.disk.run import Run
-    from tinyvae.training import description
+    from tinyvae.training import opening
 
     run = Run.open(arguments.resume, to_train=True)
     console.announce_compilation(arguments.quiet)
-    settings, _, _ = description.read_config(run)
+    settings, _, _ = opening.read_config(run)
     console.compile_ahead(settings.network, settings.dtype)
-    state, history = description.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
+    state, history = opening.go_on(run, arguments.data_dir, arguments.threads, arguments.dataset)
     options.require_same(state.settings, arguments)
     epochs = options.given_epochs(arguments, len(state.dataset.train)) or state.settings.epochs
     if epochs < state.settings.epochs:
         raise UserError(f"the run in {run.path} has {state.settings.epochs} epochs: --resume can only raise that")
     if epochs > state.settings.epochs:
-        description.make_longer(run, state, epochs)
+        opening.make_longer(run, state, epochs)
     return run, state, history
 
 

@@ -17,7 +17,7 @@ from tinyvae.disk.run import Run
 from tinyvae.errors import UserError
 from tinyvae.papers import sweep
 from tinyvae.settings import Settings
-from tinyvae.training import description, run_figures
+from tinyvae.training import opening, run_figures
 
 pytestmark = pytest.mark.slow  # half a minute in all
 
@@ -106,10 +106,10 @@ def read_all(folder):
     """Everything that reads a run; the only way out is an error in words. What it leaves is small."""
     run = Run.open(folder)
     for read in (
-        lambda: description.load(run),
-        lambda: description.load_fitted(folder),
-        lambda: description.go_on(Run.open(folder)),
-        lambda: description.read_config(run),
+        lambda: opening.load(run),
+        lambda: opening.load_fitted(folder),
+        lambda: opening.go_on(Run.open(folder)),
+        lambda: opening.read_config(run),
         lambda: sweep.is_done(PLAN, folder.parent),
     ):
         try:
@@ -186,5 +186,5 @@ def test_damaged_text(original, data):
 
 
 def test_what_is_whole_is_read(folder):
-    training, history = description.go_on(Run.open(folder))
+    training, history = opening.go_on(Run.open(folder))
     assert training.epoch == 2 and len(history) == 2 and sweep.is_done(PLAN, folder.parent)

@@ -22,7 +22,7 @@ from tinyvae.errors import RunError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import Settings
-from tinyvae.training import description, evaluation, fitted, importance_sampling, run_figures
+from tinyvae.training import evaluation, fitted, importance_sampling, opening, run_figures
 from tinyvae.training.loop import Training
 
 RESULTS = Path(__file__).parents[2] / "results/runs"
@@ -409,7 +409,7 @@ def test_a_run_of_version_0_1_0_is_loaded_evaluated_and_gone_on_with(words, no_p
 def test_the_runs_that_were_kept_without_their_checkpoints(path):
     """They were written by version 0.1.0."""
     run = Run.open(path)
-    settings, about, _ = description.read_config(run)
+    settings, about, _ = opening.read_config(run)
     shapes = fitted.build_model(settings, tuple(about["data_shape"]), 0).shapes()
     assert sum(map(math.prod, shapes.values())) == run.config()["parameters"]
     assert run.history()[-1]["epoch"] == settings.epochs == run.read_json("summary.json")["epochs"]

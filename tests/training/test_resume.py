@@ -24,7 +24,7 @@ from tinyvae.disk.lock import LOCK
 from tinyvae.disk.run import Run
 from tinyvae.errors import Interrupted, RunError
 from tinyvae.settings import Settings
-from tinyvae.training import description, loop, run_figures
+from tinyvae.training import description, loop, opening, run_figures
 from tinyvae.training.loop import Training
 
 # What draws on every stream of random numbers: the order, the pixels, two layers of noise, the evaluation.
@@ -158,7 +158,7 @@ def test_a_run_that_is_interrupted_after_every_step_ends_where_the_uninterrupted
     while state.epoch < 2:
         with suppress(Interrupted):
             loop.train(state, runs[1], Silent(), history, check_interrupt=interrupt)
-        state, interruptions = description.load(runs[1]), interruptions + 1
+        state, interruptions = opening.load(runs[1]), interruptions + 1
         history = runs[1].history() if state.epoch else []
         assert state.step == min(interruptions, 8)
     assert content(runs[0].path) == content(runs[1].path)
@@ -617,12 +617,12 @@ def test_two_resumes_at_once_one_goes_on_and_one_is_refused(finished, tmp_path):
 
 
 def test_a_setting_that_an_older_version_did_not_have_takes_its_default(no_pictures, copy):
-    before, settings = content(copy), description.read_config(Run.open(copy))[0]
+    before, settings = content(copy), opening.read_config(Run.open(copy))[0]
     config = json.loads((copy / "config.json").read_text())
     for name in ("network", "seed", "estimator", "raised_from"):
         del config["settings"][name]
     (copy / "config.json").write_text(json.dumps(config))
-    assert description.read_config(Run.open(copy))[0] == settings
+    assert opening.read_config(Run.open(copy))[0] == settings
     assert call("--resume", copy, "--quiet").returncode == 0 and content(copy) == before
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyvae.disk.run import Run
 from tinyvae.estimator.arguments import MODEL
-from tinyvae.training import description
+from tinyvae.training import description, opening
 from tinyvae.training.fitted import Fitted
 from tinyvae.training.loop import origin
 from tinyvae.types import AnyPath
@@ -19,7 +19,7 @@ Progress = tuple[dict[str, np.ndarray], dict[str, Any]]  # ``Training.state()``
 
 def read(path: AnyPath) -> tuple[dict[str, Any], dict[str, Any]]:
     """The parameters and the attributes of the VAE that a folder holds; ValueError for more than one layer."""
-    fitted, run = description.load_fitted(path), Run.open(path)
+    fitted, run = opening.load_fitted(path), Run.open(path)
     settings, model = fitted.settings, fitted.model
     if len(settings.latent) > 1:
         raise ValueError(
@@ -49,7 +49,7 @@ def read(path: AnyPath) -> tuple[dict[str, Any], dict[str, Any]]:
         "_progress": (arrays, state | {"position": 0, "epoch_total": 0.0}),
     }
     if settings.conditional:
-        _, about, _ = description.read_config(run)
+        _, about, _ = opening.read_config(run)
         attributes["classes_"] = np.array(range(model.n_labels) if about["classes"] is None else about["classes"])
     return parameters, attributes
 

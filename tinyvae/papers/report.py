@@ -77,7 +77,7 @@ class Report:
 
     def fitted(self, plan):
         """The trained model of a plan, at its end."""
-        from tinyvae.training.description import load_fitted
+        from tinyvae.training.opening import load_fitted
 
         return load_fitted(self.runs / plan.name)
 

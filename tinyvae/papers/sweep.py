@@ -116,13 +116,13 @@ def is_done(plan, folder, with_model=True):
     for ``carry_out``.
     """
     from tinyvae.disk.run import CONFIG, HISTORY, Run
-    from tinyvae.training import description
+    from tinyvae.training import opening
 
     path = Path(folder) / plan.name
     if not all((path / name).exists() for name in (CONFIG, HISTORY, "summary.json")):
         return False
     run = Run.open(path)
-    settings, _, _ = description.read_config(run)
+    settings, _, _ = opening.read_config(run)
     require_same(plan, run, settings)
     epochs = len(run.history())
     is_at_end = epochs >= max(plan.settings.epochs, settings.epochs) == summarised(run)
@@ -157,7 +157,7 @@ def begin(plan, folder, data_dir=None, threads=None):
     Args, raises: as for ``carry_out``.
     """
     from tinyvae.disk.run import CONFIG, Run
-    from tinyvae.training import description
+    from tinyvae.training import description, opening
     from tinyvae.training.loop import Training
 
     path = Path(folder) / plan.name
@@ -166,10 +166,10 @@ def begin(plan, folder, data_dir=None, threads=None):
         state = Training(plan.settings, dataset, threads)
         return Run.create(path, description.describe(state, dataset, plan.source, plan.limit)), state, []
     run = Run.open(path, to_train=True)
-    state, history = description.go_on(run, data_dir)
+    state, history = opening.go_on(run, data_dir)
     require_same(plan, run, state.settings)
     if plan.settings.epochs > state.settings.epochs:
-        description.make_longer(run, state, plan.settings.epochs)
+        opening.make_longer(run, state, plan.settings.epochs)
     return run, state, history
 
 
