@@ -7,7 +7,10 @@ import pytest
 
 from tinyvae.data import datasets
 from tinyvae.errors import DataError, DivergenceError, UserError
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS, Settings
+from tinyvae.training import loop
 from tinyvae.training.loop import Training
 
 SMALL = Settings(latent=(3,), hidden=((16,),), batch_size=50, epochs=2, learning_rate=0.01)
@@ -88,6 +91,36 @@ def test_no_example_is_lost_when_the_minibatch_does_not_divide_the_data(digits):
     N = len(digits.train)
     assert N % 400 and sum(sizes) == N == state.samples_seen
     assert sizes == [400] * (N // 400) + [N % 400]
+
+
+def test_rate_weight_and_order_of_every_step(digits, monkeypatch):
+    """Rate and weight follow the epochs that are done, fractions too; each epoch has an order of its own."""
+    settings = replace(SMALL, schedule="cosine", beta=4.0, anneal=2, epochs=3)
+    state, steps = Training(settings, replace(digits, train=digits.train[:200]), 1), []
+    monkeypatch.setattr(state, "_step", lambda *step: steps.append(step) or 0.0)
+    for _ in range(3):
+        state.run_epoch()
+    rows, rates, weights = zip(*steps)
+    done = np.arange(12) / 4
+    np.testing.assert_allclose(rates, 0.01 * (1 + np.cos(np.pi * done / 3)) / 2, rtol=1e-12)
+    np.testing.assert_allclose(weights, 4 * np.minimum(done / 2, 1), rtol=1e-12)
+    orders = np.reshape(rows, (3, 200))
+    np.testing.assert_array_equal(np.sort(orders, axis=1), [np.arange(200)] * 3)
+    assert ((orders != np.roll(orders, 1, axis=0)).mean(axis=1) > 0.9).all()
+
+
+def test_the_test_bound_does_not_depend_on_how_many_examples_are_computed_at_a_time(digits, monkeypatch):
+    """The noise of an example is that of its place."""
+    state = Training(replace(SMALL, samples=3, dtype="float64"), digits)
+    expected = state.test_bound()
+    monkeypatch.setattr(loop, "EVALUATION_ROWS", 21)
+    assert state.test_bound() == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_prior_starts_from_draws_that_no_layer_has(digits):
+    state = Training(replace(SMALL, prior="mixture", components=4, kl="sampled", seed=3), digits)
+    own = noise.normal((1, 4, 3), 3, Stream.PARAMETERS, len(state.params))[0]
+    np.testing.assert_array_equal(state.params["prior.mu"], own)
 
 
 def test_one_step_is_the_gradient_of_the_mean_bound(digits):
