@@ -9,8 +9,9 @@ from tinyvae.data.datasets import Dataset
 from tinyvae.errors import DataError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
-from tinyvae.settings import CHOICES
+from tinyvae.settings import CHOICES, Settings
 from tinyvae.training.binarisation import binarise
+from tinyvae.training.loop import Training
 
 
 def dataset(train, test):
@@ -54,6 +55,22 @@ def test_each_step_draws_anew():
     np.testing.assert_array_equal(first, again)
     assert 0.4 < np.mean(first != later) < 0.6
     assert first.dtype == np.float32 and set(np.unique(first)) == {0, 1}
+
+
+def test_a_training_draws_anew_at_every_step():
+    settings = Settings(latent=(2,), hidden=((4,),), batch_size=10, epochs=1, binarise="dynamic")
+    state, rows = Training(settings, dataset(np.full((50, 20), 0.5), np.zeros((5, 20))), 1), np.arange(50)
+    first = state._examples(rows)
+    np.testing.assert_array_equal(first, state._examples(rows))
+    state.step += 1
+    assert 0.4 < np.mean(first != state._examples(rows)) < 0.6
+
+
+def test_train_and_test_images_share_no_noise():
+    """Though the seed of the training is that of all test images."""
+    images = np.full((50, 20), 0.5)
+    drawn = binarise(dataset(images, images), "static", seed=0)
+    assert 0.4 < np.mean(drawn.train != drawn.test) < 0.6
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
