@@ -84,6 +84,11 @@ def test_units_that_the_decoder_ignores_are_not_active():
     np.testing.assert_allclose(layer["kl"], 0.5 * (mu**2 + np.exp(logvar) - 1 - logvar).mean(axis=0), rtol=1e-4)
 
 
+def test_a_unit_is_active_by_the_variance_of_its_mean():
+    layer = {"variance": np.array([0.005, 0.02])}
+    assert [evaluation.active(layer, threshold) for threshold in (0.001, 0.01, 0.05)] == [2, 1, 0]
+
+
 def test_the_variances_of_an_upper_layer_do_not_depend_on_how_many_samples_stand_below(two_layers, monkeypatch):
     """With two samples their choice alone is as much as all that the images say; one standard error by 20 seeds."""
     monkeypatch.setattr(evaluation, "DIAGNOSTIC_SAMPLES", 400)
@@ -168,6 +173,9 @@ def test_what_annealing_says_stands_beside_it(tmp_path, monkeypatch):
     annealed = found["annealed"]
     assert abs(annealed["gain"]) < 0.1 and 0.5 < annealed["accepted"] < 1
     assert np.mean(annealed["each"]) - np.mean(found["each"][:6]) == pytest.approx(annealed["gain"], abs=1e-3)
+    assert annealed["standard_error"] == pytest.approx(stats.sem(annealed["each"]), abs=1e-4)
+    gains = np.subtract(annealed["each"], found["each"][:6])
+    assert annealed["error_of_gain"] == pytest.approx(stats.sem(gains), abs=1e-4)
 
 
 def test_what_was_estimated_is_kept_before_the_annealing_begins(tmp_path, monkeypatch):
