@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import tinyvae
 from tests.commands import assert_misuse, call
@@ -15,9 +16,12 @@ from tinyvae.data.grammar import Broken
 from tinyvae.data.grammar_files import parse_grammar
 from tinyvae.data.sequences import Rules, Strings, as_characters
 from tinyvae.errors import DataError
+from tinyvae.machine import noise
+from tinyvae.machine.noise import Stream
 from tinyvae.settings import RECIPES
 from tinyvae.training import fitted as fitted_module
 from tinyvae.training import strings
+from tinyvae.training.fitted import Fitted
 from tinyvae.training.loop import Training
 
 GRAMMAR = parse_grammar("sum -> sum '+' digit | digit\ndigit -> '0' | '1'")
@@ -119,6 +123,24 @@ def test_samples_are_of_the_prior_and_reconstructions_of_the_posterior(model):
     mu, _ = trained.encode(WORDS)
     assert trained.reconstruct_strings(WORDS, greedy=True) == trained.decode_strings(mu, greedy=True)
     assert len(trained.reconstruct_strings(WORDS, 3)) == 3 * len(WORDS)
+
+
+def test_a_reconstruction_has_a_z_of_its_own_from_the_posterior(rules, monkeypatch):
+    """Of 5,000 draws, by Kolmogorov and Smirnov's test of each dimension; from other noise than the symbols'."""
+    trained, _ = rules
+    trained = replace(trained, params=trained.params.with_flat(trained.params.flat.copy()))
+    trained.params["encoder.0.b"][:] = [0.5, -1, -3, 2]  # means, log variances
+    given = []
+    monkeypatch.setattr(Fitted, "decode_strings", lambda self, z, draws, seed: given.append((z, draws, seed)))
+    trained.reconstruct_strings(["0+1", "1"], 2500, seed=4)
+    ((z, draws, seed),) = given
+    (mu, logvar), z = trained.encode(["0+1", "1"]), z.reshape(2, 2500, 2)
+    assert (draws, seed) == (1, 4)
+    for n, d in itertools.product(range(2), range(2)):
+        assert stats.kstest(z[n, :, d], "norm", (mu[n, d], np.exp(logvar[n, d] / 2))).pvalue > 1e-3
+    of_symbols = noise.normal((2, 2500, 2), 4, Stream.STRINGS, dtype=np.float64)
+    eps = (z - mu[:, None]) / np.exp(logvar / 2)[:, None]
+    assert abs(np.corrcoef(eps.ravel(), of_symbols.ravel())[0, 1]) < 0.05  # five standard errors
 
 
 def test_a_decoder_that_knows_all_gives_its_string_back(rules):
