@@ -1,0 +1,70 @@
+"""The figures of a run: what they are given to draw."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.training.test_strings import SMALL as STRINGS
+from tests.training.test_strings import dataset
+from tinyvae.data import datasets
+from tinyvae.disk.run import Run
+from tinyvae.drawing import curves, maps, mosaics
+from tinyvae.settings import Settings
+from tinyvae.training import run_figures
+from tinyvae.training.loop import Training
+
+SMALL = Settings(latent=(3,), hidden=((8,),), batch_size=20, epochs=1)
+
+
+def given(monkeypatch, module, name):
+    """The [(arguments, options)] of a drawing, after the path, that it is about to be called with; it draws nothing."""
+    calls = []
+    monkeypatch.setattr(module, name, lambda path, *args, **options: calls.append((args, options)))
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("changes", "offset"),
+    [
+        ({"binarise": "static"}, 0),
+        ({"likelihood": "gaussian", "dequantise": True}, 8),
+        ({"likelihood": "gaussian"}, None),
+    ],
+    ids=str,
+)
+def test_the_curve_counts_in_bits_where_bounds_can_be_counted_so(changes, offset, monkeypatch, tmp_path):
+    """L nats are -L / (D log 2) bits per dimension, and 8 more of a density of dequantised levels."""
+    data = datasets.load("digits", limit=40)
+    data = replace(data, train=np.uint8(255 * data.train), test=np.uint8(255 * data.test))
+    state, calls = Training(replace(SMALL, **changes), data, 1), given(monkeypatch, curves, "curve")
+    row = {"samples_seen": 40, "train_bound": -9.0, "test_bound": -8.0}
+    run_figures.draw(Run(tmp_path), state.fitted, state.dataset, [row])
+    (((*columns,), options),) = calls
+    assert columns == [[40], [-9.0], [-8.0]] and options["bound_name"] == "ELBO"
+    bits = None if offset is None else pytest.approx((-1 / (64 * math.log(2)), offset))
+    assert options["bits"] == bits
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_each_original_stands_above_what_the_decoder_makes_of_its_mean(conditional, monkeypatch):
+    data, calls = datasets.load("digits", limit=300), given(monkeypatch, mosaics, "reconstructions")
+    fitted = Training(replace(SMALL, conditional=conditional), data, 1).fitted
+    run_figures.draw_reconstructions("reconstructions.png", fitted, data)
+    (((originals, decoded, shape), _),) = calls
+    x, y = data.test[:20], data.test_labels[:20] if conditional else None
+    np.testing.assert_array_equal(originals, x)
+    np.testing.assert_array_equal(decoded.reshape(20, *shape), fitted.decode(fitted.encode(x, y)[0], y))
+
+
+def test_strings_are_drawn_in_the_two_dimensions_in_which_they_vary_most(monkeypatch):
+    data = dataset(monkeypatch)
+    fitted, calls = Training(replace(STRINGS, latent=(3,)), data, 1).fitted, given(monkeypatch, maps, "latent")
+    fitted.params["encoder.0.W"][:, 1] = 0
+    run_figures.draw_string_map("latent.png", fitted, data)
+    (((means, colours), options),) = calls
+    assert options == {"scale": "characters", "dimensions": (1, 3), "title": "sums"}
+    np.testing.assert_array_equal(means, fitted.encode(data.test)[0][:, [0, 2]])
+    codes = data.test.reshape(-1, *data.data_shape).argmax(axis=2)
+    np.testing.assert_array_equal(colours, [len(word) for word in data.vocabulary.text(codes)])
