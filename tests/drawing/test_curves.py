@@ -58,6 +58,19 @@ def test_a_short_axis_has_round_numbers_and_a_long_one_powers_of_ten(last, label
     assert not any(tick.label1.get_text() for tick in axis.get_minor_ticks() if low <= tick.get_loc() <= high)
 
 
+def test_an_axis_of_bits_stands_beside_that_of_nats(tmp_path):
+    slope, start = -0.002, 8.0
+    figure = curves.curve(tmp_path / "curve.png", [1, 10], [900, 1200], [800, 1100], bits=(slope, start))
+    axes = figure.axes[0]
+    (right,) = axes.child_axes
+    for nats in (*axes.get_ylim(), 1000):
+        bits = slope * nats + start
+        assert right.transData.transform((1, bits))[1] == pytest.approx(axes.transData.transform((1, nats))[1])
+        assert right.yaxis.get_transform().transform(bits) == pytest.approx(nats)
+    np.testing.assert_allclose(right.get_ylim()[::-1], slope * np.array(axes.get_ylim()) + start)
+    assert right.get_ylabel() == "bits per dimension"
+
+
 @given(start=st.floats(-1e9, -300), end=st.floats(-150, 900), epochs=st.integers(30, 300))
 def test_a_bad_start_does_not_flatten_the_curve(start, end, epochs):
     """Whatever the first bound was: the late nine tenths of the logarithmic axis are in view, and fill most of it."""
@@ -131,7 +144,8 @@ def test_bounds_have_a_panel_each_and_the_published_points_are_told_from_ours(tm
     published_test, published_train, test, train = panels[0].lines
     np.testing.assert_array_equal(test.get_xydata(), np.stack([SEEN, CURVES["test_bound"]], axis=1))
     np.testing.assert_array_equal(train.get_ydata(), CURVES["train_bound"])
-    np.testing.assert_array_equal(published_test.get_xdata(), THEIRS["test"][0])
+    np.testing.assert_array_equal(published_test.get_data(), THEIRS["test"])
+    np.testing.assert_array_equal(published_train.get_data(), THEIRS["train"])
     assert published_test.get_markerfacecolor() == "none" and published_test.get_linestyle() == "None"
     assert published_train.get_marker() != published_test.get_marker()
     low, high = panels[0].get_ylim()
@@ -142,12 +156,13 @@ def test_bounds_have_a_panel_each_and_the_published_points_are_told_from_ours(tm
 @pytest.mark.parametrize(("end", "marked"), [(-5.5, False), (-8.0, True)])
 def test_a_test_bound_that_has_turned_down_is_marked_where_it_was_highest(end, marked, tmp_path):
     seen = np.array([100, 1000, 10_000])
-    columns = {"samples_seen": seen, "train_bound": np.array([-9.0, -6.0, -4.0]), "test_bound": np.array([-9, -5, end])}
+    columns = {"samples_seen": seen, "train_bound": np.array([-9.0, -7.0, -6.0]), "test_bound": np.array([-9, -5, end])}
     panels = [("here", columns, {"train": ([], []), "test": ([], [])})]
     figure = curves.bound_panels(tmp_path / "bounds.png", panels)
     marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "v"]
     assert [line.get_xydata().tolist() for line in marks] == ([[[1000.0, -5.0]]] if marked else [])
     assert any("highest" in text.get_text() for text in figure.legends[0].get_texts()) == marked
+    assert figure.axes[0].get_ylim()[1] > -5
 
 
 def test_a_bound_that_wavers_has_not_turned_down():
@@ -157,6 +172,10 @@ def test_a_bound_that_wavers_has_not_turned_down():
     assert curves.turning_point(wavering) is None
     turning = wavering - 0.2 * np.maximum(np.arange(1000) - 600, 0)
     assert 500 < curves.turning_point(turning) < 700
+
+
+def test_places_are_even_along_the_logarithmic_axis():
+    np.testing.assert_allclose(curves.evenly(np.array([1, 10, 100]), np.arange(3)), np.linspace(0, 2, 200))
 
 
 def test_bounds_without_published_points(tmp_path):
@@ -174,3 +193,10 @@ def test_bounds_by_epoch_have_a_colour_and_a_style_each(tmp_path):
     assert len({line.get_color() for line in axes.lines}) == 7
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "3", "10", "30", "100"]
     assert "nats per example" in axes.get_ylabel() and axes.get_xlabel() == "epochs"
+    assert axes.get_xscale() == "log"
+
+
+def test_a_bad_start_is_left_out_of_bounds_by_epoch(tmp_path):
+    columns = {"epoch": np.arange(1, 6), "test_bound": np.array([-10_000.0, -3000, -120, -110, -105])}
+    low, high = curves.bounds_by_epoch(tmp_path / "bounds.png", [("k=1", columns)]).axes[0].get_ylim()
+    assert -200 < low < -120 and high > -105

@@ -80,3 +80,6 @@ def test_maps_share_a_legend(tmp_path):
     figure = maps.side_by_side(tmp_path / "maps.png", [("one", points), ("other", 3 * points)], labels)
     assert_is_drawn(tmp_path / "maps.png")
     assert [axes.get_legend() is not None for axes in figure.axes] == [False, True]
+    names = [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
+    means = "mean of $q(z_1|x)$", "mean of $q(z_2|x)$"
+    assert names == [means, ("first t-SNE coordinate", "second t-SNE coordinate")]
