@@ -94,6 +94,15 @@ def test_the_bias_starts_from_the_mean_of_the_data(name):
     np.testing.assert_allclose(likelihood.mean(bias[None])[0], mean, atol=0.1)
 
 
+def test_components_start_apart_around_the_mean_of_the_data():
+    """Components that are alike have the same gradients, and stay alike."""
+    mean = np.array([0.3, 0.5, 0.6])
+    logits, means, log_scales = levels.logistic_bias(mean, 5).reshape(3, 5, 3)
+    assert all(len(np.unique(column)) == 5 for column in means.T)
+    np.testing.assert_allclose(means.mean(axis=0), mean)
+    assert len(np.unique(logits)) == len(np.unique(log_scales)) == 1
+
+
 def test_components_that_are_alike_are_one():
     rng = np.random.default_rng(1)
     x, one = rng.integers(0, 256, (4, 3)) / 255, random_outputs(rng, 8, 1, 3).reshape(8, 2, 1, 3)

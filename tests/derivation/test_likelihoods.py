@@ -86,6 +86,13 @@ def test_a_cache_serves_twice_and_rows_that_do_not_fit_are_refused(name):
         likelihood.log_prob_backward(np.ones((4, 1)), cache)
 
 
+def test_no_variance_is_less_than_that_of_rounding_to_a_grey_level():
+    rounding = stats.uniform(-1 / 510, 1 / 255).var()
+    assert np.exp(likelihoods.LOGVAR_FLOOR) == pytest.approx(rounding, rel=1e-12)
+    logp, _ = likelihoods.gaussian(np.array([[0.5]]), np.array([[0.0, -100.0]]))
+    assert logp.item() == pytest.approx(stats.norm.logpdf(0, 0, np.sqrt(rounding)))
+
+
 def test_the_gaussian_says_how_many_variances_are_at_their_floor():
     outputs = np.zeros((2, 8))
     assert LIKELIHOODS["gaussian"].remark(outputs) == "" == LIKELIHOODS["bernoulli"].remark(outputs)

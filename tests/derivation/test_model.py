@@ -424,3 +424,14 @@ def test_the_statistics_of_all_layers():
         density = stats.norm.logpdf(z_l.reshape(len(mu), -1, mu.shape[1]), mu[:, None], np.exp(logvar / 2)[:, None])
         total = total + density.sum(axis=2).reshape(log_q.shape)
     np.testing.assert_allclose(total, log_q)
+
+
+@pytest.mark.parametrize("latent", [(2,), (2, 3)], ids=["one layer", "two layers"])
+def test_pseudo_inputs_start_at_the_mean_of_the_data_where_they_stand_for_data(latent):
+    """With two layers they stand for a z below, and labels have no mean."""
+    shape = {"data_shape": (4,), "latent": latent, "hidden": ((3,),) * len(latent), "n_labels": 3}
+    model, params, *_ = random_model(16, **shape, prior="vamp", n_components=5)
+    mean = np.array([0.1, 0.9, 0.4, 0.6])
+    model.initialise_prior(params, np.zeros, mean)
+    start = [*mean, 0, 0, 0] if len(latent) == 1 else np.zeros(2 + 3)
+    np.testing.assert_array_equal(params["prior.inputs"], np.tile(start, (5, 1)))

@@ -96,8 +96,16 @@ def test_every_prior_starts_near_the_standard_normal_and_its_components_differ(n
     if name in ("label", "mixture"):
         assert len(np.unique(params["prior.mu"][:, 0])) == len(params["prior.mu"])
         np.testing.assert_array_equal(params["prior.logvar"], 0)
-    if name == "vamp":
-        assert np.abs(params["prior.inputs"] - 0.3).max() < 0.5
+
+
+def test_pseudo_inputs_start_around_the_mean_input_and_differ():
+    """Equal ones would have equal gradients for ever. Mean and spread: within four standard errors."""
+    prior, params = random_prior("vamp", M=500)
+    prior.initialise(params, np.random.default_rng(4).standard_normal, np.full(5, 0.3))
+    inputs = params["prior.inputs"]
+    assert len(np.unique(inputs, axis=0)) == 500
+    assert inputs.mean() == pytest.approx(0.3, abs=4 * 0.1 / np.sqrt(inputs.size))
+    assert inputs.std() == pytest.approx(0.1, abs=4 * 0.1 / np.sqrt(2 * inputs.size))
 
 
 @pytest.mark.parametrize("part", ["log_prob", "kl"])
