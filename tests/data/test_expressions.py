@@ -128,6 +128,11 @@ def test_values_are_those_of_ieee_754():
         np.testing.assert_array_equal(value(string, x), by_python(string, x))
 
 
+def test_scores_are_over_a_thousand_points_both_ends_among_them():
+    assert (len(POINTS), POINTS[0], POINTS[-1]) == (1000, -10, 10)
+    np.testing.assert_allclose(np.diff(POINTS), 20 / 999)
+
+
 def test_scores_are_those_that_were_published_or_recomputed():
     assert score(TARGET) == score("1/3+(x)+sin(x*x)") == 0
     assert score("1/2+(x)+sin(x*x)") == pytest.approx(0.0274, abs=5e-5)

@@ -148,6 +148,12 @@ def test_a_size_crops_to_the_middle_and_resizes(saved):
     assert picture_files.read(saved(GREY), size=30)[0].shape == (30, 30, 3)
 
 
+@pytest.mark.parametrize("size", [3, 5, 20])
+def test_the_filter_is_lanczos_s(saved, size):
+    expected = Image.fromarray(PICTURE[:, 2:11]).resize((size, size), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(picture_files.read(saved(PICTURE), size=size)[0], np.asarray(expected))
+
+
 def test_a_fine_pattern_is_averaged_and_not_sampled(saved):
     checks = np.indices((64, 64)).sum(axis=0) % 2 * np.uint8(255)
     small = picture_files.read(saved(checks.astype(np.uint8)), size=8, grey=True)[0]

@@ -90,6 +90,10 @@ def test_uint8_whose_white_may_be_another_level_is_said_to_be(digits, grey):
     vae.transform(X[:5])
     VAE(**SMALL).fit(X / 16)
     VAE(**SMALL).fit(np.zeros((5, 2), np.uint8))
+    X = np.uint8(127 * digits[0])
+    with pytest.warns(UserWarning, match="no value above 127, less than half"):
+        VAE(**SMALL).fit(X)
+    VAE(**SMALL).fit(X + (X == 127))  # 128 is no less than half of 255
 
 
 def test_what_cannot_be_grey_levels_is_taken_without_a_word(digits):
