@@ -13,7 +13,9 @@ from tinyvae.coding import archive
 from tinyvae.coding.archive import DIGEST, MAGIC, Archive, unpack_messages
 from tinyvae.coding.bitsback import BitsBack
 from tinyvae.coding.lossless import compress, decompress
+from tinyvae.coding.network import plan_for
 from tinyvae.coding.pixels import CODERS
+from tinyvae.coding.prior import prior_for
 from tinyvae.coding.symbols import images_of
 from tinyvae.errors import DataError
 
@@ -114,7 +116,9 @@ def test_what_is_compressed_comes_back_and_takes_no_more_than_the_raw_data_and_a
     done = compress(code, images)
     again = decoded(done.content, code)
     assert again.dtype == images.dtype and again.shape == images.shape and again.tobytes() == images.tobytes()
-    assert len(done.content) <= len(archive.pack_raw(levels, CODERS[likelihood].levels)) + 250
+    raw, messages = archive.pack_raw(levels, CODERS[likelihood].levels), archive.pack_messages(done.encoded.messages)
+    assert Archive.from_bytes(done.content).payload == (messages if len(messages) < len(raw) else raw)
+    assert len(done.content) <= len(raw) + 250
     assert not done.coded or decoded(done.content, code) is not None
     if not done.coded:  # which any reader can take out
         assert decoded(done.content, None).tobytes() == images.tobytes()
@@ -154,6 +158,24 @@ def test_an_archive_of_another_model_is_refused(content, code):
     params.flat[7] = np.nextafter(params.flat[7], 1, dtype=np.float32)
     with pytest.raises(DataError, match="another model"):
         decoded(content, BitsBack(model, params))
+
+
+@pytest.mark.parametrize("name", ["centre", "scale", "mu", "logvar", "starts"])
+def test_each_part_of_a_learned_prior_makes_another_model(name):
+    model, params = build(NETWORK | {"prior": "mixture", "n_components": 3})
+    encoder = plan_for(model.encoders[0], params.part("encoder"))
+    prior = prior_for(model, params, encoder)
+    other = getattr(prior, name).copy()
+    other.flat[1] += 1
+    digests = [archive.model_digest("bernoulli", (encoder,), each) for each in (prior, prior._replace(**{name: other}))]
+    assert digests[0] != digests[1]
+
+
+def test_the_type_the_shape_and_the_numbers_of_images_are_digested():
+    x = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    others = [x.reshape(4, 3), x.reshape(1, 12), x.reshape(3, 4, 1), x.view(np.int8), x + np.uint8(1), x[:, ::-1]]
+    assert len({archive.images_digest(each) for each in (x, *others)}) == 7
+    assert archive.images_digest(np.asfortranarray(x)) == archive.images_digest(x)
 
 
 @pytest.mark.parametrize(
