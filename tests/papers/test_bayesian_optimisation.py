@@ -191,6 +191,15 @@ def test_the_process_is_fitted_to_what_was_evaluated_and_the_best_and_some_other
         assert all(distance(*decode(one[None])) == value for one, value in zip(seen, known))
 
 
+def test_an_improvement_is_one_on_the_least_score_of_all_that_was_seen(monkeypatch):
+    bests = []
+    monkeypatch.setattr(bayesian_optimisation, "choose", lambda *each: (bests.append(each[3]), choose(*each))[1])
+    z, scores = initial(3)
+    found = optimise(decode, distance, z, scores, 0, SMALL).scores
+    assert bests == [np.concatenate([scores, found[:n]]).min() for n in (0, 8, 16)]
+    assert bests[1] < bests[0]  # which tells the two apart
+
+
 def test_few_initial_latents_will_do():
     outcome = optimise(decode, distance, *initial(0, n=2), 0, SMALL)
     assert len(outcome.evaluations) == 24
