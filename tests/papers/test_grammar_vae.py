@@ -5,15 +5,18 @@ import itertools
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tests.commands import call
+from tests.papers.reports import Told
 from tinyvae import reproduce
 from tinyvae.data import datasets, expressions
 from tinyvae.data.grammar import Broken
-from tinyvae.data.sequences import Rules
+from tinyvae.data.sequences import Rules, Strings, as_rules
 from tinyvae.papers import grammar_vae
 from tinyvae.papers.report import Size
 from tinyvae.settings import CHARACTERS
@@ -68,7 +71,60 @@ def test_the_summary_is_of_the_rows():
     assert (row["best_mean"], row["best_of_all"], row["best_string"]) == (0.2, 0.0, "1/3+x+sin(x*x)")
     assert (row["solved"], row["found_target"], row["found_answer"]) == (1, 1, 0)
     assert (row["no_expression"], row["evaluations"]) == (6, 500)
-    assert row["best_spread"] == round(0.4 / math.sqrt(2), 3)
+    assert (row["best_spread"], row["mean_score_spread"]) == (round(0.4 / math.sqrt(2), 3), round(1 / math.sqrt(2), 3))
+
+
+def test_the_comparison_is_of_what_was_found_by_bayesian_optimisation():
+    validity = [{"model": m, "valid": v, "standard_error": v / 16} for m, v in (("rules", 0.5), ("characters", 0.25))]
+    found = [
+        {"model": model, "search": how, "mean_score": score, "mean_score_spread": score / 8}
+        for model, how, score in [("rules", "Bayesian", 3.0), ("rules", "random", 4.0),
+                                  ("characters", "Bayesian", 5.0), ("characters", "random", 6.0)]
+    ]  # fmt: skip
+    rows = [tuple(row.values())[:-1] for row in grammar_vae.comparison(validity, found)]
+    assert rows == [
+        ("valid", "rules", 0.99, 0.01, 1 / 2, 1 / 32),
+        ("valid", "characters", 0.86, 0.06, 1 / 4, 1 / 64),
+        ("mean_score", "rules", 3.47, 0.24, 3, 3 / 8),
+        ("mean_score", "characters", 4.75, 0.25, 5, 5 / 8),
+    ]
+
+
+@pytest.mark.parametrize(("training", "is_not_below"), [(11.0, False), (11.51, True)])
+def test_it_is_all_strings_that_must_not_be_below_the_entropy(training, is_not_below, tmp_path):
+    """And not the held-out ones, which are above it in both cases."""
+    evaluation = {"log_likelihood": -12.0, "standard_error": 0.04, "elbo": -13.0, "kl": [[1.0, 2.0]]}
+    evaluation |= {"active_units": [2], "samples": 5000, "n_images": 4}
+    values = training + np.array([-0.03, -0.01, 0.01, 0.03])
+    fitted = SimpleNamespace(log_likelihood=lambda x, samples: -values)
+    plan = grammar_vae.plans(Size())[0]
+    report = Told([plan], tmp_path, evaluation=evaluation, fitted=fitted, dataset=SimpleNamespace(train=np.zeros(9)))
+    row = grammar_vae.likelihood_row(report, plan)
+    error = stats.sem(values)
+    assert row["not_below_entropy"] is is_not_below and row["nll"] == 12 and row["kl"] == 3
+    assert (row["training_nll"], row["training_standard_error"]) == (training, round(error, 3))
+    assert row["nll_of_all"] == pytest.approx(0.9 * training + 0.1 * 12, abs=5e-4)
+    assert row["standard_error_of_all"] == pytest.approx(math.hypot(0.9 * error, 0.1 * 0.04), abs=5e-4)
+
+
+def test_validity_is_of_draws_its_error_of_latents_and_a_reconstruction_of_its_own_string(tmp_path):
+    """Draws of one latent are not independent; those of one string stand side by side."""
+    grammar, drawn = expressions.GRAMMAR, ["x"] * 100 + ["1"] * 40 + [Broken("cut off", "x+T", 15)] * 60
+    vocabulary, codes = as_rules(Strings(["x", "1", "2"]), grammar)
+    again = ["x"] * 10 + ["1"] * 5 + ["2"] * 5 + ["1"] * 10  # ten of ten, five, none
+
+    def reconstruct_strings(strings, draws=1, greedy=False):
+        assert (strings, draws) == (["x", "1", "2"], 1 if greedy else 10)
+        return ["x", "1", "1"] if greedy else again
+
+    fitted = SimpleNamespace(vocabulary=vocabulary, sample_latents=lambda n: np.zeros((n, 2)))
+    fitted.decode_strings, fitted.reconstruct_strings = lambda z, draws: drawn[: len(z) * draws], reconstruct_strings
+    dataset = SimpleNamespace(grammar=grammar, test=np.eye(len(grammar.rules) + 1)[codes].reshape(3, -1))
+    plan = grammar_vae.plans(Size())[0]
+    row = grammar_vae.validity_row(Told([plan], tmp_path, fitted=fitted, dataset=dataset), plan, 2, 3)
+    assert (row["draws"], row["valid"], row["cut_off"], row["invalid"], row["different"]) == (200, 0.7, 0.3, 0, 2)
+    assert row["standard_error"] == round(stats.sem([1.0, 0.4]), 4) == 0.3
+    assert (row["reconstructed"], row["reconstructed_at_the_mean"], row["strings"]) == (0.5, 0.6667, 3)
 
 
 @pytest.mark.parametrize("feedback", [False, True])
