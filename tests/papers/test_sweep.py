@@ -125,6 +125,26 @@ def test_progress_counts_what_it_costs(tmp_path, monkeypatch):
         assert progress.line() == "1 of 2 trainings done, 33 %, about 2 min left"
 
 
+def test_the_time_left_is_by_what_was_done_since_the_beginning_alone(tmp_path, monkeypatch):
+    plan = replace(PLAN, samples=0)
+    carry_out(plan, tmp_path)
+    progress = Progress([longer(plan, 8)], tmp_path, quiet=True)
+    with progress:
+        assert progress.before == pytest.approx(1 / 2)
+        carry_out(longer(plan, 6), tmp_path)
+        monkeypatch.setattr(sweep.time, "perf_counter", lambda: progress.started + 299)
+        assert progress.line() == "0 of 1 trainings done, 75 %, about 5 min left"
+
+
+def test_an_evaluation_is_done_when_it_is_done(tmp_path):
+    carry_out(replace(PLAN, samples=0), tmp_path)
+    training, evaluation = PLAN.training_cost(), PLAN.evaluation_cost()
+    share, finished = Progress([PLAN], tmp_path).state()
+    assert share == pytest.approx(training / (training + evaluation)) and share < 1 and finished == 0
+    carry_out(PLAN, tmp_path)
+    assert Progress([PLAN], tmp_path).state() == (1, 1)
+
+
 def test_the_cost_grows_with_samples_and_size():
     cost = PLAN.training_cost()
     assert longer(PLAN, 4, samples=5).training_cost() > cost > 0
