@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from tests.explorer.examples import training
 from tinyvae.explorer import cost
@@ -47,6 +48,7 @@ def test_the_cost_is_that_of_the_rounded_weights_and_is_kept_small():
     shown = cost.with_rounded(state.fitted, arrays)
     difference = cost.bounds(state.fitted, state.dataset.test, None) - cost.bounds(shown, state.dataset.test, None)
     assert spent.nats == pytest.approx(difference.mean()) and abs(spent.nats) + 2 * spent.error <= cost.ALLOWED
+    assert spent.error == pytest.approx(stats.sem(difference))
     assert spent.examples == len(state.dataset.test)
     assert set(spent.bits) == {name for name in state.params if name.endswith(".W")}
 
@@ -64,6 +66,22 @@ def test_where_few_bits_cost_too_much_the_costliest_matrices_get_more(monkeypatc
     monkeypatch.setattr(cost, "ALLOWED", -1.0)  # which nothing keeps: all become float32, and nothing is left to pay
     _, spent = cost.cheapest(state.fitted, state.dataset.test, None)
     assert set(spent.bits.values()) == {32} and spent.nats == 0
+
+
+@pytest.mark.parametrize("change", [-1.0, 1.0])
+@pytest.mark.parametrize("name", ["encoder.0.W", "decoder.1.W"])
+def test_the_matrix_whose_rounding_changes_the_bound_gets_more_bits_and_no_other(name, change, monkeypatch):
+    """Down or up by a nat: a page that promises too much is wrong too."""
+    state = training()
+    coarse = restored(rounded(state.params[name], 8))
+
+    def bounds(fitted, images, labels):
+        return np.full(len(images), change * np.array_equal(fitted.params[name], coarse))
+
+    monkeypatch.setattr(cost, "bounds", bounds)
+    _, spent = cost.cheapest(state.fitted, state.dataset.test, None)
+    assert spent.nats == 0 and spent.bits[name] == 16
+    assert {bits for other, bits in spent.bits.items() if other != name} == {8}
 
 
 def test_parameters_keep_their_type_and_order():
