@@ -13,9 +13,11 @@ import pytest
 
 from tests.commands import assert_misuse, call
 from tests.explorer.examples import dataset, made, training
+from tests.explorer.test_rounding import unpacked
 from tinyvae import explore, train
 from tinyvae.explorer import cost, page
 from tinyvae.explorer.packing import escaped_json
+from tinyvae.training.evaluation import latent_diagnostics
 
 EVIL = "</script><img src=x onerror=alert(1)><!-- \u2028 @script@ & é"
 
@@ -96,11 +98,25 @@ def test_points_are_the_means_of_the_rounded_model_and_units_are_told_apart():
     content, _, shown = made(state, n_points=5)
     assert content["points"]["count"] == 5 and len(content["points"]["labels"]) == 5
     assert list(content["units"][0]["active"]) == [True, False, True]
-    mu, _ = shown.encode(state.dataset.test[:5])
-    codes = content["points"]["mu"]
-    rows = np.frombuffer(base64.b64decode(codes["codes"]), "<i2").reshape(3, 5)
-    scales = np.frombuffer(base64.b64decode(codes["scales"]), "<f4")
-    assert np.allclose((rows * scales[:, None]).T, mu, atol=1e-4 * np.abs(mu).max())
+    for name, array, bits in zip(("mu", "logvar"), shown.encode(state.dataset.test[:5]), (16, 8)):
+        step = np.abs(array).max(axis=0) / (2 ** (bits - 1) - 1)
+        assert (np.abs(unpacked(content["points"][name]).T - array) <= step / 2 + 1e-6 * np.abs(array)).all()
+    (layer,) = latent_diagnostics(shown, state.dataset.test[:5], None)
+    for name, values in layer.items():
+        np.testing.assert_array_equal(content["units"][0][name], values)
+
+
+def test_the_bound_is_that_of_the_last_epoch_that_the_weights_have_seen():
+    """A history may be ahead of the checkpoint."""
+    state, history = training(), [{"test_bound": -9.0}, {"test_bound": -8.0}, {"test_bound": -7.0}]
+    assert page.about(state, "a run", history)["bound"] is None
+    state.epoch = 2
+    assert page.about(state, "a run", history)["bound"] == -8
+
+
+@pytest.mark.parametrize(("mode", "is_binary"), [("none", False), ("static", True), ("dynamic", True)])
+def test_a_drawing_becomes_bits_where_the_encoder_was_shown_bits(mode, is_binary):
+    assert page.describe_input(training(binarise=mode).fitted)["binary"] == is_binary
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
