@@ -3,16 +3,26 @@
 import csv
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from tests.commands import assert_misuse, call
+from tests.papers.reports import Told
 from tinyvae import evaluate, reproduce
+from tinyvae.data import datasets
 from tinyvae.disk.run import Run
-from tinyvae.papers import aevb, experiments, iwae, pictures
+from tinyvae.drawing import mosaics
+from tinyvae.papers import aevb, experiments, iwae, pictures, published
 from tinyvae.papers.experiments import EXPERIMENTS
 from tinyvae.papers.report import Size
+from tinyvae.settings import Settings
+from tinyvae.training import run_figures
+from tinyvae.training.description import load_fitted
+from tinyvae.training.loop import Training
 
 
 def plans(name, **size):
@@ -91,6 +101,64 @@ def test_the_end_of_a_curve_names_the_published_bound_there_and_where_ours_was_h
     curves["test_bound"][2] = -7.0
     assert aevb.end_of(curves, ([100], [-8.0]))["turned_down_at"] == 100
     assert np.isnan(aevb.end_of(curves, ([2000, 3000], [-8.0, -4.0]))["published_test_bound"])
+
+
+def test_each_curve_of_figure_2_ends_beside_the_published_bound_of_the_test_set(tmp_path):
+    seen = np.array([10**6, 10**7])
+    history = {"samples_seen": seen, "train_bound": np.array([-130.0, -90.0]), "test_bound": np.array([-120.0, -95.0])}
+    dataset = SimpleNamespace(test=np.zeros((3, 784)))
+    fitted = SimpleNamespace(log_likelihood=lambda x, samples: np.array([-90.0, -95, -100]))
+    mnist, frey = plans("aevb-mnist").values(), plans("aevb-frey").values()
+    report = Told([*mnist, *frey], tmp_path, history=history, dataset=dataset, fitted=fitted)
+    aevb.write_aevb(report)
+    for plan, row in zip(report.plans, report.rows("ends.csv"), strict=True):
+        theirs = published.aevb("mnist" if plan in mnist else "frey", plan.settings.latent[0], "test")
+        there = np.interp(np.log(1e7), np.log(theirs[0]), theirs[1])
+        assert float(row["published_test_bound"]) == pytest.approx(there, abs=0.051)
+        assert int(row["published_highest_at"]) == theirs[0][np.argmax(theirs[1])]
+        assert (row["run"], row["test_bound"], row["train_bound"]) == (plan.name, "-95.0", "-90.0")
+        assert float(row["test_standard_error"]) == round(5 / 3**0.5, 2)
+
+
+def test_each_row_of_table_1_stands_beside_the_published_one_of_its_model(tmp_path):
+    evaluation = {"log_likelihood": -86.5, "standard_error": 0.5, "epochs": 4, "samples": 100, "n_images": 200}
+    history = {"epoch": np.arange(1, 5), "test_bound": np.linspace(-100, -90, 4)}
+    history["train_bound"] = history["test_bound"] + 1
+    told = {"evaluation": evaluation | {"active_units": [17, 5]}, "history": history}
+    report = Told([*plans("vae-vs-iwae").values(), *plans("one-vs-two-layers").values()], tmp_path, **told)
+    iwae.write_iwae(report)
+    columns = ("model", "stochastic_layers", "k", "published_nll", "published_active_units")
+    assert [tuple(row[name] for name in columns) for row in report.rows("table.csv")] == [
+        ("vae = iwae", "1", "1", "86.76", "19"),
+        ("vae", "1", "5", "86.47", "20"),
+        ("iwae", "1", "5", "85.54", "22"),
+        ("vae", "1", "50", "86.35", "20"),
+        ("iwae", "1", "50", "84.78", "25"),
+        ("vae = iwae", "1", "1", "86.76", "19"),  # our schedule
+        ("iwae", "1", "5", "85.54", "22"),
+        ("vae = iwae", "1", "1", "86.76", "19"),  # without the VAEs of five samples
+        ("iwae", "1", "5", "85.54", "22"),
+        ("vae = iwae", "2", "1", "85.33", "16+5"),
+        ("iwae", "2", "5", "83.89", "21+5"),
+    ]
+
+
+def test_an_analogy_is_the_style_of_its_row_under_the_label_of_its_column(tmp_path, monkeypatch):
+    """So that on the diagonal is a reconstruction. The model is one that was not trained."""
+    dataset, grids = datasets.load("digits"), []
+    fitted = Training(Settings(conditional=True, hidden=((20,),), latent=(3,)), dataset).fitted
+    fitted.params.flat[:] += 0.3 * np.random.default_rng(0).standard_normal(fitted.params.flat.size)
+    monkeypatch.setattr(run_figures, "draw_samples", lambda *_: None)
+    monkeypatch.setattr(mosaics, "image_grid", lambda path, images, shape, **labels: grids.append((images, labels)))
+    pictures.write_cvae(Told(list(plans("cvae").values()), tmp_path, dataset=dataset, fitted=fitted))
+    ((images, labels),) = grids
+    assert (labels["row_labels"][3], labels["column_labels"][3]) == ("style of a 3", "3")
+    for i in range(10):
+        image = dataset.test[list(dataset.test_labels).index(i)][None]
+        mu, _ = fitted.encode(image, np.array([i]))
+        for j in range(10):
+            expected = fitted.decode(mu, np.array([j])).ravel()
+            np.testing.assert_allclose(images[10 * i + j], expected, rtol=1e-5)
 
 
 # -- the command, on small trainings of digits in the place of MNIST ---------------------------------------------------
@@ -176,6 +244,12 @@ def test_the_pictures_are_drawn(digits, tmp_path):
         assert (tmp_path / "results" / name).stat().st_size > 5000
     rows = list(csv.DictReader((tmp_path / "results/latent-space-quick/separation.csv").read_text().splitlines()))
     assert len(rows) == 3 and all(0.1 < float(row["knn_accuracy"]) < 1 for row in rows)
+    accuracy, dataset = {row["space"]: float(row["knn_accuracy"]) for row in rows}, datasets.load("digits")
+    for n, name in ((2, "2-dimensional latent space"), (20, "the 20-dimensional latent space")):
+        means, _ = load_fitted(tmp_path / f"runs/quick/aevb-digits-{n}").encode(dataset.test)
+        found = cross_val_score(KNeighborsClassifier(10), means.astype(float), dataset.test_labels, cv=5).mean()
+        assert accuracy.pop(name) == pytest.approx(found, abs=1e-4)
+    assert list(accuracy) == ["t-SNE of the 20-dimensional one"]
 
 
 def test_a_name_that_does_not_exist_is_misuse():
