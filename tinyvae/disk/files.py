@@ -42,7 +42,7 @@ def explained(path, done):
 
 
 class NoFile(OSError):
-    """A pipe or a device, which may have no end and no beginning."""
+    """A pipe, a device or a socket, which may have no end and no beginning."""
 
 
 def open_ordinary(path):
@@ -51,13 +51,18 @@ def open_ordinary(path):
     Args:
         path: a str, which the file then has for its name, or Path.
 
-    Raises: NoFile for a pipe or a device; OSError as ``open``.
+    Raises: NoFile for a pipe, a device or a socket; OSError as ``open``.
     """
     return open(path, "rb", opener=_ordinary)
 
 
 def _ordinary(path, flags):
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise NoFile("it is a socket") from None
+        raise
     kind = os.fstat(descriptor).st_mode
     if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # of a folder ``open`` has its own error
         os.close(descriptor)
