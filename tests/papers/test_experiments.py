@@ -21,8 +21,8 @@ from tinyvae.papers.experiments import EXPERIMENTS
 from tinyvae.papers.report import Size
 from tinyvae.settings import Settings
 from tinyvae.training import run_figures
-from tinyvae.training.description import load_fitted
 from tinyvae.training.loop import Training
+from tinyvae.training.opening import load_fitted
 
 
 def plans(name, **size):
