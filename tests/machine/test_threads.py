@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import joblib
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
@@ -228,6 +229,11 @@ def test_within_a_crew_s_block_it_is_that_crew_that_serves():
     assert current() is None and outer.desk[IS_OPEN] == 0
     assert machine.crew(2) is not outer and machine.crew(2).size == 2
     assert machine.crew().size == machine.available_cores()
+
+
+def test_a_machine_of_many_cores_has_no_larger_crew_than_may_be_asked_for(monkeypatch):
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 5000)
+    assert machine.available_cores() == 1024
 
 
 @pytest.mark.parametrize("crew", [compiled.crew, plain.crew], ids=["compiled", "plain"])

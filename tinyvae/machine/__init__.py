@@ -15,6 +15,7 @@ import importlib
 import sys
 
 from tinyvae.errors import UserError
+from tinyvae.system import MOST_THREADS
 
 # What may follow an affine map: nothing, tanh a, or max(a, 0).
 LINEAR, TANH, RELU = range(3)
@@ -50,11 +51,11 @@ NAMES = (
 
 def available_cores():
     """The number of cores that this process may use, by joblib's rules: its affinity, the quota of its container, and
-    $LOKY_MAX_CPU_COUNT.
+    $LOKY_MAX_CPU_COUNT; no more than a crew may have threads.
     """
     from joblib import cpu_count
 
-    return cpu_count()
+    return min(cpu_count(), MOST_THREADS)
 
 
 def __getattr__(name):
