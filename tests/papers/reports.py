@@ -1,13 +1,16 @@
 """A report of trainings that nobody has carried out: it says of each what it was told, and writes its tables."""
 
 import csv
+from pathlib import Path
 from types import SimpleNamespace
 
 from tinyvae.papers.report import Report
 
 
 class Told(Report):
-    """``evaluation``, ``history``, ``fitted`` and ``dataset`` are those of all plans, or functions of a plan."""
+    """What is told are those of all plans, or functions of a plan: ``evaluation``, ``summary``, ``history``, ``fitted``
+    and ``dataset``.
+    """
 
     def __init__(self, plans, folder, **told):
         super().__init__(plans, folder, folder)
@@ -18,7 +21,7 @@ class Told(Report):
         return told(plan) if callable(told) else told
 
     def run(self, plan):
-        return SimpleNamespace(read_json=lambda _: self._of(plan, "evaluation"))
+        return SimpleNamespace(read_json=lambda name: self._of(plan, Path(name).stem))
 
     def history(self, plan):
         return self._of(plan, "history")

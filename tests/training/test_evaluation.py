@@ -191,6 +191,13 @@ def test_what_was_estimated_is_kept_before_the_annealing_begins(tmp_path, monkey
     assert kept["samples"] == 20 and "annealed" not in kept
 
 
+def test_the_standard_error_of_a_mean():
+    values = np.random.default_rng(0).normal(size=17)
+    assert evaluation.standard_error(values) == pytest.approx(stats.sem(values), rel=1e-12)
+    assert evaluation.standard_error(values[:1]) is None
+    assert np.isnan(evaluation.standard_error(np.append(values, -np.inf)))
+
+
 def test_a_paired_difference_is_that_of_the_same_images():
     rng = np.random.default_rng(0)
     common, own = 10 * rng.standard_normal(400), 0.1 * rng.standard_normal((2, 400))

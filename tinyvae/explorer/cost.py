@@ -8,7 +8,6 @@ All matrices begin with 8 bits. While the cost, of whichever sign, and two of it
 """
 
 import dataclasses
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from tinyvae.errors import UserError
 from tinyvae.explorer.rounding import BITS, Rounded, restored_parameters, rounded_parameters
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
+from tinyvae.training.evaluation import standard_error
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.types import Array, Labels
 
@@ -84,8 +84,7 @@ def cheapest(fitted: Fitted, images: Images, labels: Labels | None) -> tuple[dic
 
         def cost_of(bits: dict[str, int]) -> tuple[float, float]:
             difference = exact - bounds(with_rounded(fitted, rounded_parameters(fitted.params, bits)), images, labels)
-            error = difference.std(ddof=1) / math.sqrt(len(difference)) if len(difference) > 1 else 0.0
-            return float(difference.mean()), float(error)
+            return float(difference.mean()), standard_error(difference) or 0.0
 
         bits = {name: BITS[0] for name, array in fitted.params.items() if array.ndim > 1}
         alone: dict[tuple[str, int], float] = {}

@@ -8,13 +8,15 @@ from tinyvae.papers import aevb, colour, grammar_vae, iwae, pictures
 from tinyvae.papers.report import FREY, MNIST, Experiment
 
 EXPERIMENTS = {
-    "aevb-mnist": Experiment("AEVB, Figure 2: the bound on MNIST", aevb.aevb_mnist_plans, aevb.write_aevb),
-    "aevb-frey": Experiment("AEVB, Figure 2: the bound on the Frey faces", aevb.aevb_frey_plans, aevb.write_aevb),
+    "aevb-mnist": Experiment("AEVB, Figure 2: the bound on MNIST", aevb.aevb_mnist_plans, aevb.write_aevb, False),
+    "aevb-frey": Experiment(
+        "AEVB, Figure 2: the bound on the Frey faces", aevb.aevb_frey_plans, aevb.write_aevb, False
+    ),
     "aevb-frey-map": Experiment(
-        "AEVB, Figure 2: the Frey faces with a prior on the weights", aevb.aevb_frey_map_plans, aevb.write_aevb
+        "AEVB, Figure 2: the Frey faces with a prior on the weights", aevb.aevb_frey_map_plans, aevb.write_aevb, False
     ),
     "aevb-frey-step-02": Experiment(
-        "AEVB, Figure 2: the Frey faces with twice the step", aevb.aevb_frey_step_plans, aevb.write_aevb
+        "AEVB, Figure 2: the Frey faces with twice the step", aevb.aevb_frey_step_plans, aevb.write_aevb, False
     ),
     "latent-space": Experiment(
         "the latent space beside t-SNE", pictures.latent_space_plans, pictures.write_latent_space

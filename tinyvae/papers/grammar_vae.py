@@ -17,6 +17,7 @@ from tinyvae.papers import bayesian_optimisation
 from tinyvae.papers.bayesian_optimisation import Search
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import CHARACTERS, GRAMMAR
+from tinyvae.training.evaluation import standard_error
 
 SAMPLES, EVALUATED = 5000, 1000  # of the evaluation: samples of z, and strings of either set
 LATENTS, DECODES = 1000, 100  # of the share that is valid (section 4.2)
@@ -83,7 +84,7 @@ def likelihood_row(report, plan):
     dataset = report.dataset(plan)
     held_out, error = -evaluation["log_likelihood"], evaluation["standard_error"]
     values = -fitted.log_likelihood(dataset.train[: plan.images], samples=plan.samples)
-    training, training_error = values.mean(), values.std(ddof=1) / math.sqrt(len(values))
+    training, training_error = values.mean(), standard_error(values)
     shares = np.array([0.9, 0.1])  # of the data, also where a part of the training set is all that is trained on
     mean, mean_error = shares @ (training, held_out), math.hypot(*(shares * (training_error, error)))
     row = {
@@ -126,7 +127,7 @@ def validity_row(report, plan, latents, strings):
         "model": kind(plan),
         "draws": tally.draws,
         "valid": round(tally.completed / tally.draws, 4),
-        "standard_error": round(float(shares.std(ddof=1)) / math.sqrt(latents), 4),
+        "standard_error": round(standard_error(shares), 4),
         "cut_off": round(tally.cut_off / tally.draws, 4),
         "invalid": round(tally.invalid / tally.draws, 4),
         "different": tally.different,

@@ -10,6 +10,7 @@ from tinyvae.data import datasets
 from tinyvae.data.datasets import Dataset
 from tinyvae.disk.run import Row
 from tinyvae.settings import DATASETS, Settings
+from tinyvae.training.evaluation import standard_error
 from tinyvae.training.fitted import Fitted
 from tinyvae.training.loop import Training
 from tinyvae.training.protocol import bits_per_dimension, protocol, unit
@@ -76,7 +77,9 @@ def describe_evaluation(training: Training) -> dict[str, Any]:
 
 
 def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
-    """What ``summary.json`` says: the last figures, with their protocol."""
+    """What ``summary.json`` says: the last figures, with their protocol, and the standard error of the test bound by
+    the choice of the test examples.
+    """
     settings, last = training.settings, history[-1]
     return {
         "dataset": training.dataset.name,
@@ -87,5 +90,6 @@ def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
         "unit": unit(training.fitted),
         "test_examples": len(training.dataset.test),
         "test_bits_per_dimension": bits_per_dimension(training.fitted, training.dataset.test, last["test_bound"]),
+        "test_standard_error": standard_error(training.test_bounds()),
         **{name: last[name] for name in ("samples_seen", "train_bound", "test_bound", "seconds")},
     }

@@ -100,6 +100,14 @@ def remark(fitted: Fitted, images: Images, labels: Labels | None) -> str:
         return LIKELIHOODS[fitted.settings.likelihood].remark(fitted.model.decode_outputs(fitted.params, mu, y))
 
 
+def standard_error(values: Array) -> float | None:
+    """That of the mean of (N,) independent values, sqrt(sum_n (v_n - mean)^2 / (N (N - 1))); None for one alone, of
+    which nobody can say how far others lie from it.
+    """
+    with np.errstate(invalid="ignore"):  # of values that are not finite it is no number either
+        return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None
+
+
 def paired(first: Array, second: Array) -> tuple[float, float]:
     """How much more, on average, the second model says of the same examples than the first, and its standard error.
 
@@ -116,8 +124,8 @@ def paired(first: Array, second: Array) -> tuple[float, float]:
     if not (first.shape == second.shape and first.ndim == 1 and len(first)):
         raise misfit("two arrays (N,)", first, second)
     difference = second - first
-    spread = difference.std(ddof=1) if len(difference) > 1 else math.nan
-    return float(difference.mean()), float(spread / math.sqrt(len(difference)))
+    error = standard_error(difference)
+    return float(difference.mean()), math.nan if error is None else error
 
 
 def anneal(
@@ -140,7 +148,7 @@ def anneal(
     gain, error = paired(each[:n], found["log_likelihood"])
     about = {
         "log_likelihood": found["log_likelihood"].mean(),
-        "standard_error": found["log_likelihood"].std(ddof=1) / math.sqrt(n) if n > 1 else None,
+        "standard_error": standard_error(found["log_likelihood"]),
         "gain": gain,
         "error_of_gain": error if n > 1 else None,
         "n_images": n,
@@ -180,7 +188,7 @@ def evaluate(
         "quantity": quantity(fitted, images),
         "log_likelihood": values.mean(),
         "bits_per_dimension": bits_per_dimension(fitted, images, values.mean()),
-        "standard_error": values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None,
+        "standard_error": standard_error(values),
         "samples": K,
         "n_images": len(values),
         "elbo": groups["bound"][1],
