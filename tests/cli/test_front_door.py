@@ -70,3 +70,19 @@ def test_compilation_is_announced_once_where_there_is_no_terminal(capsys):
         bar.begin(count)
         bar.end()
     assert capsys.readouterr().err == "compiling kernels, once (some seconds) ...\n"
+
+
+def test_a_table_is_as_wide_as_a_report_at_most():
+    rows = [{"model": "rules", "nll": 11.57, "valid": True}, {"model": "characters", "nll": 9, "valid": False}]
+    assert console.table(rows).split("\n") == [
+        "model         nll  valid",
+        "rules       11.57   True",
+        "characters      9  False",
+    ]
+    lines = console.table([row | {"what_differs": "the noise; " * 12} for row in rows]).split("\n")
+    assert lines[:2] == ["  model         rules", "  nll           11.57"]
+    assert lines[3:5] == [
+        "  what_differs  the noise; the noise; the noise; the noise; the noise; the noise; the noise; the noise; the",
+        "                noise; the noise; the noise; the noise;",
+    ]
+    assert lines[5:7] == ["", "  model         characters"]

@@ -21,6 +21,7 @@ from tinyvae.system import MOST_THREADS
 
 # UNTOLD: all is done, but not all of what there is to say could be printed, or written where it was to be kept.
 FAILURE, MISUSE, UNTOLD, INTERRUPTED = 1, 2, 3, 130
+WIDTH = 110  # of a report, in letters
 MOST_DIGITS = 100
 NOT_FINITE = (
     "a test example at least has a density that is zero or no number: look for a value that lies far out, rescale the "
@@ -176,7 +177,7 @@ def acknowledge_interrupt(quiet=False):
 def paragraph(label, text):
     """A line of a report, "  label  text", over as many lines as a long text takes."""
     indent = " " * (len(label) + 4)
-    return textwrap.fill(text, 110, initial_indent=f"  {label}  ", subsequent_indent=indent)
+    return textwrap.fill(text, WIDTH, initial_indent=f"  {label}  ", subsequent_indent=indent)
 
 
 class CompilationBar:
@@ -267,9 +268,14 @@ class ProgressBar:
 
 
 def table(rows):
-    """Rows, dicts with the same keys, as lines of columns: words on the left of theirs, numbers on the right."""
+    """Rows, dicts with the same keys, as lines of columns: words on the left of theirs, numbers on the right; where
+    that is wider than a report, as a paragraph for each cell, the rows apart.
+    """
     cells = [[str(value) for value in row] for row in (rows[0], *(row.values() for row in rows))]
     widths = [max(map(len, column)) for column in zip(*cells)]
+    if sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+        names = [name.ljust(max(map(len, rows[0]))) for name in rows[0]]
+        return "\n\n".join("\n".join(map(paragraph, names, line)) for line in cells[1:])
     are_numbers = [isinstance(value, int | float) for value in rows[0].values()]
     lines = [
         "  ".join(

@@ -1,6 +1,7 @@
 // The drawing pad: what the encoder makes of a drawing, and its bound by more and more samples of the posterior.
 
 const MOST_SAMPLES = 2000;
+const LETTERS = 11; // CSS pixels high, in the curves
 
 function buildSketch(state, model, paint, how, range, change) {
   const { height, width, channels } = shapeOf(model.plan.shape), pad = $("pad"), x = new Float64Array(model.D);
@@ -70,8 +71,17 @@ function buildSketch(state, model, paint, how, range, change) {
       : "This model's KL has no closed form: it is sampled, and has no share for each dimension.";
     if (!kl) return;
     const { context, width: w, height: h } = sharp($("kl")), most = Math.max(...kl, 0.5), step = w / kl.length;
-    context.fillStyle = colourOf("--bar");
-    kl.forEach((value, d) => context.fillRect(d * step + 0.12 * step, h - ((h - 8) * value) / most, 0.76 * step, ((h - 8) * value) / most));
+    const foot = h - LETTERS - 4, every = Math.ceil((2 * LETTERS) / step); // as many names as there is room for
+    kl.forEach((value, d) => {
+      const tall = ((foot - 8) * value) / most;
+      context.fillStyle = colourOf("--bar");
+      context.fillRect((d + 0.12) * step, foot - tall, 0.76 * step, tall);
+      if (d % every === 0) write(context, `z${subscript(d + 1)}`, (d + 0.5) * step, h - 3, "center");
+    });
+  }
+  function write(context, text, x, y, align) {
+    Object.assign(context, { font: `${LETTERS}px system-ui, sans-serif`, fillStyle: colourOf("--soft"), textAlign: align });
+    context.fillText(text, x, y);
   }
   function showBound() {
     const mean = run.total / run.n, error = Math.sqrt(Math.max(0, run.squares / run.n - mean * mean) / run.n);
@@ -82,13 +92,23 @@ function buildSketch(state, model, paint, how, range, change) {
       ["samples of z", String(run.n)],
     ];
     $("bound").replaceChildren(...rows.flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]));
-    const { context, width: w, height: h } = sharp($("trace")), shown = run.means;
-    const [least, most] = [Math.min(...shown), Math.max(...shown)], span = Math.max(most - least, 1);
+    showTrace(run.means, run.n);
+  }
+  // The bound against the samples it is the mean of, on a scale of one nat or more.
+  function showTrace(means, n) {
+    const { context, width: w, height: h } = sharp($("trace")), values = means.map(([, value]) => value);
+    const [least, most] = [Math.min(...values), Math.max(...values)], spare = Math.max(0, 1 - most + least) / 2;
+    const [bottom, top] = [least - spare, most + spare], left = 4 * LETTERS + 8, foot = h - LETTERS - 8;
+    const across = sample => left + ((w - 6 - left) * (sample - 1)) / Math.max(1, n - 1);
     context.strokeStyle = colourOf("--accent");
     context.lineWidth = 1.5;
     context.beginPath();
-    shown.forEach((value, i) => context.lineTo(4 + ((w - 8) * i) / Math.max(1, shown.length - 1), 6 + ((h - 12) * (most + (span - most + least) / 2 - value)) / span));
+    means.forEach(([sample, value]) => context.lineTo(across(sample), 6 + ((foot - 6) * (top - value)) / (top - bottom)));
     context.stroke();
+    write(context, signed(top, 1), left - 6, 6 + LETTERS / 2, "right");
+    write(context, signed(bottom, 1), left - 6, foot + LETTERS / 2, "right");
+    write(context, "1", left, h - 3, "left");
+    write(context, `${n} samples`, w - 6, h - 3, "right");
   }
   // Draws samples for so many milliseconds; whether more are to come.
   function work(milliseconds) {
@@ -100,7 +120,7 @@ function buildSketch(state, model, paint, how, range, change) {
       run.squares += (fit - kl) ** 2;
       run.fit += fit;
       run.kl += kl;
-      if (run.n <= 200 || run.n % 10 === 0) run.means.push(run.total / run.n);
+      if (run.n <= 200 || run.n % 10 === 0) run.means.push([run.n, run.total / run.n]);
       run.drawn = z;
     }
     paint($("sketch-sample"), model.decode(run.drawn[0], state.y));
