@@ -15,10 +15,11 @@ from PIL import Image
 import tinyvae
 from tests.browsers import chromium
 from tests.commands import call
-from tests.explorer.examples import made, training
+from tests.explorer.examples import dataset, made, training
 from tests.explorer.test_page import EVIL
 from tinyvae import explore
 from tinyvae.derivation import gaussian
+from tinyvae.explorer.page import assemble
 
 pytestmark = pytest.mark.browser
 LIKELIHOODS = "bernoulli", "gaussian", "gaussian-linear", "logistic", "logistic-mixture", "logistic-colour"
@@ -173,11 +174,16 @@ def explored(tmp_path_factory):
     return explored
 
 
-def picture(tab, name="#picture"):
-    """What a canvas shows, (H, W) from 0 to 1."""
+def colours(tab, name="#picture"):
+    """What a canvas shows, (H, W, 3) from 0 to 1."""
     text = tab.evaluate("name => document.querySelector(name).toDataURL('image/png')", name)
     image = Image.open(io.BytesIO(base64.b64decode(text.removeprefix("data:image/png;base64,"))))
-    return np.asarray(image.convert("RGB"))[..., 0] / 255
+    return np.asarray(image.convert("RGB")) / 255
+
+
+def picture(tab, name="#picture"):
+    """The red of it, (H, W)."""
+    return colours(tab, name)[..., 0]
 
 
 def state_of(tab):
@@ -222,10 +228,12 @@ def test_arrow_keys_move_the_point_and_fingers_too(explored, visit):
     assert state_of(tab)[1] != after and shows(tab, run.fitted)
 
 
-def test_hovering_shows_the_reconstruction_of_the_nearest_example(explored, visit):
+@pytest.mark.parametrize("width", [1200, 700, 360])
+def test_hovering_shows_the_reconstruction_of_the_nearest_example(width, explored, visit):
     run = explored("--latent", "2")
-    tab = visit(run.page)
+    tab = visit(run.page, viewport={"width": width, "height": 900})
     tab.locator("#nearest").click()
+    tab.locator("#map").scroll_into_view_if_needed()
     box = tab.locator("#map").bounding_box()
     tab.mouse.move(5, 5)
     assert not tab.locator("#peek").is_visible()
@@ -233,7 +241,7 @@ def test_hovering_shows_the_reconstruction_of_the_nearest_example(explored, visi
     x, y = tab.evaluate(
         """() => { const c = document.getElementById("map"), z = [...tinyvae.latent()], at = (i, j) => {
         const e = t => c.dispatchEvent(new PointerEvent(t, { clientX: c.getBoundingClientRect().left + i,
-        clientY: c.getBoundingClientRect().top + j, pointerId: 1 }));
+        clientY: c.getBoundingClientRect().top + j, pointerId: 1, isPrimary: true, view: window }));
         c.setPointerCapture = () => {}; e("pointerdown"); return [...tinyvae.state.z]; };
         const a = at(0, 0), b = at(100, 100); tinyvae.state.z.set(z);
         return [0, 1].map(d => 100 * (z[d] - a[d]) / (b[d] - a[d])); }"""
@@ -241,6 +249,30 @@ def test_hovering_shows_the_reconstruction_of_the_nearest_example(explored, visi
     tab.mouse.move(box["x"] + x, box["y"] + y)
     assert tab.locator("#peek").is_visible() and "test example" in tab.locator("#peek-text").inner_text()
     assert np.abs(picture(tab, "#peek-picture") - run.fitted.decode([state_of(tab)[1]])[0]).max() < 0.05
+    for part in (0.05, 0.45, 0.55, 0.95):  # wherever a dot is, the box stays on the map
+        tab.evaluate("n => { document.querySelector('#peek').hidden = true; }", part)
+        tab.mouse.move(box["x"] + part * box["width"], box["y"] + 0.5 * box["height"])
+        peek = tab.locator("#peek")
+        if peek.is_visible():
+            own = peek.bounding_box()
+            assert own["x"] >= box["x"] and own["x"] + own["width"] <= box["x"] + box["width"]
+    peek = tab.evaluate("getComputedStyle(document.querySelector('#peek')).maxWidth")
+    assert peek == "calc(50% - 14px)"
+
+
+def test_a_second_finger_and_another_button_do_nothing(explored, visit):
+    tab = visit(explored("--latent", "2").page)
+    before = state_of(tab)
+    for name in ("#map", "#pad"):
+        tab.locator(name).click(button="right")
+        tab.evaluate(
+            """name => { const c = document.querySelector(name); c.setPointerCapture = () => {};
+            c.hasPointerCapture = () => true; for (const type of ["pointerdown", "pointermove"])
+            c.dispatchEvent(new PointerEvent(type, { clientX: 300, clientY: 300, pointerId: 7 })); }""",
+            name,
+        )
+    settle(tab)
+    assert state_of(tab) == before and picture(tab, "#pad").max() == 0
 
 
 def test_sliders_move_one_dimension_and_unused_ones_are_grey(visit):
@@ -289,12 +321,86 @@ def test_a_drawing_has_a_posterior_a_reconstruction_and_a_bound(explored, visit)
     assert abs(number - expected) < 5 * max(error, 0.1) + 0.5  # five standard errors, and the rounding of x and weights
     assert float(fit.replace("−", "-")) - float(kl) == pytest.approx(number, abs=0.21)
     assert "in nats: the most is z" in tab.locator("#kl-words").inner_text()
+
+
+def test_what_is_cleared_leaves_nothing(explored, visit):
+    """Also after the last sample, when nothing goes on by itself."""
+    tab = visit(explored("--latent", "4").page)
+    empty, drawn_map = picture(tab, "#sketch-sample"), picture(tab, "#map")
+    assert not tab.locator("#figures").is_visible()
+    tab.locator("#origin").click()
+    tab.locator("#copy-picture").click()
+    until(tab, "document.querySelector('#bound').lastChild?.textContent === '2000'")
     tab.locator("#clear").click()
-    assert picture(tab, "#pad").max() == 0
-    pad.focus()
+    settle(tab)
+    assert picture(tab, "#pad").max() == 0 and not tab.locator("#figures").is_visible()
+    assert np.array_equal(picture(tab, "#sketch-sample"), empty) and np.array_equal(picture(tab, "#sketch-mean"), empty)
+    assert tab.evaluate("tinyvae.state.posterior") is None and drawn_map.shape == picture(tab, "#map").shape
+
+
+def test_the_pad_shows_where_the_keys_paint(explored, visit):
+    tab = visit(explored("--latent", "4").page)
+
+    def cursor():
+        """The places that are neither black nor white nor grey."""
+        pad = colours(tab, "#pad")
+        return np.argwhere(pad[..., 0] != pad[..., 1]).tolist()
+
+    assert cursor() == []
+    tab.locator("#pad").focus()
     tab.keyboard.press("ArrowLeft")
+    assert cursor() == [[4, 3]]
     tab.keyboard.press("Space")
-    assert picture(tab, "#pad").max() == 1
+    settle(tab)
+    assert cursor() == [[4, 3]]
+    tab.locator("#clear").focus()
+    assert cursor() == [] and picture(tab, "#pad").max() == 1
+
+
+def test_a_stroke_is_encoded_once_a_frame(explored, visit):
+    tab = visit(explored("--latent", "4").page)
+    calls = tab.evaluate(
+        """async () => { const { model } = tinyvae, encode = model.encode, pad = document.querySelector("#pad");
+        let calls = 0; model.encode = (...given) => { calls++; return encode(...given); };
+        pad.setPointerCapture = () => {}; pad.hasPointerCapture = () => true;
+        const box = pad.getBoundingClientRect(), go = (type, t) => pad.dispatchEvent(new PointerEvent(type, {
+          clientX: box.left + t * box.width, clientY: box.top + t * box.height, pointerId: 1, isPrimary: true,
+          view: window }));
+        go("pointerdown", 0.1); for (let i = 1; i < 30; i++) go("pointermove", i / 30); go("pointerup", 1);
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        model.encode = encode; return calls; }"""
+    )
+    assert calls == 1 and picture(tab, "#pad").max() > 0.9
+
+
+def test_the_curves_have_a_scale_and_names(explored, visit):
+    tab = visit(explored("--latent", "4").page)
+    tab.evaluate(
+        """() => { window.written = []; const { fillText } = CanvasRenderingContext2D.prototype;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+        window.written.push([this.canvas.id, text]); fillText.call(this, text, ...place); }; }"""
+    )
+    tab.locator("#copy-picture").click()
+    until(tab, "document.querySelector('#bound').lastChild?.textContent === '2000'")
+    written = tab.evaluate("window.written")
+    assert [text for name, text in written if name == "kl"][:4] == ["z₁", "z₂", "z₃", "z₄"]
+    top, bottom, first, last = [text for name, text in written if name == "trace"][-4:]
+    bound = float(tab.locator("#bound dd").nth(2).inner_text().replace("−", "-").split(" ±")[0])
+    top, bottom = (float(text.replace("−", "-")) for text in (top, bottom))
+    assert bottom - 0.06 <= bound <= top + 0.06 and top - bottom > 0.9 and (first, last) == ("1", "2000 samples")
+
+
+@pytest.mark.parametrize("dequantise", [False, True])
+def test_a_copied_image_is_encoded_as_itself(dequantise, visit):
+    """By a model whose decoder goes beyond the data: what it shows as black and white is not theirs."""
+    data = dataset()
+    _, html, shown = made(training(likelihood="gaussian-linear", data=data, dequantise=dequantise), with_images=True)
+    mu, _ = shown.encode(data.test)
+    tab = visit(html)
+    for _ in range(3):
+        tab.locator("#copy-example").click()
+        settle(tab)
+        assert np.abs(mu - state_of(tab)[1]).max(axis=1).min() < 1e-3
 
 
 def test_a_decoded_picture_can_be_copied_to_the_pad(explored, visit):
@@ -317,6 +423,16 @@ def test_all_labels_stand_side_by_side_under_the_same_z(explored, visit):
     for y in range(10):
         shown = picture(tab, f"#labels button:nth-child({y + 1}) canvas")
         assert np.abs(shown - run.fitted.decode([z_1], [y])[0]).max() < 0.05
+
+
+def test_who_moves_z_ends_the_walk(explored, visit):
+    tab = visit(explored("--latent", "2").page)
+    tab.locator("#play").click()
+    until(tab, "document.querySelector('#walk-place').value > 5")
+    tab.locator("#origin").click()
+    assert state_of(tab)[0] == [0, 0]
+    tab.wait_for_timeout(200)
+    assert state_of(tab)[0] == [0, 0] and tab.locator("#play").inner_text() == "Walk"
 
 
 def test_a_walk_ends_where_it_should(explored, visit):
@@ -364,6 +480,56 @@ def test_the_holes_of_every_prior_are_drawn(prior, explored, visit):
     tab.locator("#draw-prior").click()
     tab.locator("#origin").click()
     assert state_of(tab)[1] == [0, 0]
+
+
+def test_holes_of_one_dimension_are_a_matter_of_left_and_right(visit):
+    tab = visit(made(training(latent=(1,)))[1])
+    assert tab.locator("#map-hint").inner_text().endswith("How high a dot lies means nothing.")
+    assert "move the point in z₁, with" in tab.locator("#map").get_attribute("aria-label")
+    box = tab.locator("#map").bounding_box()
+    tab.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + 0.2 * box["height"])
+    (right,) = state_of(tab)[0]
+    tab.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
+    assert state_of(tab)[0][0] < right
+    before = picture(tab, "#map")
+    tab.locator("#holes").check()
+    overlay = np.abs(picture(tab, "#map") - before)
+    lines = np.median(overlay, axis=0)
+    assert lines.max() > 0.02 and (np.abs(overlay - lines) < 0.02).mean() > 0.85
+
+
+def test_an_axis_is_never_chosen_twice(explored, visit):
+    tab = visit(explored("--latent", "4").page)
+    x, y = tab.evaluate("tinyvae.state.axes")
+    tab.locator("#axis-x").select_option(str(y))
+    assert tab.evaluate("tinyvae.state.axes") == [y, x]
+    assert [tab.locator(f"#axis-{name}").input_value() for name in "xy"] == [str(y), str(x)]
+    names = "₁₂₃₄"
+    assert f"in z{names[y]} and z{names[x]}," in tab.locator("#map").get_attribute("aria-label")
+
+
+def test_below_the_top_a_label_s_prior_is_compared_with_examples_of_that_label(visit):
+    state = training(latent=(4, 2), conditional=True)
+    own = state.dataset.test_labels[0]
+    tab = visit(made(state, n_points=1)[1])
+    tab.locator("#holes").check()
+    assert tab.locator("#holes-legend").is_visible() and not tab.locator("#holes-none").is_visible()
+    tab.locator("#labels button").nth((own + 1) % 3).click()
+    assert not tab.locator("#holes-legend").is_visible() and tab.locator("#holes-none").is_visible()
+    tab.locator("#layer").select_option("1")  # whose prior knows no labels
+    assert tab.locator("#holes-legend").is_visible()
+    tab.locator("#holes").uncheck()
+    assert not tab.locator("#holes-legend").is_visible() and not tab.locator("#holes-none").is_visible()
+
+
+def test_a_share_below_zero_has_no_bar(visit):
+    """Below the top a unit's share is sampled, and may be negative."""
+    content, _, _ = made(training(latent=(4, 2)))
+    content["units"][0]["kl"] = np.array([-0.3, 1.0, 2.0, 4.0])
+    tab = visit(assemble(content))
+    widths = "() => [...document.querySelectorAll('.slider .bar')].map(b => b.firstChild.offsetWidth / b.offsetWidth)"
+    assert sorted(tab.evaluate(widths)) == pytest.approx([0, 0.25, 0.5, 1], abs=0.03)
+    assert "log q(z₁) − log p(z₁ | z₂)" in tab.locator("#sliders-hint").inner_text()
 
 
 def saved(tab, button, folder):
@@ -423,6 +589,32 @@ def test_there_is_a_dark_page_and_a_light_one(explored, visit):
         colour = tab.evaluate("getComputedStyle(document.body).backgroundColor")
         shades.append(sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(","))))
     assert shades[0] > 600 > 150 > shades[1]
+
+
+def test_a_line_of_numbers_is_shown_as_a_stripe(visit, tmp_path):
+    tab = visit(made(training(shape=(200,)))[1], accept_downloads=True)
+    heights = [
+        tab.locator(name).first.bounding_box()["height"] for name in ("#picture", "#walk-a", "#walk-strip canvas")
+    ]
+    assert min(heights) >= 40
+    image = Image.open(io.BytesIO(saved(tab, "#save-picture", tmp_path).read_bytes()))
+    assert image.height >= 40 and image.width % 200 == 0
+
+
+def test_a_tower_stays_on_the_page(visit):
+    tab = visit(made(training(shape=(60, 5)))[1])
+    tab.locator("#copy-picture").click()
+    settle(tab)
+    for name in ("#picture", "#pad", "#sketch-mean", "#walk-a", "#walk-strip canvas"):
+        assert tab.locator(name).first.bounding_box()["height"] <= 450, name
+
+
+def test_one_place_speaks(explored, visit):
+    """A screen reader is told where z is when it has come to rest, and nothing else by itself."""
+    tab = visit(explored("--latent", "4").page)
+    assert tab.evaluate("[...document.querySelectorAll('[aria-live], [role=status], output')].map(e => e.id)") == [
+        "place"
+    ]
 
 
 def test_everything_that_can_be_used_has_a_name(explored, visit):

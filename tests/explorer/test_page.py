@@ -15,7 +15,7 @@ from tests.commands import assert_misuse, call
 from tests.explorer.examples import dataset, made, training
 from tests.explorer.test_rounding import unpacked
 from tinyvae import explore, train
-from tinyvae.explorer import cost, page
+from tinyvae.explorer import cost, page, points
 from tinyvae.explorer.packing import escaped_json
 from tinyvae.training.evaluation import latent_diagnostics
 
@@ -116,7 +116,23 @@ def test_the_bound_is_that_of_the_last_epoch_that_the_weights_have_seen():
 
 @pytest.mark.parametrize(("mode", "is_binary"), [("none", False), ("static", True), ("dynamic", True)])
 def test_a_drawing_becomes_bits_where_the_encoder_was_shown_bits(mode, is_binary):
-    assert page.describe_input(training(binarise=mode).fitted)["binary"] == is_binary
+    state = training(binarise=mode)
+    assert page.describe_input(state.fitted, state.dataset.test)["binary"] == is_binary
+    bits = state.dataset.test > 127  # data that have no other values
+    assert page.describe_input(state.fitted, bits)["binary"]
+
+
+def test_black_and_white_of_the_pad_are_the_ends_of_the_data():
+    """And not of what the decoder makes of them, which goes beyond."""
+    state = training(likelihood="gaussian-linear")
+    floats = state.dataset.test
+    assert points.data_range(state.fitted, floats) == (floats.min(), floats.max())
+    assert points.data_range(state.fitted, np.full_like(floats, 3)) == (2.5, 3.5)
+    levels = np.random.default_rng(0).integers(3, 200, floats.shape, np.uint8)
+    assert points.data_range(state.fitted, levels) == points.data_range(state.fitted, levels > 9) == (0, 1)
+    assert points.data_range(training().fitted, floats / 99) == (0, 1)  # a Bernoulli's
+    shown = points.shown_range(state.fitted, state.fitted.encode(floats)[0], None)
+    assert shown != points.data_range(state.fitted, floats)
 
 
 # -- the command ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.explorer.examples import training
+from tinyvae.errors import UserError
 from tinyvae.explorer import cost
 from tinyvae.explorer.packing import pack
 from tinyvae.explorer.rounding import BITS, restored, restored_parameters, rounded, rounded_parameters
@@ -66,6 +67,35 @@ def test_where_few_bits_cost_too_much_the_costliest_matrices_get_more(monkeypatc
     monkeypatch.setattr(cost, "ALLOWED", -1.0)  # which nothing keeps: all become float32, and nothing is left to pay
     _, spent = cost.cheapest(state.fitted, state.dataset.test, None)
     assert set(spent.bits.values()) == {32} and spent.nats == 0
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp"])
+def test_what_a_prior_is_made_of_does_not_stand_in_the_page_and_is_not_rounded(prior):
+    state = training(prior=prior)
+    arrays, spent = cost.cheapest(state.fitted, state.dataset.test, None)
+    assert spent.bits and not any(name.startswith("prior.") for name in spent.bits)
+    for name, array in state.params.items():
+        assert not name.startswith("prior.") or np.array_equal(restored(arrays[name]), array), name
+
+
+@pytest.mark.parametrize("enough", [16, 64])
+def test_a_rounding_that_makes_an_example_impossible_is_not_taken(enough, monkeypatch):
+    state = training()
+    fitted, exact = state.fitted, state.params["decoder.1.W"]
+
+    def bounds(other, images, labels):
+        values = np.zeros(len(images))
+        if other is not fitted:
+            own = [bits for bits in BITS if np.array_equal(other.params["decoder.1.W"], restored(rounded(exact, bits)))]
+            values[2] = 0 if max(own) >= enough else -np.inf
+        return values
+
+    monkeypatch.setattr(cost, "bounds", bounds)
+    if enough == 16:
+        assert cost.cheapest(fitted, state.dataset.test, None)[1].bits["decoder.1.W"] == 16
+    else:
+        with pytest.raises(UserError, match="of 1 of 12 test examples is not finite with weights of 32 bits"):
+            cost.cheapest(fitted, state.dataset.test, None)
 
 
 @pytest.mark.parametrize("change", [-1.0, 1.0])

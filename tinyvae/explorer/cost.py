@@ -3,11 +3,13 @@
 The cost of a rounding is the mean of ELBO(weights) - ELBO(rounded weights) over test examples, in nats, with the same
 noise on both sides: what is left of the noise in the difference is little, and its standard error tells.
 
-All matrices begin with 8 bits. While the cost, of whichever sign, and two of its standard errors come to more than
+All matrices of the networks begin with 8 bits; a prior's own do not stand in the page, only what follows from them
+(priors.py). While the cost, of whichever sign, and two of its standard errors come to more than
 ``ALLOWED``, the matrix that costs most by itself gets the next number of bits.
 """
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -76,17 +78,17 @@ def cheapest(fitted: Fitted, images: Images, labels: Labels | None) -> tuple[dic
     images, labels = images[:EXAMPLES], take(labels, slice(EXAMPLES))
     with machine.crew():
         exact = bounds(fitted, images, labels)
-        if lost := np.sum(~np.isfinite(exact)):
-            raise UserError(
-                f"the bound of {lost:,} of {len(exact):,} test examples is not finite, so that nobody can say what "
-                "rounding the weights costs: look for a value that lies far out, and rescale the data"
-            )
+        require_finite(exact)
 
         def cost_of(bits: dict[str, int]) -> tuple[float, float]:
-            difference = exact - bounds(with_rounded(fitted, rounded_parameters(fitted.params, bits)), images, labels)
-            return float(difference.mean()), standard_error(difference) or 0.0
+            """The mean and its standard error; infinite where the rounded model makes an example impossible."""
+            rounded = bounds(with_rounded(fitted, rounded_parameters(fitted.params, bits)), images, labels)
+            if not np.isfinite(rounded).all():
+                return math.inf, 0.0
+            return float((exact - rounded).mean()), standard_error(exact - rounded) or 0.0
 
-        bits = {name: BITS[0] for name, array in fitted.params.items() if array.ndim > 1}
+        matrices = [name for name, array in fitted.params.items() if array.ndim > 1 and not name.startswith("prior.")]
+        bits = dict.fromkeys(matrices, BITS[0])
         alone: dict[tuple[str, int], float] = {}
         nats, error = cost_of(bits)
         while abs(nats) + 2 * error > ALLOWED and min(bits.values()) < BITS[-1]:
@@ -96,4 +98,16 @@ def cheapest(fitted: Fitted, images: Images, labels: Labels | None) -> tuple[dic
             costly = max((name for name in bits if bits[name] < BITS[-1]), key=lambda name: alone[name, bits[name]])
             bits[costly] = BITS[BITS.index(bits[costly]) + 1]
             nats, error = cost_of(bits)
-    return rounded_parameters(fitted.params, bits), Cost(nats, error, len(images), bits)
+        arrays = rounded_parameters(fitted.params, bits)
+        if math.isinf(nats):
+            require_finite(bounds(with_rounded(fitted, arrays), images, labels), " with weights of 32 bits")
+    return arrays, Cost(nats, error, len(images), bits)
+
+
+def require_finite(values: Array, how: str = "") -> None:
+    """Raise a UserError unless the bounds (N,) of examples are finite."""
+    if lost := np.sum(~np.isfinite(values)):
+        raise UserError(
+            f"the bound of {lost:,} of {len(values):,} test examples is not finite{how}, so that nobody can say what "
+            "rounding the weights costs: look for a value that lies far out, and rescale the data"
+        )

@@ -6,7 +6,10 @@ import re
 from importlib import resources
 from typing import Any
 
+import numpy as np
+
 from tinyvae import __version__
+from tinyvae.data.rows import Images
 from tinyvae.disk.run import Row
 from tinyvae.explorer import layout, points, priors
 from tinyvae.explorer.cost import Cost, cheapest, with_rounded
@@ -56,7 +59,7 @@ def content(
         "points": points.describe(shown, images, labels, with_images),
         "units": describe_units(shown, images, labels),
         "classes": dataset.classes,
-        "input": describe_input(fitted),
+        "input": describe_input(fitted, images),
     }, cost
 
 
@@ -69,10 +72,9 @@ def about(training: Training, name: str, history: list[Row]) -> dict[str, Any]:
         "version": __version__,
         "epochs": training.epoch,
         "unit": unit(training.fitted),
-        "objective": training.settings.objective,
+        "objective": training.settings.objective.upper(),
         "samples": training.settings.samples,
         "bound": history[training.epoch - 1]["test_bound"] if training.epoch else None,
-        "test_examples": len(training.dataset.test),
     }
 
 
@@ -82,11 +84,12 @@ def describe_units(fitted: Fitted, images: Any, labels: Labels | None) -> list[d
     return [layer | {"active": layer["variance"] > ACTIVE} for layer in layers]
 
 
-def describe_input(fitted: Fitted) -> dict[str, Any]:
-    """How a drawing is to become what the encoder was shown in training."""
+def describe_input(fitted: Fitted, images: Images) -> dict[str, Any]:
+    """How a drawing, from 0 to 1, is to become what the encoder was shown in training: images like these."""
     settings = fitted.settings
     return {
-        "binary": settings.binarise != "none",
+        "range": points.data_range(fitted, images),
+        "binary": settings.binarise != "none" or images.dtype == np.bool_,
         "dequantised": settings.dequantise,
         "levels": LIKELIHOODS[settings.likelihood].levels,
     }

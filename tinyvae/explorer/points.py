@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tinyvae.data.datasets import to_float
 from tinyvae.data.rows import Images
+from tinyvae.derivation.levels import LEVELS
 from tinyvae.explorer.packing import pack, to_text
 from tinyvae.explorer.rounding import rounded
 from tinyvae.settings import LIKELIHOODS
@@ -27,7 +29,8 @@ def describe(fitted: Fitted, images: Images, labels: Labels | None, with_images:
         with_images: whether the images themselves are to stand in the page.
 
     Returns: a dict with the means of the posterior in 16 bits and the log variances in 8, an array (D_1, N) each; the
-    labels; the least and the largest value to be shown; and with ``with_images`` the images in 256 shades of these.
+    labels; the least and the largest value to be shown; and with ``with_images`` the images in 256 shades between the
+    least and the largest value of the data.
     """
     y = labels if fitted.model.n_labels else None
     mu, logvar = fitted.encode(images, y)
@@ -40,7 +43,11 @@ def describe(fitted: Fitted, images: Images, labels: Labels | None, with_images:
         "range": [low, high],
     }
     if with_images:
-        shades = np.rint((fitted.rows(images) - low) / (high - low) * SHADES)
+        low, high = data_range(fitted, images)
+        if fitted.settings.dequantise:
+            shades = np.floor(LEVELS * np.asarray(images))  # what they were before the noise
+        else:
+            shades = np.rint((to_float(images, np.float64) - low) / (high - low) * SHADES)
         content["images"] = to_text(np.clip(shades, 0, SHADES).astype(np.uint8))
     return content
 
@@ -52,6 +59,19 @@ def shown_range(fitted: Fitted, mu: Array, y: Labels | None) -> tuple[float, flo
     low, high = LIKELIHOODS[fitted.settings.likelihood].support
     if np.isfinite([low, high]).all():
         return low, high
-    decoded = fitted.decode(mu, y)
-    low, high = float(decoded.min()), float(decoded.max())
+    return _ends(fitted.decode(mu, y))
+
+
+def data_range(fitted: Fitted, images: Images) -> tuple[float, float]:
+    """The least and the largest value that data can have: of bytes, as intensities, and of black and white 0 and 1,
+    else the ends of the likelihood's support, or where it has none, those of these images.
+    """
+    low, high = LIKELIHOODS[fitted.settings.likelihood].support
+    if fitted.settings.dequantise or images.dtype in (np.uint8, np.bool_):
+        return 0.0, 1.0
+    return (low, high) if np.isfinite([low, high]).all() else _ends(to_float(images, np.float64))
+
+
+def _ends(values: Array) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
     return (low, high) if low < high else (low - 0.5, low + 0.5)

@@ -14,25 +14,28 @@ function buildSliders(state, model, points, units, change) {
     inputs = [];
     order.forEach((d, i) => {
       if (i === used) {
-        box.append(element("p", { className: "divider", textContent: "Unused: the posterior of every example is the prior here, and moving these changes (almost) nothing." }));
+        box.append(element("p", { className: "divider", textContent: `Unused: the posterior's mean hardly varies from example to example (a variance below 0.01).${model.plain ? " As a rule the posterior is the prior here, and moving these changes next to nothing." : ""}` }));
       }
       const [low, high] = points.ends(state.layer, d);
       const input = element("input", { type: "range", min: low, max: high, step: 0.01 });
       const amount = unit.kl ? `${amounts[d].toFixed(2)} nats` : `variance ${amounts[d].toFixed(2)}`;
       input.setAttribute("aria-label", `${name(d)}, ${quantity} ${amount}${unit.active[d] ? "" : ", unused"}`);
-      const output = element("output"), fill = element("i");
-      fill.style.width = `${(100 * amounts[d]) / most}%`;
+      const value = element("span", { className: "value", ariaHidden: "true" }), fill = element("i");
+      fill.style.width = `${(100 * Math.max(0, amounts[d])) / most}%`;
       input.addEventListener("input", () => { state.z[d] = +input.value; change(); });
-      inputs[d] = { input, output, shown: null };
+      inputs[d] = { input, value, shown: null };
       box.append(element(
         "div", { className: `slider${unit.active[d] ? "" : " unused"}`, title: amount },
-        element("span", { textContent: name(d) }), input, output,
+        element("span", { textContent: name(d) }), input, value,
         element("div", { className: "bar" }, fill), element("span", { className: "nats", textContent: amounts[d].toFixed(2) }),
       ));
     });
-    const bars = unit.kl
-      ? "The bar is the KL divergence of the posterior from the prior, in nats: how much a test example says, on average, in this dimension."
-      : "This prior has no KL divergence for each dimension: the bar is the variance of the posterior's mean over the test examples.";
+    const below = subscript(state.layer + 1), above = subscript(state.layer + 2);
+    let bars = "This prior has no KL divergence for each dimension: the bar is the variance of the posterior's mean over the test examples.";
+    if (unit.kl) bars = "The bar is the KL divergence of the posterior from the prior, in nats: how much a test example says, on average, in this dimension.";
+    if (unit.kl && state.layer < model.last) {
+      bars = `The bar is the share of this dimension in log q(z${below}) − log p(z${below} | z${above}), in nats, the mean over test examples and samples: it can fall below zero.`;
+    }
     $("sliders-hint").textContent = `${used} of ${D} dimensions are used. ${bars}`;
     return { name, order };
   }
@@ -40,7 +43,7 @@ function buildSliders(state, model, points, units, change) {
     inputs.forEach((one, d) => {
       if (one.shown === state.z[d]) return;
       one.shown = one.input.value = state.z[d];
-      one.output.textContent = signed(state.z[d]);
+      one.value.textContent = signed(state.z[d]);
     });
   }
   return { build, show };
@@ -50,7 +53,7 @@ function fillSelect(select, options, chosen) {
   select.replaceChildren(...options.map(([value, text]) => element("option", { value, textContent: text, selected: value === chosen })));
 }
 
-// All labels side by side under the same z. The chosen one is drawn with z; the others follow, a few each frame.
+// All labels side by side under the same z, a few each frame.
 function buildLabels(state, model, classes, paint, latent, change) {
   const names = classes || [...Array(model.plan.labels).keys()], box = $("labels");
   const buttons = names.map((name, y) => {
@@ -62,18 +65,18 @@ function buildLabels(state, model, classes, paint, latent, change) {
   });
   box.append(...buttons.map(({ button }) => button));
   $("labels-card").hidden = false;
-  let pending = [];
+  let left = 0, next = 0; // in turn, such that none waits for ever while z moves
   function show() {
     buttons.forEach(({ button }, y) => button.setAttribute("aria-pressed", String(y === state.y)));
-    pending = [...names.keys()];
+    left = names.length;
   }
-  // Works on what is pending for at most so many milliseconds; whether something is left.
+  // Works on what is left for at most so many milliseconds; whether something still is.
   function work(milliseconds) {
-    for (const end = performance.now() + milliseconds; pending.length && performance.now() < end; ) {
-      const y = pending.shift();
-      paint(buttons[y].canvas, model.decode(latent(y), y));
+    for (const end = performance.now() + milliseconds; left && performance.now() < end; left--) {
+      paint(buttons[next].canvas, model.decode(latent(next), next));
+      next = (next + 1) % names.length;
     }
-    return pending.length > 0;
+    return left > 0;
   }
   return { show, work };
 }

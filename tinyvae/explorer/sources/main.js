@@ -4,39 +4,47 @@ const content = JSON.parse($("content").textContent);
 const model = buildModel(content), { plan } = model, { classes, units } = content;
 
 // The test examples in each layer: means and log variances, as rows. Those of the upper layers follow from z_1.
-function buildPoints({ count, mu, logvar, labels, range, images }) {
+function buildPoints({ count, mu, logvar, labels, images }, [low, high]) {
   const turn = packed => {
     const columns = unpack(packed), D = plan.latent[0], flat = new Float64Array(D * count);
     for (let d = 0; d < D; d++) for (let n = 0; n < count; n++) flat[n * D + d] = columns[d * count + n];
     return rows(flat, D);
   };
-  const layers = [{ mu: turn(mu), logvar: turn(logvar) }], label = n => (labels ? labels[n] : null);
-  const layer = l => {
-    if (!layers[l]) {
-      const qs = layer(l - 1).mu.map((below, n) => model.posterior(l, below, label(n)));
-      layers[l] = { mu: qs.map(q => q.mu), logvar: qs.map(q => q.logvar) };
-    }
-    return layers[l];
+  const first = { mu: turn(mu), logvar: turn(logvar) }, label = n => (labels ? labels[n] : null);
+  // The posteriors of each layer at what `value` takes from the one below.
+  const chain = value => {
+    const layers = [first];
+    return function layer(l) {
+      if (!layers[l]) {
+        const { mu, logvar } = layer(l - 1);
+        const qs = mu.map((m, n) => model.posterior(l, value({ mu: m, logvar: logvar[n] }), label(n)));
+        layers[l] = { mu: qs.map(q => q.mu), logvar: qs.map(q => q.logvar) };
+      }
+      return layers[l];
+    };
   };
+  const layer = chain(q => q.mu), { normal } = generator(5);
   const shades = images && bytes(images);
   return {
-    count, labels, layer,
+    count, labels, layer, sampled: chain(q => drawn(q, normal)), // the latter are q(z_l | x) of all examples together
     ends: (l, d) => layer(l).mu.reduce(([a, b], m) => [Math.min(a, m[d]), Math.max(b, m[d])], [-3.5, 3.5]),
-    image: shades && (n => Float64Array.from(shades.subarray(n * model.D, (n + 1) * model.D), s => range[0] + (s / 255) * (range[1] - range[0]))),
+    image: shades && (n => Float64Array.from(shades.subarray(n * model.D, (n + 1) * model.D), s => low + (s / 255) * (high - low))),
   };
 }
 
-const points = buildPoints(content.points), paint = painter(plan.shape, content.points.range);
+const points = buildPoints(content.points, content.input.range), paint = painter(plan.shape, content.points.range);
 const state = { layer: 0, y: plan.labels ? 0 : null, z: new Float64Array(plan.latent[0]), axes: [0, 0], posterior: null };
 const latent = (y = state.y) => model.descend(state.z, state.layer, y); // z_1
 const decode = z => model.decode(model.descend(z, state.layer, state.y), state.y);
-const random = generator(3);
+const random = generator(3), { height, width } = shapeOf(plan.shape);
+$("main").style.setProperty("--ratio", width / height);
+$("main").classList.toggle("line", height < LINE);
 
 const map = buildMap(state, model, points, classes);
 const sliders = buildSliders(state, model, points, units, () => change());
 const labels = plan.labels ? buildLabels(state, model, classes, paint, latent, change) : null;
 const walk = buildWalk(state, paint, decode, change);
-const sketch = buildSketch(state, model, paint, content.input, content.points.range, change);
+const sketch = buildSketch(state, model, paint, content.input, change);
 
 // -- what is drawn when -----------------------------------------------------------------------------------------------
 
@@ -57,6 +65,7 @@ function change(other = false) {
 }
 function frame() {
   scheduled = false;
+  sketch.encode();
   if (changed) {
     changed = false;
     const picture = model.decode(latent(), state.y);
@@ -73,7 +82,8 @@ function frame() {
 }
 function speak() {
   const shown = [...new Set(state.axes)].map(d => `${dimension(d)} = ${signed(state.z[d])}`);
-  $("place").textContent = shown.join(",  ") + (plan.labels ? `,  label ${classes ? classes[state.y] : state.y}` : "");
+  const words = shown.join(",  ") + (plan.labels ? `,  label ${classes ? classes[state.y] : state.y}` : "");
+  if ($("place").textContent !== words) $("place").textContent = words; // which is read out
 }
 
 // -- layers and axes --------------------------------------------------------------------------------------------------
@@ -88,20 +98,32 @@ function enterLayer(layer) {
   state.axes = [order[0], order[Math.min(1, order.length - 1)]].sort((a, b) => a - b);
   const all = [...Array(plan.latent[layer]).keys()].map(d => [d, name(d)]);
   ["x", "y"].forEach((axis, i) => fillSelect($(`axis-${axis}`), all, state.axes[i]));
+  nameAxes();
   $("axes").hidden = plan.latent[layer] < 3;
   $("main").classList.toggle("few", plan.latent[layer] <= 6);
   const other = points.labels ? points.labels.findIndex(y => y !== points.labels[0]) : 1;
   walk.set(points.layer(layer).mu[0], points.layer(layer).mu[clamp(other, 0, points.count - 1)]);
-  map.canvas.setAttribute("aria-label", `Map of the latent space. The arrow keys move the point in ${name(state.axes[0])} and ${name(state.axes[1])}, with Shift in larger steps.`);
 }
+function nameAxes() {
+  const names = [...new Set(state.axes)].map(dimension).join(" and ");
+  map.canvas.setAttribute("aria-label", `Map of the latent space. The arrow keys move the point in ${names}, with Shift in larger steps.`);
+}
+// The axis that is chosen for one direction leaves the other to the one that was here.
 ["x", "y"].forEach((axis, i) => $(`axis-${axis}`).addEventListener("change", event => {
-  state.axes[i] = +event.target.value;
-  change(true);
+  const chosen = +event.target.value;
+  if (state.axes[1 - i] === chosen) {
+    state.axes[1 - i] = state.axes[i];
+    $(`axis-${["y", "x"][i]}`).value = state.axes[i];
+  }
+  state.axes[i] = chosen;
+  nameAxes();
+  map.redraw();
+  change();
 }));
 $("layer-choice").hidden = model.layers < 2;
 fillSelect($("layer"), plan.latent.map((_, l) => [l, l === 0 ? "z₁, next to the data" : `z${subscript(l + 1)}; below it the prior's means`]), 0);
 $("layer").addEventListener("change", event => { enterLayer(+event.target.value); change(true); });
-$("holes").addEventListener("change", () => { $("holes-legend").hidden = !$("holes").checked; map.redraw(); });
+$("holes").addEventListener("change", () => map.redraw());
 
 // -- the point under the mouse ----------------------------------------------------------------------------------------
 
@@ -156,7 +178,8 @@ $("copy-example").addEventListener("click", () => {
 
 function describe() {
   const { about, rounding } = content, bits = [...new Set(Object.values(rounding.bits))].sort((a, b) => a - b);
-  const bound = about.bound === null ? "" : ` Test bound after ${about.epochs} ${about.epochs === 1 ? "epoch" : "epochs"}: ${signed(about.bound)} ${about.unit}.`;
+  const name = about.samples === 1 ? about.objective : `${about.objective}, ${about.samples} samples`;
+  const bound = about.bound === null ? "" : ` Test bound (${name}) after ${about.epochs} ${about.epochs === 1 ? "epoch" : "epochs"}: ${signed(about.bound)} ${about.unit}.`;
   document.title = `${about.run} · tinyvae explorer`;
   $("run").textContent = about.run;
   $("summary").textContent = `A variational autoencoder of ${about.data}.${bound}`;
@@ -173,17 +196,20 @@ function describe() {
   $("about").replaceChildren(...rows.flatMap(([name, text]) => [element("dt", { textContent: name }), element("dd", { textContent: text })]));
   $("footer").textContent = `Made by python -m tinyvae.explore, tinyvae ${about.version}, from the run ${about.run}. All pictures are computed here, in the browser.`;
 
-  const two = plan.latent[0] === 2 && model.layers === 1;
-  const layers = model.layers > 1 ? " This model has several layers of codes: z₁, next to the data, can be moved by hand, or z₂ above it, and then z₁ is the mean that p(z₁ | z₂) gives it." : "";
+  const most = Math.max(...plan.latent), moved = most > 2 ? " in the two dimensions shown" : "";
+  const layers = model.layers > 1 ? " This model has several layers of codes: z₁, next to the data, can be moved by hand, or z₂ above it, and then z₁ is the mean that p(z₁ | z₂) gives it. A dot's z₂ is that of the mean of its z₁." : "";
+  const line = most === 1 ? " How high a dot lies means nothing." : "";
   const hovers = matchMedia("(hover: hover)").matches;
-  $("map-hint").textContent = `z is the code from which the decoder makes a picture. Each dot is the code of a test example, the mean of its posterior${points.labels ? ", in the colour of its label" : ""}. Drag to move z${two ? "" : " in the two dimensions shown"}${hovers ? "; hold the mouse over a dot to see its reconstruction" : ""}.${layers}`;
+  $("map-hint").textContent = `z is the code from which the decoder makes a picture. Each dot is the code of a test example, the mean of its posterior${points.labels ? ", in the colour of its label" : ""}. Drag to move z${moved}${hovers ? "; hold the mouse over a dot to see its reconstruction" : ""}.${line}${layers}`;
   $("legend").replaceChildren(...(points.labels ? (classes || []).map((name, y) => chip(labelColour(y, classes.length), name)) : []));
   $("holes-legend").replaceChildren(
     chip(colourOf("--hole"), "a hole: the prior has mass here, the test examples have little; samples from here may look like nothing"),
     chip(colourOf("--dense"), "the test examples are denser here than the prior says"),
+    ...(most > 2 ? [element("span", { textContent: "Both in the two dimensions shown, whatever the others are: where the colours agree, the whole space may still have holes." })] : []),
   );
-  const shown = { binary: " The model was trained on black and white: a pixel counts as white from one half on." }[content.input.binary ? "binary" : ""] || "";
-  $("sketch-hint").textContent = `The encoder turns the drawing into a posterior, the dashed ellipse on the map (two standard deviations), and z follows its mean. The bound is the mean over samples of z from it: how well the decoder draws x again, less the KL divergence.${shown}`;
+  let more = content.input.binary ? " The model was trained on black and white: a pixel counts as white from one half on." : "";
+  if (plan.labels) more += " The drawing is encoded and judged as an example of the label that is chosen.";
+  $("sketch-hint").textContent = `The encoder turns the drawing into a posterior, the dashed ellipse on the map (two standard deviations${model.layers > 1 ? "; of z₂ at the mean of z₁" : ""}), and z follows its mean. The bound is the mean over samples of z from it: how well the decoder draws x again, less the KL divergence.${more}`;
 }
 function chip(colour, text) {
   const dot = element("canvas", { width: 1, height: 1 }), context = dot.getContext("2d");
@@ -198,7 +224,12 @@ if (plan.labels && points.labels) state.y = points.labels[0];
 describe();
 walk.show();
 change();
-const again = () => { describe(); map.redraw(); sketch.show(); change(); };
-window.addEventListener("resize", again);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+const again = () => { map.redraw(); sketch.show(); change(); };
+let size = null; // a phone's page is resized at every turn of scrolling, and no wider for it
+window.addEventListener("resize", () => requestAnimationFrame(() => {
+  const now = `${window.innerWidth} ${window.devicePixelRatio}`;
+  if (now !== size) again();
+  size = now;
+}));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { describe(); again(); });
 window.tinyvae = { content, model, state, change, latent }; // for the console

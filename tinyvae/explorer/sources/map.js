@@ -4,7 +4,7 @@ const GRID = 72; // cells of the overlay, along each side
 
 function buildMap(state, model, points, classes) {
   const canvas = $("map"), random = generator(1);
-  let view, backdrop, dark = null;
+  let view, backdrop = null;
   const priors = new Map(); // those of the layers below the top cost some hundred evaluations
 
   const prior = () => {
@@ -13,6 +13,7 @@ function buildMap(state, model, points, classes) {
     return priors.get(key);
   };
   const [axisX, axisY] = [() => state.axes[0], () => state.axes[1]];
+  const isLine = () => axisX() === axisY(); // z has one dimension: what is up and down means nothing
 
   // A square that holds the points and most of the prior, with its middle between their ends.
   function look() {
@@ -30,12 +31,13 @@ function buildMap(state, model, points, classes) {
   }
   const toX = value => ((value - view.middle[0] + view.half) / (2 * view.half)) * view.side;
   const toY = value => ((view.middle[1] + view.half - value) / (2 * view.half)) * view.side;
+  const heightOf = (z, n = 0) => (isLine() ? view.side * (0.5 + 0.8 * (((n * 0.618) % 1) - 0.5)) : toY(z[axisY()]));
   const fromXY = (x, y) => [
     view.middle[0] - view.half + (2 * view.half * x) / view.side,
     view.middle[1] + view.half - (2 * view.half * y) / view.side,
   ];
 
-  // The density of a mixture of Gaussians at the middles of the cells, of each as a product of its two dimensions.
+  // The density of a mixture of Gaussians at the middles of the cells, of each as a product of the dimensions shown.
   function density(components) {
     const cell = (2 * view.half) / GRID, out = new Float64Array(GRID * GRID);
     const line = (axis, i, g) => {
@@ -46,7 +48,7 @@ function buildMap(state, model, points, classes) {
     for (let i = 0; i < components.length; i++) {
       const across = Float64Array.from({ length: GRID }, (_, g) => line(axisX(), i, g));
       for (let row = 0; row < GRID; row++) {
-        const up = line(axisY(), i, GRID - 1 - row) * components[i].weight;
+        const up = (isLine() ? 1 : line(axisY(), i, GRID - 1 - row)) * components[i].weight;
         if (up < 1e-12) continue;
         for (let g = 0, o = row * GRID; g < GRID; g++, o++) out[o] += up * across[g];
       }
@@ -54,10 +56,12 @@ function buildMap(state, model, points, classes) {
     return out;
   }
 
+  // The overlay, or null where nothing in the page can be compared with the prior of a label.
   function holes() {
-    const { mu, logvar } = points.layer(state.layer), own = [...mu.keys()].filter(
-      n => content.prior.kind !== "labels" || !points.labels || points.labels[n] === state.y,
-    );
+    const { mu, logvar } = points.sampled(state.layer);
+    const isOfLabel = points.labels && (model.perLabel || (model.plan.labels && state.layer < model.last));
+    const own = [...mu.keys()].filter(n => !isOfLabel || points.labels[n] === state.y);
+    if (!own.length) return null;
     const q = density(own.map(n => ({ mu: mu[n], logvar: logvar[n], weight: 1 / own.length }))), p = density(prior());
     const [pMost, qMost] = [Math.max(...p), Math.max(...q)], image = new ImageData(GRID, GRID);
     const [hole, dense] = ["--hole", "--dense"].map(name => colourOf(name).match(/[0-9a-f]{2}/gi).map(h => parseInt(h, 16)));
@@ -77,7 +81,8 @@ function buildMap(state, model, points, classes) {
     context.fillStyle = colourOf("--soft");
     context.font = "11px system-ui, sans-serif";
     context.lineWidth = 1;
-    for (const axis of [0, 1]) {
+    const numbers = [];
+    for (const axis of isLine() ? [0] : [0, 1]) {
       const first = Math.ceil((view.middle[axis] - view.half) / step), last = Math.floor((view.middle[axis] + view.half) / step);
       for (let i = first; i <= last; i++) {
         const at = Math.round((axis ? toY : toX)(i * step)) + 0.5;
@@ -86,10 +91,11 @@ function buildMap(state, model, points, classes) {
         context.lineTo(axis ? side : at, axis ? at : side);
         context.stroke();
         const words = signed(i * step, step < 1 ? 1 : 0);
-        if (axis && at < side - 24 && at > 12) context.fillText(words, 4, at - 3);
-        if (!axis && at > 24 && at < side - 24) context.fillText(words, at + 3, side - 5);
+        if (axis && at < side - 24 && at > 12) numbers.push([words, 4, at - 3]);
+        if (!axis && at > 24 && at < side - 24) numbers.push([words, at + 3, side - 5]);
       }
     }
+    for (const number of numbers) context.fillText(...number); // last, lest a line takes a minus away
   }
 
   function drawPoints(context) {
@@ -99,7 +105,7 @@ function buildMap(state, model, points, classes) {
     for (let i = 0; i < mu.length; i++) {
       context.fillStyle = labels ? labelColour(labels[i], n) : plain;
       context.beginPath();
-      context.arc(toX(mu[i][axisX()]), toY(mu[i][axisY()]), radius, 0, 7);
+      context.arc(toX(mu[i][axisX()]), heightOf(mu[i], i), radius, 0, 7);
       context.fill();
     }
     context.globalAlpha = 1;
@@ -112,8 +118,11 @@ function buildMap(state, model, points, classes) {
     context.fillStyle = colourOf("--well");
     context.fillRect(0, 0, width, width);
     drawAxes(context, width);
-    if ($("holes").checked) {
-      context.drawImage(holes(), 0, 0, width, width);
+    const overlay = $("holes").checked ? holes() : null;
+    $("holes-legend").hidden = !overlay;
+    $("holes-none").hidden = !$("holes").checked || Boolean(overlay);
+    if (overlay) {
+      context.drawImage(overlay, 0, 0, width, width);
       context.globalAlpha = 0.7; // of the dots, such that what lies under them shows
     }
     drawPoints(context);
@@ -123,7 +132,7 @@ function buildMap(state, model, points, classes) {
   }
 
   function drawCross(context) {
-    const x = toX(state.z[axisX()]), y = toY(state.z[axisY()]);
+    const x = toX(state.z[axisX()]), y = heightOf(state.z);
     for (const [colour, width] of [[colourOf("--card"), 5], [colourOf("--text"), 2]]) {
       context.strokeStyle = colour;
       context.lineWidth = width;
@@ -139,12 +148,13 @@ function buildMap(state, model, points, classes) {
 
   function drawPosterior(context) {
     if (!state.posterior) return;
-    const { mu, logvar } = state.posterior, [a, b] = [axisX(), axisY()], scale = view.side / (2 * view.half);
+    const { mu, logvar } = state.posterior, scale = view.side / (2 * view.half);
+    const [width, height] = [axisX(), axisY()].map(axis => 2 * scale * Math.exp(logvar[axis] / 2));
     context.strokeStyle = colourOf("--text");
     context.lineWidth = 1.5;
     context.setLineDash([4, 3]);
     context.beginPath();
-    context.ellipse(toX(mu[a]), toY(mu[b]), 2 * scale * Math.exp(logvar[a] / 2), 2 * scale * Math.exp(logvar[b] / 2), 0, 0, 7);
+    context.ellipse(toX(mu[axisX()]), heightOf(mu), width, isLine() ? 0.45 * view.side : height, 0, 0, 7);
     context.stroke();
     context.setLineDash([]);
   }
@@ -162,7 +172,7 @@ function buildMap(state, model, points, classes) {
     const { mu } = points.layer(state.layer);
     let best = { n: -1, distance: Infinity };
     for (let n = 0; n < mu.length; n++) {
-      const distance = Math.hypot(toX(mu[n][axisX()]) - x, toY(mu[n][axisY()]) - y);
+      const distance = Math.hypot(toX(mu[n][axisX()]) - x, heightOf(mu[n], n) - y);
       if (distance < best.distance) best = { n, distance };
     }
     return best;
@@ -197,12 +207,14 @@ function connectMap(map, state, change, peek) {
     change();
   };
   canvas.addEventListener("pointerdown", event => {
+    if (!event.isPrimary || event.button) return; // a second finger, or a menu
     measure();
     canvas.setPointerCapture(event.pointerId);
     peek(null);
     move(event);
   });
   canvas.addEventListener("pointermove", event => {
+    if (!event.isPrimary) return;
     if (canvas.hasPointerCapture(event.pointerId)) move(event);
     else if (box) peek(map.nearestTo(...place(event)), place(event));
   });
@@ -212,7 +224,7 @@ function connectMap(map, state, change, peek) {
     const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
     if (!moves) return;
     event.preventDefault();
-    state.axes.forEach((axis, i) => { state.z[axis] += moves[i]; });
+    state.axes.forEach((axis, i) => { state.z[axis] += moves[i]; }); // of one dimension, up is to the right
     change();
   });
 }

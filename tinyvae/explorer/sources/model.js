@@ -30,7 +30,7 @@ function buildModel(content) {
   const encoders = plan.encoders.map(build), decoders = plan.decoders.map(build);
   const { mean, logProb } = likelihood(plan.likelihood, D), last = encoders.length - 1;
   const [means, logvars] = [content.prior.mu, content.prior.logvar].map(packed => rows(unpack(packed), plan.latent[last]));
-  const top = content.prior.weights.map((weight, c) => ({ weight, mu: means[c], logvar: logvars[c] }));
+  const perLabel = content.prior.kind === "labels", top = content.prior.weights.map((weight, c) => ({ weight, mu: means[c], logvar: logvars[c] }));
 
   function split(row) {
     return { mu: row.slice(0, row.length / 2), logvar: row.slice(row.length / 2) };
@@ -44,16 +44,15 @@ function buildModel(content) {
     for (let l = layer - 1; l >= 0; l--) z = conditional(l, z, y).mu;
     return z;
   }
-  // The means of the posteriors from x up to a layer, each at the mean of the one below.
-  function ascend(x, layer, y) {
-    let q = posterior(0, x, y);
+  // The posteriors from that of z_1 up to a layer, each at the mean of the one below.
+  function ascend(q, layer, y) {
     for (let l = 1; l <= layer; l++) q = posterior(l, q.mu, y);
     return q;
   }
   // p(z_l | y) as a list of Gaussians with weights. Below the uppermost layer it has no closed form: there it is a
   // mixture of the conditionals at samples from above.
   function prior(layer, y, random, samples = 256) {
-    if (layer === last) return content.prior.kind === "labels" ? [top[y]] : top;
+    if (layer === last) return perLabel ? [top[y]] : top;
     const above = prior(layer + 1, y, random, samples);
     return Array.from({ length: samples }, () => ({
       weight: 1 / samples,
@@ -85,9 +84,10 @@ function buildModel(content) {
   }
   return {
     plan, D, last, layers: plan.latent.length,
+    plain: content.prior.kind === "one", perLabel,
     decode: (z, y = null) => mean(decoders[0](z, y)),
     encode: (x, y = null) => posterior(0, x, y),
-    posterior, conditional, descend, ascend, prior, sample, boundSample,
+    posterior, descend, ascend, prior, sample, boundSample,
     divergence: (q, y) => (plan.closed ? divergence(q, prior(0, y)[0]) : null),
   };
 }

@@ -94,7 +94,7 @@ function network(plan, arrays, psi, labels) {
   const layers = plan.layers.map(([W, b]) => ({ W: arrays[W], b: arrays[b] }));
   const convs = (plan.convs || []).map(conv => {
     const W = arrays[conv.W], rows = conv.kernel * conv.kernel * conv.channels, filters = W.length / rows;
-    return { ...conv, W, b: arrays[conv.b], filters, transposed: transpose(W, rows, filters) };
+    return { ...conv, W, b: arrays[conv.b], filters, transposed: plan.kind === "conv-decoder" && transpose(W, rows, filters) };
   });
   const beside = (x, y) => {
     if (!labels) return x;

@@ -1,5 +1,7 @@
 // Pictures: rows of numbers on a canvas, and files for the disk.
 
+const LINE = 4; // pictures of fewer rows are shown as stripes
+
 const $ = id => document.getElementById(id);
 
 // The colours of labels: ten that stay apart under each kind of colour-blindness (Petroff 2021), then hues.
@@ -51,7 +53,8 @@ function save(name, blob) {
 // The picture on a canvas, each of its pixels some dots wide, as a PNG.
 function savePicture(canvas, name) {
   const factor = Math.max(1, Math.round(560 / Math.max(canvas.width, canvas.height)));
-  const large = Object.assign(document.createElement("canvas"), { width: factor * canvas.width, height: factor * canvas.height });
+  const high = Math.max(factor * canvas.height, canvas.height < LINE ? 40 : 0); // a line of pixels as a stripe
+  const large = Object.assign(document.createElement("canvas"), { width: factor * canvas.width, height: high });
   const context = large.getContext("2d");
   context.imageSmoothingEnabled = false;
   context.drawImage(canvas, 0, 0, large.width, large.height);

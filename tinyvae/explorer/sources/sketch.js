@@ -3,13 +3,14 @@
 const MOST_SAMPLES = 2000;
 const LETTERS = 11; // CSS pixels high, in the curves
 
-function buildSketch(state, model, paint, how, range, change) {
+function buildSketch(state, model, paint, how, change) {
   const { height, width, channels } = shapeOf(model.plan.shape), pad = $("pad"), x = new Float64Array(model.D);
-  const [low, high] = range, cursor = { row: Math.floor(height / 2), column: Math.floor(width / 2) };
-  let run = null, stroke = null;
-  if (height < 4 || width < 4) {
+  const [low, high] = how.range, cursor = { row: Math.floor(height / 2), column: Math.floor(width / 2) };
+  const results = ["sketch-mean", "sketch-sample"];
+  let run = null, stroke = null, byKeys = false, due = null; // the last: what is to be encoded before the next frame
+  if (height < LINE || width < LINE) {
     $("sketch-card").hidden = true;
-    return { work: () => false, show() {}, restart() {}, load() {} };
+    return { encode() {}, work: () => false, show() {}, restart() {}, load() {} };
   }
   $("colour-choice").hidden = channels !== 3;
   const scale = Math.max(height, width) / 28;
@@ -20,7 +21,7 @@ function buildSketch(state, model, paint, how, range, change) {
     if (how.binary) return x.map(value => (value >= 0.5 ? 1 : 0));
     if (how.dequantised) return x.map(value => (Math.round(255 * value) + 0.5) / 256);
     if (how.levels === 256) return x.map(value => Math.round(255 * value) / 255);
-    return x.map(value => low + value * (high - low));
+    return x.map(value => low + value * (high - low)); // the least value of the data is black
   }
   const shade = c => {
     if ($("erase").checked) return 0;
@@ -46,23 +47,40 @@ function buildSketch(state, model, paint, how, range, change) {
   }
   function showPad() {
     painter(model.plan.shape, [0, 1])(pad, x);
+    if (!byKeys && !pad.matches(":focus-visible")) return; // who paints by keys must see where
+    const context = pad.getContext("2d");
+    context.fillStyle = "#ff5050";
+    context.fillRect(cursor.column, cursor.row, 1, 1);
   }
 
-  // Encode anew, let z follow, and begin to count.
+  // The drawing is another one, or what encodes it is: so it will be encoded, once a frame, and z may follow.
   function restart(follow = true) {
     showPad();
+    due = { follow: follow || Boolean(due && due.follow) };
+    change();
+  }
+  function encode() {
+    if (!due) return;
+    const { follow } = due, given = input(), q = model.encode(given, state.y);
+    due = null;
     $("figures").hidden = false;
-    for (const name of ["sketch-mean", "sketch-sample"]) $(name).classList.add("shown");
-    const given = input(), q = model.encode(given, state.y);
-    state.posterior = model.ascend(given, state.layer, state.y);
+    for (const name of results) $(name).classList.add("shown");
+    state.posterior = model.ascend(q, state.layer, state.y);
     paint($("sketch-mean"), model.decode(q.mu, state.y));
     run = { given, q, n: 0, total: 0, squares: 0, fit: 0, kl: 0, means: [], random: generator(7), drawn: null };
     run.divergence = model.divergence(q, state.y);
     showDivergence(run.divergence);
-    if (follow) {
-      state.z = Float64Array.from(state.posterior.mu);
-      change();
+    if (follow) state.z = Float64Array.from(state.posterior.mu);
+  }
+  function empty() {
+    x.fill(0);
+    run = due = state.posterior = null;
+    $("figures").hidden = true;
+    for (const name of results) {
+      $(name).classList.remove("shown");
+      Object.assign($(name), { width, height }); // room for what will come; it empties a canvas, too
     }
+    showPad();
   }
   function showDivergence(kl) {
     $("kl").hidden = !kl;
@@ -113,7 +131,8 @@ function buildSketch(state, model, paint, how, range, change) {
   // Draws samples for so many milliseconds; whether more are to come.
   function work(milliseconds) {
     if (!run || run.n >= MOST_SAMPLES) return false;
-    for (const end = performance.now() + milliseconds; run.n < MOST_SAMPLES && performance.now() < end; ) {
+    const end = performance.now() + milliseconds;
+    do {
       const { z, fit, kl } = model.boundSample(run.given, state.y, run.q, run.random);
       run.n += 1;
       run.total += fit - kl;
@@ -122,7 +141,7 @@ function buildSketch(state, model, paint, how, range, change) {
       run.kl += kl;
       if (run.n <= 200 || run.n % 10 === 0) run.means.push([run.n, run.total / run.n]);
       run.drawn = z;
-    }
+    } while (run.n < MOST_SAMPLES && performance.now() < end);
     paint($("sketch-sample"), model.decode(run.drawn[0], state.y));
     showBound();
     return run.n < MOST_SAMPLES;
@@ -133,30 +152,32 @@ function buildSketch(state, model, paint, how, range, change) {
     return [((event.clientY - box.top) / box.height) * height - 0.5, ((event.clientX - box.left) / box.width) * width - 0.5];
   };
   pad.addEventListener("pointerdown", event => {
+    if (!event.isPrimary || event.button) return; // a second finger, or a menu
     pad.setPointerCapture(event.pointerId);
+    byKeys = false;
     stroke = place(event);
     line(stroke, stroke);
     restart();
   });
   pad.addEventListener("pointermove", event => {
-    if (!stroke || !pad.hasPointerCapture(event.pointerId)) return;
+    if (!stroke || !event.isPrimary || !pad.hasPointerCapture(event.pointerId)) return;
     const next = place(event);
     line(stroke, next);
     stroke = next;
     restart();
   });
-  ["pointerup", "pointercancel"].forEach(name => pad.addEventListener(name, () => { stroke = null; }));
+  ["pointerup", "pointercancel"].forEach(name => pad.addEventListener(name, event => { if (event.isPrimary) stroke = null; }));
+  pad.addEventListener("focus", showPad);
+  pad.addEventListener("blur", () => { byKeys = false; showPad(); });
   pad.addEventListener("keydown", event => {
     const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     if (!moves && event.key !== " ") return;
     event.preventDefault();
+    byKeys = true;
     if (moves) {
       cursor.row = clamp(cursor.row + moves[0], 0, height - 1);
       cursor.column = clamp(cursor.column + moves[1], 0, width - 1);
       showPad();
-      const context = pad.getContext("2d");
-      context.fillStyle = "#ff5050";
-      context.fillRect(cursor.column, cursor.row, 1, 1);
     } else {
       dab(cursor.row, cursor.column);
       restart();
@@ -167,13 +188,12 @@ function buildSketch(state, model, paint, how, range, change) {
     values.forEach((value, d) => { x[d] = clamp((value - low) / (high - low), 0, 1); });
     restart();
   }
-  $("clear").addEventListener("click", () => { x.fill(0); restart(false); });
-  showPad();
-  for (const name of ["sketch-mean", "sketch-sample"]) Object.assign($(name), { width, height }); // room for what will come
+  $("clear").addEventListener("click", () => { empty(); change(); });
+  empty();
   // The curves once more, on a page of another size or colour.
   function show() {
     if (run) showDivergence(run.divergence);
     if (run && run.n) showBound();
   }
-  return { work, show, restart: () => run && restart(false), load };
+  return { encode, work, show, restart: () => { if (run) restart(false); }, load };
 }

@@ -7,7 +7,7 @@ function buildWalk(state, paint, decode, change) {
   const strip = Array.from({ length: STEPS }, () => element("canvas"));
   $("walk-strip").replaceChildren(...strip);
   const between = t => ends[0].map((a, d) => a + t * (ends[1][d] - a));
-  let started = null;
+  let started = null, last = null; // when the walk began, and the z of its last step
 
   let pending = [];
   function show() {
@@ -23,6 +23,7 @@ function buildWalk(state, paint, decode, change) {
   }
   function go(t) {
     state.z = between(t);
+    last = Float64Array.from(state.z);
     change();
   }
   function stop() {
@@ -32,6 +33,7 @@ function buildWalk(state, paint, decode, change) {
   }
   function frame(now) {
     if (started === null) return;
+    if (last && last.some((value, d) => value !== state.z[d])) return stop(); // somebody has moved z
     const t = Math.min(1, (now - started) / 3000);
     slider.value = 100 * t;
     go(t);
@@ -42,7 +44,7 @@ function buildWalk(state, paint, decode, change) {
     if (started !== null) return stop();
     play.setAttribute("aria-pressed", "true");
     play.textContent = "Stop";
-    started = performance.now();
+    [started, last] = [performance.now(), null];
     requestAnimationFrame(frame);
   });
   slider.addEventListener("input", () => { stop(); go(slider.value / 100); });
