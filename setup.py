@@ -10,7 +10,7 @@ version = re.search(r'__version__ = "([^"]+)"', (here / "tinyvae/__init__.py").r
 
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5.9", "ipykernel>=6.25"]
 CHECKS = ["ruff>=0.6", "mypy>=1.8"]
-TEST = ["pytest>=7.4", "pytest-xdist>=3.2", "hypothesis>=6.90", "pandas>=1.5", "setuptools>=70.1", *CHECKS, *NOTEBOOKS]
+TEST = ["pytest>=7.4", "pytest-xdist>=3.2", "hypothesis>=6.90", "pandas>=1.5", "setuptools>=77", *CHECKS, *NOTEBOOKS]
 CLUSTER = ["distributed>=2023.1"]
 BROWSER = ["playwright>=1.40"]
 GRADING = ["nbgrader>=0.9"]
@@ -22,7 +22,7 @@ setup(
     description="Variational autoencoders with every derivative written out by hand, in NumPy and Numba",
     long_description=(here / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="MIT",
+    license_expression="MIT",
     package_data={
         "tinyvae": ["py.typed"],
         "tinyvae.papers.published": ["*.csv"],
@@ -55,7 +55,6 @@ setup(
     classifiers=[
         "Intended Audience :: Education",
         "Intended Audience :: Science/Research",
-        "License :: OSI Approved :: MIT License",
         *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],

@@ -13,12 +13,11 @@ import sys
 from contextlib import contextmanager
 
 from benchmarks import record
-from benchmarks.compare import add_common_options, check, spread
+from benchmarks.compare import add_common_options, check, images_of, spread
 from benchmarks.protocol import Remote
 from tinyvae.cli import console
-from tinyvae.data import datasets
 from tinyvae.machine import available_cores
-from tinyvae.training.workloads import WORKLOADS, data_of
+from tinyvae.training.workloads import WORKLOADS
 
 BUSY = "print(flush=True)\nwhile True: pass"
 
@@ -28,7 +27,7 @@ def main(argv=None):
     parser = console.Parser("python -m benchmarks.cliff", __doc__)
     add_common_options(parser)
     arguments = parser.parse_args(argv)
-    record.read(arguments.out)  # before the work
+    record.read(arguments.out, arguments.overwrite)  # before the work
     print(record.describe(record.machine()))
     for name in arguments.workloads:
         result = measure(name, arguments.dataset, arguments.rounds, arguments.seconds, available_cores())
@@ -56,7 +55,7 @@ def measure(workload, dataset, rounds, seconds, competitors):
     Returns: dict of the summaries ``alone`` and ``contended``, in examples a second, and ``share``, their ratio;
     ``competitors``, ``rounds`` and ``seconds``.
     """
-    rates, images = {"alone": [], "contended": []}, data_of(workload, datasets.load(dataset))
+    rates, images = {"alone": [], "contended": []}, images_of(workload, dataset)
     with Remote("tinyvae", workload, dataset) as remote:
         check({"tinyvae": remote}, WORKLOADS[workload], images)
         remote.ask("warm")

@@ -21,7 +21,7 @@ from tinyvae.errors import UserError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.training.loop import Training
-from tinyvae.training.workloads import WORKLOADS, data_of
+from tinyvae.training.workloads import WORKLOADS, data_of, require_minibatch
 
 OTHERS = ("jax", "torch")
 # float32 sums in another order: the largest relative differences from tinyvae's that are let pass.
@@ -31,7 +31,7 @@ TOLERANCES = {"bound": 1e-5, "gradient_norm": 1e-4}
 def main(argv=None):
     """Measure each workload, print it, and add it to the file of results."""
     arguments = parse(argv)
-    record.read(arguments.out)  # before the work
+    record.read(arguments.out, arguments.overwrite)  # before the work
     print(record.describe(record.machine()))
     frameworks = ["tinyvae", *(name for name in OTHERS if name not in arguments.skip)]
     for name in arguments.workloads:
@@ -66,7 +66,20 @@ def add_common_options(parser):
     parser.add_argument("--rounds", type=console.positive, default=7, metavar="n", help="[7]")
     parser.add_argument("--seconds", type=console.rate, default=1.5, metavar="s", help="of each window [1.5]")
     parser.add_argument("--dataset", default="mnist", metavar="DATA", help="as for tinyvae.train; uint8 images [mnist]")
-    parser.add_argument("--out", type=Path, default=Path("results/bench.json"), metavar="FILE", help="%(default)s")
+    parser.add_argument("--out", type=Path, default=Path("results/bench.json"), metavar="FILE", help="[%(default)s]")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file with what another machine measured")
+
+
+def images_of(workload, dataset):
+    """The Dataset of a workload, for all frameworks; UserError if it has no bytes, or less than a minibatch of them.
+
+    Args: as for ``measure``.
+    """
+    data = data_of(workload, datasets.load(dataset))
+    if data.train.dtype != np.uint8:
+        raise UserError(f"{data.name} has {data.train.dtype}, and all are to be given bytes: name a --dataset of uint8")
+    require_minibatch(workload, data)
+    return data
 
 
 def measure(workload, frameworks, dataset, rounds, seconds):
@@ -82,7 +95,7 @@ def measure(workload, frameworks, dataset, rounds, seconds):
     ``bound`` over each framework's last window; the ``threads`` of those that tell; ``sgemm_gflops``; ``agreement``, as
     ``check`` returns it; ``rounds`` and ``seconds``.
     """
-    images = data_of(workload, datasets.load(dataset))
+    images = images_of(workload, dataset)
     with ExitStack() as stack:
         remotes = {name: stack.enter_context(Remote(name, workload, dataset)) for name in frameworks}
         agreement = check(remotes, WORKLOADS[workload], images)

@@ -62,9 +62,11 @@ def main(argv=None):
     parser.add_argument(
         "--out", type=console.path, default=RESULTS, metavar="FILE", help="of results [results/few_labels.json]"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file that --out names")
     arguments = parser.parse_args(argv)
     if arguments.draws == 1:
         parser.error("one draw has no standard error: two are needed, at least")
+    console.require_free(arguments.out, arguments.overwrite)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     require_writable(arguments.out)
     mnist, rows = datasets.load("mnist"), []

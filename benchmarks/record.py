@@ -54,10 +54,11 @@ def machine():
     } | versions
 
 
-def read(path):
-    """What a file of results holds; nothing if it is not there yet.
+def read(path, overwrite=False):
+    """What a file of results holds; nothing if it is not there yet, or is of another machine and may be replaced.
 
-    Raises: RunError if it is not one, or could not be written: best asked before the measurement.
+    Raises: RunError if it is not one, could not be written, or holds what another machine, or other versions, measured:
+        best asked before the measurement.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     require_writable(path)
@@ -71,20 +72,25 @@ def read(path):
         raise RunError(f"{path}: it is not valid JSON ({error})\nName another --out.") from None
     if not isinstance(results, dict):
         raise RunError(f"{path}: it should hold an object in braces\nName another --out.")
-    return results
+    if results.get("machine") == machine():
+        return results
+    if not overwrite:
+        raise RunError(
+            f"{path}: it has what another machine, or other versions, measured\n"
+            "Name another --out, or have it replaced with --overwrite."
+        )
+    return {}
 
 
 def store(path, section, entries):
-    """Add to a file of results; if those in it are of another machine or of other versions, it begins anew.
+    """Add to a file of results, which begins anew if those in it are of another machine or of other versions.
 
     Args:
         path: Path of the JSON file.
         section: "workloads" or "cliff".
         entries: {name: result} to be added to the section.
     """
-    results, here = read(path), machine()
-    if results.get("machine") != here:
-        results = {"machine": here}
+    results = {"machine": machine()} | read(path, overwrite=True)
     results[section] = results.get(section, {}) | entries
     with atomic_write(path) as file:
         file.write(json.dumps(results, indent=1).encode() + b"\n")

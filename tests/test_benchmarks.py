@@ -256,7 +256,7 @@ def test_rounding_is_let_pass_and_reported(images):
     assert differences == {"jax": {"bound": pytest.approx(5e-6), "gradient_norm": 0}}
 
 
-def test_results_of_one_machine_are_kept_together_and_of_another_replaced(tmp_path, monkeypatch):
+def test_results_of_one_machine_are_kept_together_and_of_another_replaced_when_that_is_asked_for(tmp_path, monkeypatch):
     path = tmp_path / "results/bench.json"
     record.store(path, "workloads", {"vae": 1, "iwae-k1": 2})
     record.store(path, "cliff", {"vae": 3})
@@ -264,6 +264,12 @@ def test_results_of_one_machine_are_kept_together_and_of_another_replaced(tmp_pa
     expected = {"machine": record.machine(), "workloads": {"vae": 4, "iwae-k1": 2}, "cliff": {"vae": 3}}
     assert json.loads(path.read_text()) == expected
     monkeypatch.setattr(record, "machine", lambda: {"cpu": "another"})
+    before = path.read_bytes()
+    for module in (compare, cliff):
+        words = ("--out", path, *(("--skip", "jax", "torch") if module is compare else ()))
+        assert_misuse(call(*words, main=module.main), "bench.json: it has what another machine", "--overwrite")
+    assert path.read_bytes() == before
+    assert record.read(path, overwrite=True) == {}
     record.store(path, "cliff", {"vae": 5})
     assert json.loads(path.read_text()) == {"machine": {"cpu": "another"}, "cliff": {"vae": 5}}
 
@@ -336,7 +342,14 @@ def test_few_labels_says_by_which_command_and_where_it_cannot_write_begins_nothi
     assert found["command"] == f"python -m benchmarks.few_labels {' '.join(words)}"
     assert found["rows"] == [{"numbers": [n, 3, 4]} for n in few_labels.COMPONENTS] and found["test_images"] == 7
     monkeypatch.setattr(few_labels, "compare", None)
-    assert_misuse(call("--out", tmp_path, main=few_labels.main), f"{tmp_path}: it cannot be written")
+    assert_misuse(call(*words, main=few_labels.main), "found.json is there already: add --overwrite")
+    assert_misuse(call("--out", tmp_path, "--overwrite", main=few_labels.main), f"{tmp_path}: it cannot be written")
+
+
+def test_data_that_the_others_would_take_for_something_else_are_refused(quick):
+    options, _ = quick
+    result = call(*options, "--dataset", "digits", "--workloads", "vae", main=cliff.main)
+    assert_misuse(result, "float32, and all are to be given bytes")
 
 
 def test_a_page_that_is_not_there_is_named(tmp_path):

@@ -107,13 +107,8 @@ def begun(name, data, threads):
     from tinyvae.training import workloads
     from tinyvae.training.loop import Training
 
-    settings = workloads.WORKLOADS[name]
-    if settings.batch_size > len(data.train):
-        raise UserError(
-            f"{name} takes minibatches of {settings.batch_size}, and {data.name} has {len(data.train)} training "
-            "examples: name a larger --dataset"
-        )
-    return Training(settings, data, threads)
+    workloads.require_minibatch(name, data)
+    return Training(workloads.WORKLOADS[name], data, threads)
 
 
 def measure_training(name, dataset, windows, seconds, threads=None):

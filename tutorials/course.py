@@ -26,7 +26,10 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
+try:
+    import nbformat
+except ModuleNotFoundError:
+    sys.exit("nbformat is not installed: pip install '.[tutorials]'")
 
 HERE = Path(__file__).parent
 EXERCISES = HERE / "exercises"
@@ -42,8 +45,16 @@ TIMEOUT = 600  # seconds, of a cell
 
 
 def notebooks(names=()):
-    """The paths of the complete notebooks whose names begin with one of ``names``; of all by default."""
+    """The paths of the complete notebooks whose names begin with one of ``names``; of all by default.
+
+    Raises: SystemExit, with status 2, for a name that none begins with.
+    """
     paths = sorted(HERE.glob("[0-9]*.ipynb"))
+    for name in names:
+        if not any(path.name.startswith(name) for path in paths):
+            there = ", ".join(path.stem for path in paths)
+            print(f"no notebook begins with {name}; there are {there}", file=sys.stderr)
+            sys.exit(2)
     return [path for path in paths if not names or path.name.startswith(tuple(names))]
 
 

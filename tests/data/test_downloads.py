@@ -230,6 +230,7 @@ def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     put(tmp_path / "my data")
     assert_right(downloads.obtain("set", "~/my data"))
+    assert downloads.fetch("set", "~/my data")[0] == tmp_path / "my data/set/images.gz"
     monkeypatch.setenv("TINYVAE_DATA", "~/my data")
     assert_right(downloads.obtain("set"))
 

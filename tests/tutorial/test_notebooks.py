@@ -292,6 +292,13 @@ def test_a_student_s_version_stops_at_its_first_exercise_and_says_which(path, co
     assert error.value.evalue == f"Exercise {first} is still to be solved."
 
 
+def test_a_name_that_no_notebook_begins_with_is_refused(course, capsys):
+    assert [path.name for path in course.notebooks(["04", "02"])] == [QUICK, "04_vae.ipynb"]
+    with pytest.raises(SystemExit) as end:
+        course.notebooks(["04", "4"])
+    assert end.value.code == 2 and "no notebook begins with 4; there are 00_overview, " in capsys.readouterr().err
+
+
 def test_the_students_versions_are_those_of_the_notebooks():
     command = [sys.executable, TUTORIALS / "course.py", "exercises", "--check"]
     done = subprocess.run(command, capture_output=True, text=True)

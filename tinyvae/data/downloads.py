@@ -189,7 +189,7 @@ def fetch(name: str, folder: AnyPath | None = None) -> list[Path]:
 
     Raises: DataError as ``obtain``.
     """
-    folders = [cache_folder() if folder is None else Path(folder)]
+    folders = [cache_folder() if folder is None else Path(folder).expanduser()]
     paths = [_provide(name, file, folders) for file in FILES[name]]
     for file, path in zip(FILES[name], paths):
         _read(file, path)

@@ -10,7 +10,7 @@ from tinyvae.papers.sweep import Plan
 from tinyvae.settings import IWAE_1, IWAE_2, IWAE_BEST, iwae_epochs
 
 SAMPLES = 5000  # of the evaluations (IWAE, section 5)
-# of our schedule, for each number of samples: at K = 5 the standard one is worse (results/README.md)
+# of our schedule, for each number of samples: at K = 5 the standard one is worse (README.md)
 BEST_ESTIMATORS = ((1, "standard"), (5, "dreg"))
 
 

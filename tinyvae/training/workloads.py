@@ -23,6 +23,7 @@ from dataclasses import replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tinyvae.errors import UserError
 from tinyvae.settings import AEVB, CONV, GRU, IWAE_1
 
 WORKLOADS = {"vae": AEVB} | {f"iwae-k{K}": replace(IWAE_1, samples=K) for K in (1, 5, 50)} | {"conv": CONV}
@@ -40,6 +41,16 @@ def data_of(name, dataset):
     symbols = np.random.default_rng(0).integers(0, V, (N, T))
     rows = (255 * np.eye(V, dtype=np.uint8))[symbols].reshape(N, T * V)
     return replace(dataset, name="random symbols", train=rows, test=rows[: N // 6], data_shape=(T, V), n_labels=0)
+
+
+def require_minibatch(name, data):
+    """Raise a UserError for data (Dataset) of less than a minibatch of a workload."""
+    size = WORKLOADS[name].batch_size
+    if size > len(data.train):
+        raise UserError(
+            f"{name} takes minibatches of {size}, and {data.name} has {len(data.train)} training examples: "
+            "name a larger --dataset"
+        )
 
 
 class WindowOver(Exception):
