@@ -9,6 +9,7 @@ import pytest
 from tests.commands import assert_misuse, call, command
 from tinyvae import compress, decompress
 from tinyvae.cli import console
+from tinyvae.coding import lossless
 from tinyvae.coding.archive import Archive
 from tinyvae.data import datasets
 from tinyvae.machine import noise
@@ -93,8 +94,10 @@ def test_it_is_said_what_the_bits_are_spent_on(here):
     assert set(figures["others"]) == {"gzip", "bz2", "LZMA", "PNG"} and figures["coded"]
     assert 0.3 < bits["net"] < 1 and "dynamic binarisation" in figures["protocol"]
     words = packed("digits", "said.tvz", "--binarise", "--overwrite").stdout
-    for name in ("net", "bound", "cells", "precision", "initial", "container", "total", "protocol", "bz2"):
+    for name in ("net", "bound", "cells", "precision", "initial", "container", "total", "run", "bz2"):
         assert f" {name} " in words
+    assert "  images    the test images of digits, each pixel drawn once with the seed 0\n" in words
+    assert [figures[name] for name in ("data", "part", "binarise", "seed")] == ["digits", "test", True, 0]
     assert "another bound" not in words  # it was trained by the ELBO
 
 
@@ -113,6 +116,30 @@ def test_grey_levels_under_a_bernoulli_are_refused_with_two_ways_out(here):
 def test_bytes_of_0_and_1_are_asked_about(here):
     np.save("ones.npy", np.load("bits.npy").astype(np.uint8))
     assert_misuse(packed("ones.npy", "ones.tvz"), "If its 1 means white", "x.astype(bool)")
+    assert_misuse(packed("ones.npy", "ones.tvz", "--binarise"), "If its 1 means white", "x.astype(bool)")
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.full((2, 64), 128), "of type int64: grey levels are uint8"),
+        (np.full((2, 64), 255, np.uint16), "of type uint16"),
+        (np.full((2, 64), 0.5, np.float16), "of type float16"),
+        (np.full((2, 64), np.nan), "go from nan to nan"),
+        (np.full((2, 64), 1.5), "probabilities lie between 0 and 1"),
+        (np.zeros((0, 64)), "nothing to compress"),
+        (np.float64(0.5), "the model's images are"),
+    ],
+)
+def test_what_are_no_grey_levels_are_not_drawn_from(here, array, words):
+    np.save("levels.npy", array)
+    result = packed("levels.npy", "levels.tvz", "--binarise")
+    assert_misuse(result, "levels.npy: ", words)
+    assert "draw each pixel" not in result.stderr and not (here / "levels.tvz").exists()
+
+
+def test_a_seed_without_draws_is_refused(here):
+    assert_misuse(packed("bits.npy", "seed.tvz", "--seed", 6), "nothing is drawn without --binarise")
 
 
 def test_nothing_is_written_over_unless_that_is_asked_for(here):
@@ -131,10 +158,12 @@ def test_what_could_not_be_written_is_refused_before_the_work(here, monkeypatch)
             assert_misuse(make(source, "runs", *words), "runs: it cannot be written", "A folder has the name")
 
 
-@pytest.mark.parametrize("shape", [(0, 8, 8), (3, 7, 8), (64,)])
+@pytest.mark.parametrize("shape", [(0, 8, 8), (3, 7, 8), (64,), ()])
 def test_what_does_not_fit_is_refused(here, shape):
     np.save("wrong.npy", np.zeros(shape, bool))
-    assert_misuse(packed("wrong.npy", "wrong.tvz"), "wrong.npy: ")
+    result = packed("wrong.npy", "wrong.tvz")
+    assert_misuse(result, "wrong.npy: ")
+    assert "--binarise" not in result.stderr  # which would be no help
     assert not (here / "wrong.tvz").exists()
 
 
@@ -173,7 +202,18 @@ def test_a_damaged_archive_leaves_no_file(here, damage):
     (here / "bad.tvz").write_bytes(wrong if isinstance(wrong, bytes) else b"")
     assert_misuse(unpacked("bad.tvz", "bad.npy"), "bad.tvz: it is", "Nothing was written")
     assert not (here / "bad.npy").exists()
-    assert_misuse(unpacked("nowhere.tvz", "bad.npy"), "nowhere.tvz")
+    for name in ("nowhere.tvz", "runs"):
+        assert_misuse(unpacked(name, "bad.npy"), f"{name}: it cannot be read", "Name an archive")
+
+
+def test_images_that_do_not_fit_into_the_memory(here, monkeypatch):
+    assert packed("bits.npy", "good.tvz", "--overwrite", "--quiet").returncode == 0
+
+    def too_large(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(lossless, "decompress", too_large)
+    assert_misuse(unpacked("good.tvz", "large.npy"), "good.tvz: its images, (50, 8, 8) of |b1,", "Nothing was written")
 
 
 def test_the_run_is_found_where_it_was_or_among_the_runs_or_where_it_is_said_to_be(here, tmp_path, monkeypatch):
@@ -207,13 +247,38 @@ def test_what_stands_in_it_as_it_is_needs_no_run(here, tmp_path, monkeypatch):
     np.save("noise.npy", np.random.default_rng(0).random((3, 64)) < 0.5)
     result = packed("noise.npy", "noise.tvz")
     assert result.returncode == 0 and "as they are" in result.stdout
+    bits = json.loads(packed("noise.npy", "noise.tvz", "--overwrite", "--json").stdout)["bits_per_dimension"]
     content = (here / "noise.tvz").read_bytes()
+    assert (
+        bits["total"] == pytest.approx(8 * len(content) / 192)
+        and bits["bound"] > 1
+        and bits["net"] is bits["container"] is None
+    )
     assert not Archive.from_bytes(content).coded and len(content) < 3 * 8 + 400
     (tmp_path / "noise.tvz").write_bytes(content.replace(b"runs/digits", b"runs/digitz"))
     monkeypatch.chdir(tmp_path)
     shutil.copy(here / "noise.tvz", tmp_path)
     assert unpacked("noise.tvz", "noise.npy").returncode == 0
     assert np.array_equal(np.load("noise.npy"), np.load(here / "noise.npy"))
+
+
+@pytest.mark.slow  # a minute without compiled kernels
+def test_compiled_kernels_and_plain_ones_write_the_same_and_read_each_other_s(here, tmp_path):
+    np.save("few.npy", np.load("bits.npy")[:9])
+    contents, arrays = set(), []
+    for plain in ("0", "1"):
+        out, env = tmp_path / f"{plain}.tvz", {"NUMBA_DISABLE_JIT": plain}
+        words = (here / "runs/digits", here / "few.npy", "--out", out, "--quiet")
+        result = command(*words, module="tinyvae.compress", cwd=here, env=env)
+        assert result.returncode == 0 and result.stderr == "", result.stderr
+        contents.add(out.read_bytes())
+    for plain in ("0", "1"):
+        out, env = tmp_path / f"{plain}.npy", {"NUMBA_DISABLE_JIT": plain}
+        words = (tmp_path / f"{1 - int(plain)}.tvz", "--out", out, "--quiet")
+        result = command(*words, module="tinyvae.decompress", cwd=here, env=env)
+        assert result.returncode == 0 and result.stderr == "", result.stderr
+        arrays.append(np.load(out))
+    assert len(contents) == 1 and all(np.array_equal(array, np.load("few.npy")) for array in arrays)
 
 
 @pytest.mark.slow  # all is compiled for each set of kernels

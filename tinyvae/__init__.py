@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+__all__ = ("VAE", "load")
 
 if TYPE_CHECKING:  # a type checker does not follow __getattr__
     from tinyvae.estimator import VAE as VAE
@@ -22,3 +23,7 @@ else:
 
             return load_fitted
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        """With the two, which a notebook completes."""
+        return sorted({*globals(), *__all__})

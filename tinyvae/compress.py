@@ -17,6 +17,8 @@ from tinyvae.disk.files import atomic_write, require_writable
 from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
 
+LEVELS_0_AND_1 = "If its 1 means white, and not the grey level 1 of 255, save it as bool: x.astype(bool)"
+
 
 def main(argv=None):
     """Load the run and the images, write the archive, and say what its bits are spent on."""
@@ -26,28 +28,37 @@ def main(argv=None):
     from tinyvae import machine
     from tinyvae.coding import lossless
     from tinyvae.coding.bitsback import BitsBack
+    from tinyvae.coding.symbols import OffLevels
     from tinyvae.disk.run import Run
     from tinyvae.training import opening
 
     fitted = opening.load_fitted(arguments.run)
-    images = read(arguments)
-    if arguments.binarise:
-        images = drawn(images, arguments.seed, arguments.data)
-    console.announce_compilation(arguments.quiet)
     code, threads = BitsBack(fitted.model, fitted.params), arguments.threads or machine.available_cores()
-    start = time.perf_counter()
-    with console.sample_bar(len(images), arguments.quiet, " images") as bar:
-        try:
+    images = read(arguments)
+    console.announce_compilation(arguments.quiet)
+    try:
+        lossless.require_images(images, fitted.model)
+        if arguments.binarise:
+            images = drawn(images, arguments.seed or 0)
+        start = time.perf_counter()
+        with console.sample_bar(len(images), arguments.quiet, " images") as bar:
             done = lossless.compress(code, images, os.path.abspath(arguments.run), threads, bar.update)
-        except DataError as error:
-            raise DataError(f"{arguments.data}: {error}{advice(fitted, images, arguments)}") from None
+    except OffLevels as error:
+        raise DataError(f"{arguments.data}: {error}{advice(fitted, images)}") from None
+    except DataError as error:
+        raise DataError(f"{arguments.data}: {error}") from None
     seconds = time.perf_counter() - start
     with atomic_write(arguments.out) as file:
         file.write(done.content)
-    if not arguments.quiet:
-        protocol = Run.open(arguments.run).config()["protocol"]
-        results = figures(code, fitted, protocol, images, done, seconds)
-        print(json.dumps(results, indent=2) if arguments.json else report(results, arguments.out))
+    if arguments.quiet:
+        return 0
+    if not arguments.json:  # at once: what the others make of it can take long
+        print(f"{arguments.out}: {len(done.content):,} bytes for {len(images):,} images, {seconds:.1f} s", flush=True)
+    about = {name: getattr(arguments, name) for name in ("data", "part", "binarise")}
+    about |= {"seed": arguments.seed or 0} if arguments.binarise else {}
+    protocol = Run.open(arguments.run).config().get("protocol", "")
+    results = about | figures(code, fitted, protocol, images, done, seconds)
+    print(json.dumps(results, indent=2) if arguments.json else report(results))
     return 0
 
 
@@ -64,7 +75,7 @@ def parse(argv):
         "their order [test of a data set with a name, else all]",
     )
     parser.add_argument("--binarise", action="store_true", help="draw each pixel, by its grey level, and compress that")
-    parser.add_argument("--seed", type=console.seed, default=0, metavar="S", help="of --binarise [0]")
+    parser.add_argument("--seed", type=console.seed, metavar="S", help="of --binarise [0]")
     parser.add_argument("--overwrite", action="store_true", help="replace the file that --out names")
     parser.add_argument(
         "--data-dir", type=console.path, metavar="DIR", help="with the data [$TINYVAE_DATA, then the cache]"
@@ -73,7 +84,11 @@ def parse(argv):
     parser.add_argument("--json", action="store_true", help="print all figures instead of words")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     options.add_pictures(parser.add_argument_group("a folder of pictures"))
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.seed is not None and not arguments.binarise:
+        parser.error("--seed is that of the draws, and nothing is drawn without --binarise")
+    arguments.part = arguments.part or ("test" if arguments.data in DATASETS else "all")
+    return arguments
 
 
 def read(arguments):
@@ -82,8 +97,7 @@ def read(arguments):
 
     from tinyvae.data import datasets, formats
 
-    source, reading = arguments.data, (arguments.size, arguments.grey, arguments.skip_broken)
-    part = arguments.part or ("test" if source in DATASETS else "all")
+    source, reading, part = arguments.data, (arguments.size, arguments.grey, arguments.skip_broken), arguments.part
     path = Path(os.path.expanduser(source))
     whole = part == "all" and source not in DATASETS and not any(reading)
     if whole and os.path.isfile(path) and path.suffix.lower() in datasets.READERS:
@@ -94,28 +108,42 @@ def read(arguments):
     return np.concatenate([np.asarray(piece) for piece in pieces]).reshape(-1, *dataset.data_shape)
 
 
-def drawn(images, seed, name):
-    """Each pixel 1 with its grey level as the probability: bool; with the seed 0 as the test images of all runs are."""
+def drawn(images, seed):
+    """Each pixel 1 with its grey level as the probability: bool. The noise is that of an image's place, and so the test
+    images of a set are, with the seed 0, those that all runs have.
+
+    Raises: DataError (the reason alone) for what are no grey levels.
+    """
+    from tinyvae.coding.symbols import name_of
     from tinyvae.data.datasets import Dataset
     from tinyvae.training.binarisation import binarise
 
+    if not name_of(images.dtype):
+        raise DataError(f"its numbers are of type {images.dtype}: grey levels are uint8, or floats from 0 to 1")
+    lowest, highest = images.min(), images.max()
+    if images.dtype.kind == "f" and not (lowest >= 0 and highest <= 1):  # also where they are no numbers
+        raise DataError(
+            f"its values go from {lowest:g} to {highest:g}, and probabilities lie between 0 and 1: rescale the data"
+        )
+    if images.dtype == "uint8" and highest == 1:
+        raise DataError(f"{LEVELS_0_AND_1}: nothing is to be drawn then")
     rows = images.reshape(len(images), -1)
-    dataset = Dataset(name, rows[:0], rows, None, None, images.shape[1:], "")
+    dataset = Dataset("it", rows[:0], rows, None, None, images.shape[1:], "")
     return binarise(dataset, "dynamic", seed, test_seed=seed).test.reshape(images.shape)
 
 
-def advice(fitted, images, arguments):
-    """What to do about images that the run's likelihood has no levels for, on lines of its own."""
+def advice(fitted, images):
+    """What to do about values that the run's likelihood has no levels for, on lines of its own."""
     from tinyvae.settings import LIKELIHOODS
 
-    if images.dtype == "uint8" and images.size and images.max() == 1:
-        return "\nIf its 1 means white, and not the grey level 1 of 255, save it as bool: x.astype(bool)"
-    if LIKELIHOODS[fitted.settings.likelihood].levels == 2 and not arguments.binarise:
+    if images.dtype == "uint8" and images.max() == 1:
+        return f"\n{LEVELS_0_AND_1}"
+    if LIKELIHOODS[fitted.settings.likelihood].levels == 2:
         return (
             "\nA Bernoulli gives probabilities to 0 and 1 alone: have each pixel drawn with --binarise, and the draws "
             "compressed, or take a run with --likelihood logistic, which has 256 grey levels."
         )
-    return ""
+    return "\nThe nearest of the levels 0, 1/255, ..., 1 are np.rint(255 * x).astype(np.uint8)."
 
 
 def figures(code, fitted, protocol, images, done, seconds):
@@ -126,6 +154,9 @@ def figures(code, fitted, protocol, images, done, seconds):
 
     numbers, size, settings = done.levels.size, len(done.content), fitted.settings
     bits = account(code, fitted.params, done.levels, done.encoded, size)
+    spent = {"net": bits.net, "total": bits.total, **bits._asdict()}
+    if not done.coded:  # what was coded is not in the file
+        spent |= dict.fromkeys(("net", "cells", "precision", "initial", "container"), None)
     compared = others.sizes(done.levels, CODERS[settings.likelihood].levels, fitted.data_shape)
     return {
         "images": len(images),
@@ -136,17 +167,19 @@ def figures(code, fitted, protocol, images, done, seconds):
         "seconds": seconds,
         "protocol": protocol,
         "objective": "elbo" if settings.samples == 1 else settings.objective,  # of one sample all bounds are the ELBO
-        "bits_per_dimension": {"net": bits.net, "total": bits.total, **bits._asdict()},
+        "bits_per_dimension": spent,
         "others": {name: 8 * other / numbers for name, other in compared.items()},
     }
 
 
-def report(results, path):
+def report(results):
     """The figures in words."""
     bits, others = results["bits_per_dimension"], results["others"]
+    part = {"test": "the test images of ", "train": "the training images of ", "all": "all of "}[results["part"]]
+    how = f", each pixel drawn once with the seed {results['seed']}" if results["binarise"] else ""
     lines = [
-        f"{path}: {results['bytes']:,} bytes for {results['images']:,} images, {results['seconds']:.1f} s",
-        console.paragraph("protocol", results["protocol"]),
+        console.paragraph("images  ", f"{part}{results['data']}{how}"),
+        console.paragraph("run     ", results["protocol"]),
     ]
     if not results["coded"]:
         lines.append("  the images stand in it as they are: by this model they would take more")

@@ -9,7 +9,7 @@ examples:
 from pathlib import Path
 
 from tinyvae.cli import console
-from tinyvae.disk.files import atomic_write, explained, open_to_read, require_writable
+from tinyvae.disk.files import atomic_write, explained, open_ordinary, require_writable
 from tinyvae.errors import DataError, RunError, UserError
 
 RUNS = Path("runs")
@@ -26,7 +26,8 @@ def main(argv=None):
     from tinyvae.coding import lossless
     from tinyvae.coding.archive import Archive
 
-    with explained(arguments.archive, "read"), open_to_read(arguments.archive) as file:
+    cure = "Name an archive that the compress command has written."
+    with explained(arguments.archive, "read", cure), open_ordinary(arguments.archive) as file:
         content = file.read()
     console.announce_compilation(arguments.quiet)
     try:
@@ -36,7 +37,12 @@ def main(argv=None):
         with console.sample_bar(archive.shape[0], arguments.quiet, " images") as bar:
             images = lossless.decompress(archive, code, threads, bar.update)
     except DataError as error:
-        raise DataError(f"{arguments.archive}: {error}\nNothing was written. Put a good copy there.") from None
+        raise DataError(f"{arguments.archive}: {error}\nNothing was written.") from None
+    except MemoryError:
+        raise DataError(
+            f"{arguments.archive}: its images, {archive.shape} of {archive.dtype}, are more than fits into the memory\n"
+            "Nothing was written. Decompress it on a larger machine."
+        ) from None
     with atomic_write(arguments.out) as file:
         np.save(file, images, allow_pickle=False)
     if not arguments.quiet:
@@ -66,21 +72,23 @@ def find(archive, given):
     from tinyvae.coding.bitsback import BitsBack
     from tinyvae.training import opening
 
-    reasons = []
-    for path in [given] if given else dict.fromkeys([Path(archive.run), *sorted(RUNS.glob("*"))]):
+    reasons, named = [], [Path(archive.run)] if archive.run else []
+    for path in [given] if given else dict.fromkeys([*named, *sorted(RUNS.glob("*"))]):
         try:
             fitted = opening.load_fitted(path)
             code = BitsBack(fitted.model, fitted.params)
         except UserError as error:
             if given:
                 raise
-            reasons += [str(error).split("\n")[0]] if str(path) == archive.run else []
+            reasons += [str(error).split("\n")[0]] if path in named else []
             continue
         if code.digest == archive.model:
             return code
         reasons.append(f"{path} holds another model, or has been trained further")
+    why = "; ".join(reasons) or "it names no run, and there is none in runs/"
+    why = "".join(letter if letter.isprintable() else "?" for letter in why)  # who made the file chose its words
     raise RunError(
-        f"the model that the archive was made with ({archive.model[:12]}...) is not there: {'; '.join(reasons)}\n"
+        f"the model that the archive was made with ({archive.model[:12]}...) is not there: {why}\n"
         "Name the folder of its run with --run."
     )
 

@@ -1,7 +1,9 @@
 """The container: 2,000 damaged archives, each refused; and what a file that is sealed again can do."""
 
+import dataclasses
 import hashlib
 import struct
+from math import prod
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.coding.models import build, likelihoods, networks, random_levels, seeds
-from tinyvae.coding import archive
+from tinyvae.coding import archive, symbols
 from tinyvae.coding.archive import DIGEST, MAGIC, Archive, unpack_messages
 from tinyvae.coding.bitsback import BitsBack
 from tinyvae.coding.lossless import compress, decompress
@@ -185,6 +187,24 @@ def test_the_type_the_shape_and_the_numbers_of_images_are_digested():
 def test_other_files_are_told_apart(content, reason):
     with pytest.raises(DataError, match=reason):
         Archive.from_bytes(content)
+
+
+def test_more_axes_than_an_array_can_have_are_no_header(content):
+    header = Archive.from_bytes(content)
+    for axes, is_archive in ((30, True), (31, False), (65, False)):
+        shape = (*header.shape[:1], *[1] * axes, prod(header.shape[1:]))
+        forged = dataclasses.replace(header, shape=shape).to_bytes()
+        if is_archive:
+            assert Archive.from_bytes(forged).shape == shape
+        else:
+            with pytest.raises(DataError, match="and is none"):
+                Archive.from_bytes(forged)
+
+
+def test_types_are_named_and_images_are_digested_as_on_a_little_endian_machine():
+    x = np.random.default_rng(0).random((3, 4)).astype(np.float32)
+    assert [symbols.name_of(np.dtype(kind)) for kind in (bool, "u1", "f4", "f8")] == ["|b1", "|u1", "<f4", "<f8"]
+    assert archive.images_digest(x) == archive.images_digest(x.astype(">f4"))
 
 
 def test_an_archive_of_a_newer_version_says_so(content):

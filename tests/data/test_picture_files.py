@@ -114,6 +114,27 @@ def test_sixteen_bits_are_rounded_to_eight(saved, tmp_path, name):
     np.testing.assert_array_equal(picture_files.read(path)[0][..., 0], np.rint(levels / 65535 * 255))
 
 
+def tiff(width, bits, photometric, content):
+    """A row of grey levels as a TIFF, little-endian and uncompressed."""
+    tags = {256: width, 257: 1, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: 1, 279: len(content)}
+    content += b"\0" * (len(content) % 2)
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHI", b"II", 42, 8 + len(content)) + content + struct.pack("<H", 9) + entries + bytes(4)
+
+
+def test_a_tiff_says_how_many_bits_its_levels_have_and_which_end_is_white(tmp_path):
+    twelve = tiff(4, 12, 1, bytes.fromhex("000400800fff"))
+    sixteen = [tiff(3, 16, white, np.array([0, 257, 65535], "<u2").tobytes()) for white in (1, 0)]
+    for content, levels in zip((twelve, *sixteen), ([0, 64, 128, 255], [0, 1, 255], [255, 254, 0])):
+        (tmp_path / "a.tif").write_bytes(content)
+        assert picture_files.read(tmp_path / "a.tif", grey=True)[0].tolist() == [levels]
+
+
+def test_a_level_of_sixteen_bits_that_is_transparent_lies_on_white(saved):
+    path = saved(np.array([[0, 1024, 2570, 65535]], np.uint16), transparency=1024)
+    assert picture_files.read(path, grey=True)[0].tolist() == [[0, 255, 10, 255]]
+
+
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_levels_without_a_scale_are_refused(saved, mode):
     assert "numbers of 32 bits, whose scale is anyone's guess" in refusal(saved(Image.new(mode, (3, 3)), "a.tif"))

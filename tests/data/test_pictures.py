@@ -1,6 +1,7 @@
 """A folder of pictures: one array, labels from subfolders, a cache that is never wrong, and errors for people."""
 
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -38,6 +39,31 @@ def folder(tmp_path):
         return tmp_path / "mine"
 
     return make
+
+
+def test_what_could_not_be_read_for_once_is_read_the_next_time(folder, monkeypatch):
+    """A passing fault of a disk, or of memory, is no damage that is remembered."""
+    source = folder(colours("1.png", "2.png", "3.png") | {"4.png": b"junk"})
+    read = picture_files.read
+
+    def faulty(fault, path, *options):
+        if path.name == "3.png":
+            raise fault
+        return read(path, *options)
+
+    for fault in (OSError(5, "Input/output error"), MemoryError()):
+        with monkeypatch.context() as patch:
+            patch.setattr(picture_files, "read", partial(faulty, fault))
+            loaded = datasets.load(source, skip_broken=True)
+        assert len(loaded.train) + len(loaded.test) == 2 and "left out: 2 (3.png, 4.png)" in " ".join(loaded.notes)
+        loaded = datasets.load(source, skip_broken=True)
+        assert len(loaded.train) + len(loaded.test) == 3 and "left out: 1 (4.png)" in " ".join(loaded.notes)
+        os.utime(source / "1.png", (1, 1))  # the next listing is another
+
+
+def test_a_folder_of_files_with_images_names_that_folder(folder):
+    source = folder({"raw/t10k-images-idx3-ubyte": b"\0", "raw/t10k-labels-idx1-ubyte": b"\0"})
+    assert f"for the data in it, name {source / 'raw'}" in refusal(source)
 
 
 def colours(*names, shape=(6, 5, 3)):

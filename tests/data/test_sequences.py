@@ -1,6 +1,9 @@
 """Strings as characters and as rules: what the arrays are, there and back, in files, in runs, and what is refused."""
 
 import json
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,10 +12,11 @@ from hypothesis import strategies as st
 
 from tests.commands import assert_misuse, call
 from tinyvae import system
-from tinyvae.data import datasets, sequences
+from tinyvae.data import datasets, expressions, sequences
 from tinyvae.data.expressions import GRAMMAR
 from tinyvae.data.grammar import Broken
 from tinyvae.data.grammar_files import parse_grammar
+from tinyvae.data.parsing import Parser
 from tinyvae.data.sequences import Characters, Rules, Strings
 from tinyvae.disk.run import Run
 from tinyvae.errors import DataError
@@ -186,8 +190,34 @@ def test_a_string_that_does_not_parse_is_named_by_its_line_and_others_are_counte
 
 def test_an_ambiguous_string_is_refused_with_both_derivations(file):
     message = refusal(file, grammar=parse_grammar("s -> s '+' s | '0' | '1'"))
-    assert "line 3: '1+1+0' has two derivations" in message
-    assert "s[s[s[1]+s[1]]+s[0]]" in message and "s[s[1]+s[s[1]+s[0]]]" in message
+    assert "line 10: '0+0+0' has two derivations" in message  # the first in sorted order
+    assert "s[s[s[0]+s[0]]+s[0]]" in message and "s[s[0]+s[s[0]+s[0]]]" in message
+
+
+def test_an_ambiguous_grammar_is_told_at_its_first_string(tmp_path, monkeypatch):
+    """And not after all others, each of which takes the cube of its length."""
+    parsed, parse = [], Parser.parse
+    monkeypatch.setattr(Parser, "parse", lambda self, string: parsed.append(string) or parse(self, string))
+    (tmp_path / "a.txt").write_text("b\naa\naaa\naaaa\naaaaa\n")
+    words = refusal(tmp_path / "a.txt", grammar=parse_grammar("S -> S S | 'a'"))
+    assert "line 3: 'aaa' has two derivations" in words and parsed == ["aa", "aaa"]
+
+
+def test_threads_do_not_meet_in_a_parser():
+    """Which is quick since it keeps what it has seen of the string before."""
+    words = [["x+1", "sin(x)", "x*x*x*x"], ["1/3+x", "exp(1)", "(x)"]]
+    vocabulary, _ = sequences.as_rules(Strings(words[0] + words[1]), GRAMMAR)
+    size, interval = len(pickle.dumps(vocabulary)), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for compute in (lambda word: vocabulary.encode([word]).tolist(), expressions.score):
+                found = pool.map(lambda own, compute=compute: [list(map(compute, own)) for _ in range(200)], words)
+                alone = [list(map(compute, own)) for own in words]
+                assert all(each == own for own, some in zip(alone, found) for each in some)
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(pickle.dumps(vocabulary)) == size
 
 
 def test_a_grammar_s_own_faults_are_those_of_its_file(file):
@@ -204,9 +234,11 @@ def test_too_many_characters_are_refused(file):
 
 
 def test_what_memory_cannot_hold_is_refused_before_it_is_made(file, monkeypatch):
-    monkeypatch.setattr(system, "memory", lambda: 479)
+    monkeypatch.setattr(system, "memory", lambda: 12 * 5 * (8 + 2 * 4) - 1)
+    monkeypatch.setattr(sequences.Characters, "encode", None)
     assert "12 sequences of 5 steps with 4 symbols take about 0.0 GiB of memory" in refusal(file)
-    monkeypatch.setattr(system, "memory", lambda: 480)
+    monkeypatch.undo()
+    monkeypatch.setattr(system, "memory", lambda: 12 * 5 * (8 + 2 * 4))
     datasets.load(file)
 
 

@@ -42,6 +42,13 @@ def test_repeated_lines_are_kept_and_counted(read):
     assert note.startswith("lines that stand there before: 2 of 4; ")
 
 
+def test_a_table_of_numbers_is_said_to_be_taken_as_text(read):
+    for content in (b"1.5,2\n3,4\n5,6", b"1 2e-3\n-3 nan", b"1;2;3\n4; 5;6"):
+        assert "an .npy file" in read(content)[2][0]
+    for content in (b"1\n2", b"1+2\n3,4", b"1 2\nab"):
+        assert read(content)[2] == []
+
+
 def test_a_line_much_longer_than_the_others_is_named(read):
     _, _, (note,) = read(b"abc\n\n"[:4] + b"x" * 7 + b"\nab\n")
     assert note.startswith("line 2 has 7 characters, and no other more than 3: every sequence has as many steps")

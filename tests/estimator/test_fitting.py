@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from tests.commands import python
+from tests.commands import call, python
 from tests.estimator.models import CONV, SMALL, same
 from tinyvae import VAE
 from tinyvae.data.datasets import Dataset
@@ -132,6 +132,27 @@ def test_partial_fit_goes_on_after_fit(digits, fitted):
     assert vae.history_[-1]["samples_seen"] == 3 * len(X) + 200 and vae.settings_.learning_rate == 1e-4
     assert 0 < np.abs(vae.params_.flat - fitted.params_.flat).max() < 10 * 1e-4  # three of Adam's steps
     assert vae.fit(X).history_[0]["epoch"] == 1
+
+
+def test_another_objective_brings_what_goes_with_it(digits, tmp_path):
+    """After "iwae" the ELBO has its closed form again, and its training aids."""
+    X, _ = digits
+    vae = VAE(**SMALL, objective="iwae", n_samples=2).fit(X)
+    assert vae.settings_.kl == "sampled"
+    vae.set_params(objective="elbo", n_samples=1, beta=2, n_prior_components=7).partial_fit(X)
+    assert (vae.settings_.kl, vae.settings_.beta) == ("closed", 2)
+    words = ("--objective", "iwae", "--samples", 2, "--kl", "sampled", "--estimator", "dreg", "--epochs", 1)
+    assert call("digits", *words, "--hidden", 9, "--latent", 3, "--quiet", "--out", tmp_path / "run").returncode == 0
+    vae = VAE.from_run(tmp_path / "run").partial_fit(X)
+    assert vae.settings_.estimator == "dreg"
+    vae.set_params(objective="elbo").partial_fit(X)
+    assert (vae.settings_.kl, vae.settings_.estimator) == ("closed", "standard")
+
+
+def test_classes_are_no_way_to_make_a_model_conditional(digits, fitted):
+    vae = pickle.loads(pickle.dumps(fitted)).set_params(conditional=True)
+    with pytest.raises(ValueError, match="conditional changed since"):
+        vae.partial_fit(*digits, classes=range(10))
 
 
 def test_partial_fit_refuses_another_model(digits, fitted):

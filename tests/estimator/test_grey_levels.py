@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from tests.estimator.models import SMALL, same
 from tinyvae import VAE
 from tinyvae.data.datasets import Dataset
+from tinyvae.estimator.inputs import require_scale
 from tinyvae.settings import Settings
 from tinyvae.training.loop import Training
 
@@ -133,6 +134,21 @@ def test_the_scale_of_a_run_s_data_is_not_known(grey, tmp_path):
         vae.transform(X)
 
 
+def test_levels_are_scored_where_there_are_levels(grey):
+    vae = VAE(**SMALL, likelihood="logistic", n_importance_samples=2).fit(grey)
+    assert np.isfinite(vae.score(grey[:3] / 255))
+    with pytest.raises(ValueError, match=r"X has values between the 256 levels .* or use likelihood gaussian"):
+        vae.score(grey[:3] / 255 + 0.5 / 255 * (grey[:3] < 255))
+
+
+def test_grey_levels_beside_other_numbers_in_a_frame_are_refused(digits):
+    """All columns would get one type, and be divided by 255 or not, by what stands beside them."""
+    X = pd.DataFrame(digits[0][:50]).astype({0: np.uint8})
+    with pytest.raises(ValueError, match=r"columns of uint8, .* beside columns of float32: give all of them one type"):
+        VAE(**SMALL).fit(X)
+    VAE(**SMALL).fit(X.astype(float))
+
+
 def test_columns_that_a_model_would_be_slow_to_learn_are_said_to_be():
     """Which is worth 30 nats here, where the widest of three has a standard deviation of 300."""
     X = np.random.default_rng(0).standard_normal((300, 3))
@@ -143,4 +159,6 @@ def test_columns_that_a_model_would_be_slow_to_learn_are_said_to_be():
             assert len(caught) == 1 and caught[0].filename == __file__
     for wide in (X, 10 * X, X * [0.1, 0, 1e-4], np.zeros((5, 2)) - 1):
         VAE(**SMALL, likelihood="gaussian-linear").fit(wide)
+    far = np.float32(1e5 + np.tile(X, (200, 1)))  # whose sum in single precision loses what the deviation is made of
+    require_scale(far, "gaussian-linear", False)
     VAE(**SMALL).fit(X * 1e-3 % 1)  # under a Bernoulli

@@ -1,5 +1,6 @@
 """Conditional models: labels of many types, and what is none."""
 
+import enum
 import pickle
 
 import numpy as np
@@ -137,6 +138,20 @@ def test_labels_of_many_types(digits, number):
     assert same(vae, expected) and vae.classes_.tolist() in ([0, 1], ["0", "1"], ["False", "True"])
     np.testing.assert_array_equal(vae.transform(X, labels), expected.transform(X, y))
     np.testing.assert_array_equal(vae.sample(2, vae.classes_), expected.sample(2, [0, 1]))
+
+
+def test_the_members_of_an_enum_are_their_texts(digits):
+    class Parity(str, enum.Enum):
+        EVEN = "even"
+        ODD = "odd"
+
+    X, y = digits[0][:200], digits[1][:200] % 2
+    vae = VAE(**SMALL, conditional=True).fit(X, [Parity.ODD if label else Parity.EVEN for label in y])
+    assert vae.classes_.tolist() == ["even", "odd"]
+    assert same(vae, VAE(**SMALL, conditional=True).fit(X, y))
+    if hasattr(np.dtypes, "StringDType"):
+        texts = np.array(["even", "odd"], np.dtypes.StringDType())[y]
+        assert same(vae, VAE(**SMALL, conditional=True).fit(X, texts))
 
 
 def test_a_word_is_not_the_number_that_it_spells(digits):

@@ -169,6 +169,14 @@ def test_rows_of_the_history_beyond_the_checkpoint_are_left(no_pictures, tmp_pat
     assert [row["epoch"] for row in VAE.from_run(path).history_] == [1, 2]
 
 
+def test_a_history_without_a_row_for_each_epoch_is_refused(no_pictures, tmp_path):
+    path = trained(tmp_path / "run", "--epochs", 2)
+    run = Run.open(path)
+    run.write_history(run.history()[:1])
+    with pytest.raises(RunError, match="does not have a row for each of the 2 epochs"):
+        VAE.from_run(path)
+
+
 def test_the_commands_say_why_they_cannot_go_on_with_what_an_estimator_wrote(fitted, tmp_path):
     fitted.write_run(tmp_path / "run")
     words = "was written from Python, and does not say where its data are"

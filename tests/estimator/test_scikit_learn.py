@@ -119,6 +119,11 @@ def test_floats_of_other_widths_and_byte_orders(digits, dtype):
     assert same(vae.partial_fit(other), expected.partial_fit(X))
 
 
+def test_the_package_lists_its_two_names():
+    assert {"VAE", "load", "__version__"} <= set(dir(tinyvae))
+    assert tinyvae.__all__ == ("VAE", "load") and all(callable(getattr(tinyvae, name)) for name in tinyvae.__all__)
+
+
 def test_the_package_does_not_import_it_unasked():
     code = (
         "import sys, tinyvae; assert not {'sklearn', 'numba', 'numpy'} & set(sys.modules); print(tinyvae.VAE.__name__)"

@@ -50,6 +50,16 @@ def test_sequences_are_the_command_s_loop_too(sequences):
     assert same(more, VAE(**SMALL | SEQUENCES | {"schedule": "constant", "max_epochs": 2, "anneal": 0}).fit(X))
 
 
+def test_what_is_scored_must_be_symbols_as_what_is_fitted(sequences):
+    """A step without one would cost nothing, and an example of such steps have the best score of all."""
+    X = np.asarray(sequences.train)
+    vae, padded = VAE(**SMALL | SEQUENCES, n_importance_samples=2).fit(X), X[:5].copy()
+    padded.reshape(5, 15, 12)[:, -3:] = 0
+    for method in (vae.score, vae.score_samples, vae.transform, vae.partial_fit):
+        with pytest.raises(ValueError, match="X is not of symbols"):
+            method(padded)
+
+
 @pytest.mark.parametrize("words", [("--free-bits", 0.2), ("--characters", "--feedback", "--word-dropout", 0.25)])
 def test_a_run_of_strings_is_an_estimator_and_keeps_its_vocabulary(words, no_pictures, tmp_path):
     words = ("expressions", *words, "--units", 8, "--latent", 3, "--limit", 300, "--schedule", "constant", "--quiet")

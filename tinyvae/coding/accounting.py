@@ -17,7 +17,7 @@ from tinyvae.derivation import gaussian
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.types import Array
 
-ROWS = 1000  # images at a time
+NUMBERS = 20_000_000  # of the decoder's outputs, at a time
 
 
 class Account(NamedTuple):
@@ -78,10 +78,11 @@ def log_weights(code: BitsBack, params: Parameters, levels: np.ndarray, chosen: 
         chosen: (N, D_1) cells.
     """
     model, prior, sums = code.model, code.prior, np.zeros(2)
+    rows = max(1, NUMBERS // (model.data_dim * model.observation.outputs_per_dimension))
     largest = CODERS[model.likelihood].levels - 1
     with machine.crew():
-        for first in range(0, len(levels), ROWS):
-            some = slice(first, first + ROWS)
+        for first in range(0, len(levels), rows):
+            some = slice(first, first + rows)
             x: Array = np.divide(levels[some], largest, dtype=params.flat.dtype)
             z = (prior.centre + prior.scale * cells().medians[chosen[some]]).astype(x.dtype)
             log_likelihood, log_prior, _ = model.joint(params, x, [z], keep=False)

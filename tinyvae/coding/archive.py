@@ -29,6 +29,7 @@ MAGIC = b"\x89tvz\r\n\x1a\n"  # as PNG's: what a transfer as text would change, 
 FORMAT = 1  # raise it when an older tinyvae would misread the file
 DIGEST = 32  # bytes
 MOST_NUMBERS = 2**48  # in all images
+MOST_AXES = 32  # of an array, in every version of NumPy
 LENGTH, CHAIN = struct.Struct("<I"), struct.Struct("<QI")
 
 
@@ -74,7 +75,10 @@ class Archive:
             raise DataError("it is no archive of tinyvae" if content else "it is empty")
         body, checksum = content[:-DIGEST], content[-DIGEST:]
         if hashlib.sha256(body).digest() != checksum:
-            raise DataError("it is damaged, cut short or extended: its content is not the one that it was written with")
+            raise DataError(
+                "it is damaged, cut short or extended: its content is not the one that it was written with\n"
+                "Put a good copy there."
+            )
         try:  # who changed it and made the checksum anew can have written anything
             start = len(MAGIC) + LENGTH.size
             end = start + LENGTH.unpack_from(body, len(MAGIC))[0]
@@ -91,7 +95,7 @@ class Archive:
 
     def _checked(self) -> "Archive":
         """Itself, or ValueError for what no ``to_bytes`` writes."""
-        sizes = len(self.shape) >= 2 and all(type(n) is int and n > 0 for n in self.shape)
+        sizes = 2 <= len(self.shape) <= MOST_AXES and all(type(n) is int and n > 0 for n in self.shape)
         kinds = type(self.coded) is bool and type(self.run) is str and type(self.levels) is int
         known = self.levels in (2, LEVELS) and self.dtype in DTYPES and len(self.images) == 2 * DIGEST
         if not (sizes and kinds and known and prod(self.shape) < MOST_NUMBERS):
@@ -156,6 +160,7 @@ def model_digest(likelihood: str, networks: tuple[Plan, ...], prior: Prior) -> s
 
 def images_digest(images: np.ndarray) -> str:
     """SHA-256 over the type, the shape and the numbers of images, in hexadecimal."""
-    digest = hashlib.sha256(f"{images.dtype.str} {images.shape} ".encode())
-    digest.update(np.ascontiguousarray(images).data)
+    little = images.astype(images.dtype.newbyteorder("<"), copy=False)
+    digest = hashlib.sha256(f"{little.dtype.str} {images.shape} ".encode())
+    digest.update(np.ascontiguousarray(little).data)
     return digest.hexdigest()

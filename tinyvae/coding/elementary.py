@@ -18,7 +18,8 @@ from tinyvae import machine
 
 exact = machine.exact
 
-LOG2E, SQRT_HALF, SQRT_2PI = 1 / math.log(2), math.sqrt(0.5), math.sqrt(2 * math.pi)
+SQRT_HALF, SQRT_2PI = math.sqrt(0.5), math.sqrt(2 * math.pi)
+LOG2E = float.fromhex("0x1.71547652b82fep+0")  # 1 / log 2
 LN2_HIGH = float.fromhex("0x1.62e42fee00000p-1")  # few bits of log 2, so that n * LN2_HIGH is exact, and the rest
 LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
 ROUND = 1.5 * 2.0**52  # a number added to it is rounded to an integer, which stands in the low bits of the sum

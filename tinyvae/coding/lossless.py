@@ -9,7 +9,8 @@ from tinyvae.coding import archive
 from tinyvae.coding.archive import Archive
 from tinyvae.coding.bitsback import BitsBack, Encoded, Progress
 from tinyvae.coding.pixels import CODERS
-from tinyvae.coding.symbols import DTYPES, images_of, levels_of
+from tinyvae.coding.symbols import DTYPES, images_of, levels_of, name_of
+from tinyvae.derivation.model import Model
 from tinyvae.errors import DataError
 
 
@@ -27,7 +28,7 @@ class Compressed(NamedTuple):
 def compress(
     code: BitsBack, images: np.ndarray, run: str = "", threads: int = 1, progress: Progress = lambda n: None
 ) -> Compressed:
-    """The file of some images under a model. Equal images and an equal model give an equal file.
+    """The file of some images under a model. Equal images, an equal model and an equal ``run`` give an equal file.
 
     Args:
         code: BitsBack.
@@ -35,20 +36,27 @@ def compress(
         run: where the model is, for whoever decompresses.
         threads, progress: as for ``BitsBack.encode``.
 
-    Raises: DataError (the reason alone) for images that do not fit, or are none.
+    Raises: DataError (the reason alone) for images that do not fit, or are none; OffLevels, which is one, where that is
+        a matter of their values.
     """
-    if not images.size:
-        raise DataError(f"there is nothing to compress: its shape is {images.shape}")
-    if prod(images.shape[1:]) != code.model.data_dim or images.ndim < 2:
-        raise DataError(f"its shape is {images.shape}, and the model's images are {code.model.data_shape}")
+    require_images(images, code.model)
     count = CODERS[code.model.likelihood].levels
     levels = levels_of(images, count)
     encoded = code.encode(levels, threads, progress)
-    payload, raw = archive.pack_messages(encoded.messages), archive.pack_raw(levels, count)
-    coded = len(payload) < len(raw)
+    payload = archive.pack_messages(encoded.messages)
+    coded = len(payload) < archive.raw_size(levels.size, count)
     digests = code.digest, archive.images_digest(images)
-    about = images.shape, images.dtype.str, count, coded, run
-    return Compressed(Archive(*about, *digests, payload if coded else raw).to_bytes(), coded, levels, encoded)
+    about = images.shape, name_of(images.dtype), count, coded, run
+    payload = payload if coded else archive.pack_raw(levels, count)
+    return Compressed(Archive(*about, *digests, payload).to_bytes(), coded, levels, encoded)
+
+
+def require_images(images: np.ndarray, model: Model) -> None:
+    """Raise a DataError (the reason alone) for what are no images of a model, or for none."""
+    if not images.size:
+        raise DataError(f"there is nothing to compress: its shape is {images.shape}")
+    if not 2 <= images.ndim <= archive.MOST_AXES or prod(images.shape[1:]) != model.data_dim:
+        raise DataError(f"its shape is {images.shape}, and the model's images are {model.data_shape}")
 
 
 def decompress(

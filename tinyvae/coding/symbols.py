@@ -4,7 +4,17 @@ import numpy as np
 
 from tinyvae.errors import DataError
 
-DTYPES = {np.dtype(kind).str: np.dtype(kind) for kind in (np.bool_, np.uint8, np.float32, np.float64)}
+DTYPES = {np.dtype(kind).newbyteorder("<").str: np.dtype(kind) for kind in (np.bool_, np.uint8, np.float32, np.float64)}
+
+
+class OffLevels(DataError):
+    """Values that are on none of the levels of a likelihood."""
+
+
+def name_of(dtype: np.dtype) -> str:
+    """A type by its name in files, where numbers are little-endian; "" for one that cannot be compressed."""
+    name = dtype.newbyteorder("<").str
+    return name if dtype.isnative and name in DTYPES else ""
 
 
 def levels_of(images: np.ndarray, levels: int) -> np.ndarray:
@@ -16,10 +26,10 @@ def levels_of(images: np.ndarray, levels: int) -> np.ndarray:
 
     Returns: (N, D) uint8.
 
-    Raises: DataError (the reason alone) for another type, and for values that are not exactly on a level: they would
-        come back as others.
+    Raises: DataError (the reason alone) for another type; OffLevels for values that are not exactly on a level: they
+        would come back as others.
     """
-    if images.dtype.str not in DTYPES:
+    if not name_of(images.dtype):
         raise DataError(f"its numbers are of type {images.dtype}: bool, uint8, float32 or float64 can be compressed")
     largest = np.uint8(levels - 1)
     if images.dtype == np.bool_:
@@ -33,7 +43,7 @@ def levels_of(images: np.ndarray, levels: int) -> np.ndarray:
     wrong = images_of(found, images.dtype, images.shape, levels).view(f"V{images.itemsize}") != _bits(images)
     if wrong.any():
         where = np.unravel_index(wrong.argmax(), images.shape)
-        raise DataError(
+        raise OffLevels(
             f"{wrong.sum():,} of its {images.size:,} values are not on one of {levels} levels, the first, "
             f"{images[where].item()!r}, at {[int(i) for i in where]}"
         )

@@ -215,7 +215,6 @@ def _sequences(name: str, source: Strings, limit: int | None, grammar: Grammar |
         if grammar is None or characters
         else sequences.as_rules(source, grammar)
     )
-    sequences.require_room(vocabulary, len(codes))
     dataset = _dataset(name, split(vocabulary.one_hot(codes), None), limit)
     meaning = np.frombuffer(json.dumps(vocabulary.to_json()).encode(), np.uint8)  # the same bits may be other strings
     notes = (*source.notes, *dataset.notes)

@@ -8,6 +8,7 @@ over all of them, that is less than ln 100,000 = 11.513 nats.
 
 import itertools
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -100,7 +101,16 @@ FUNCTIONS = {
     "factor -> 'exp(' sum ')'": np.exp,
 }  # the other rules hand a value on, or are x or a digit
 _MEANINGS = [(FUNCTIONS.get(line), rule.right) for line, rule in zip(ARITHMETIC.lines(), ARITHMETIC.rules)]
-_PARSER = Parser(ARITHMETIC)
+
+
+class _Parsers(threading.local):
+    """Each thread's own."""
+
+    def __init__(self) -> None:
+        self.arithmetic = Parser(ARITHMETIC)
+
+
+_PARSERS = _Parsers()
 
 
 def value(expression: str, x: Array) -> Array:
@@ -115,7 +125,7 @@ def value(expression: str, x: Array) -> Array:
 
     Raises: DataError for a string that does not parse.
     """
-    rules, values = _PARSER.parse(expression), list[Any]()
+    rules, values = _PARSERS.arithmetic.parse(expression), list[Any]()
     with np.errstate(all="ignore"):
         for rule in reversed(rules):  # from the last one: all that a rule needs has been found, the leftmost on top
             function, right = _MEANINGS[rule]

@@ -120,6 +120,12 @@ def _tokens(number: int, line: str) -> list[tuple[str, str]]:
             rest = line[at:].strip()
             if rest[0] in "'\"":
                 raise DataError(f"line {number} has a quote without its end: {rest[:40]}")
+            if rest[0] in "‘’‚“”„«»":
+                raise DataError(
+                    f"line {number} has the quotation mark {rest[0]}: texts stand between ' and ', or \" and \""
+                )
+            if rest[0] in "→⟶⇒":
+                raise DataError(f"line {number} has the arrow {rest[0]}: a rule is written with ->")
             raise DataError(f"line {number} has {rest[0]!r} outside quotes: put text into quotes, as in '{rest[0]}'")
         kind, at = str(match.lastgroup), match.end()
         if kind == "end":

@@ -23,6 +23,10 @@ Item: TypeAlias = tuple[int, int]
 Way: TypeAlias = tuple[Item, Item | None]  # the item before, and the completed rule's, or None: by a character
 
 
+class Ambiguous(DataError):
+    """A string with two derivations: the grammar says two things with it."""
+
+
 class Predicted(NamedTuple):
     """The places where rules begin, for a set of symbols that may come next."""
 
@@ -51,7 +55,7 @@ class Column:
 
 
 class Parser:
-    """Parses one string after the other.
+    """Parses one string after the other, for one thread: what it keeps of a string serves the next.
 
     Args:
         grammar: Grammar.
@@ -109,8 +113,8 @@ class Parser:
         Args:
             string: str.
 
-        Raises: DataError (the reason alone) if it has none, with the place and what could have stood there, or if it
-            has two.
+        Raises: DataError (the reason alone) if it has none, with the place and what could have stood there; Ambiguous
+            if it has two.
         """
         if not self.begins(string):
             raise DataError(self._why(string, len(self._text)))
@@ -122,7 +126,7 @@ class Parser:
             item, j = ambiguous
             other, _ = self._derivation(last, n, {ambiguous: self._columns[j].others[item]})
             first, second = (_cut(self.grammar.tree(each)) for each in (rules, other))
-            raise DataError(
+            raise Ambiguous(
                 f"{_cut(string)!r} has two derivations, and the grammar must leave one:\n  {first}\n  {second}"
             )
         return rules

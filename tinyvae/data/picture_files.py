@@ -24,6 +24,7 @@ FORMATS = {
 }
 ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 ORIENTATION = 0x0112  # the EXIF tag of how a camera was held
+BITS, PHOTOMETRIC = 258, 262  # a TIFF's tags of the bits in a number, and of which end is white
 # What undoes each of its values.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,8 +80,16 @@ def read(path: AnyPath, size: int | None = None, grey: bool = False) -> tuple[np
 def _in_colour(image: Image.Image) -> Image.Image:
     """The picture in RGB of 8 bits each, without transparency."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):  # 16 bits in the file
-        levels = np.asarray(image).astype(np.int64)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")  # 65535 / 257 = 255, rounded
+        levels, white = np.asarray(image).astype(np.int64), 65535
+        if image.format == "TIFF":  # whose numbers may have fewer bits, and 0 for white
+            tags = image.getexif()
+            bits = tags.get(BITS, 16)
+            white = 2 ** (bits[0] if isinstance(bits, tuple) else bits) - 1
+            levels = white - levels if tags.get(PHOTOMETRIC) == 0 else levels
+        if isinstance(hidden := image.info.get("transparency"), int):
+            levels[levels == hidden] = white
+        rounded = (2 * 255 * levels + white) // (2 * white)
+        return Image.fromarray(np.clip(rounded, 0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise DataError("its pixels are numbers of 32 bits, whose scale is anyone's guess: convert it to 8 or 16 bits")
     if not image.has_transparency_data:

@@ -16,7 +16,8 @@ from tinyvae.system import lack_of_memory
 
 ADVICE = "Mend or remove it, or leave out all that cannot be read, with --skip-broken."
 ACCEPTED = f"Pictures are files that end in {', '.join(picture_files.ENDINGS)}, in the folder or its subfolders."
-WHOLE, HAS_MORE, BROKEN = range(3)  # what became of a file; HAS_MORE: of its frames or pages the first was taken
+# What became of a file. HAS_MORE: of its frames or pages the first was taken; UNREAD: it could not be read this time.
+WHOLE, HAS_MORE, BROKEN, UNREAD = range(4)
 DECODING = 1  # to be raised where the same files give other arrays than before
 MOST_NAMES = 7  # in a note
 
@@ -49,17 +50,21 @@ def load(
     with formats.explained(folder, ACCEPTED):
         files, others = _listed(folder)
         if not files:
-            raise DataError(f"it holds no picture{f', only files such as {others[0]}' if others else ', and no file'}")
+            inner = {Path(other).parent for other in others if "-idx" in other or "_batch" in other}
+            hint = f": for the data in it, name {folder / min(inner)}" if inner - {Path()} else ""
+            only = f", only files such as {others[0]}" if others else ", and no file"
+            raise DataError(f"it holds no picture{only}{hint}")
         _require_two(len(files))
     kept = _cache_path(folder, files, (size, grey, skip_broken))
     found = _kept(kept, len(files))
     if found is None:
         found = _without_idle_colours(*_decoded(folder, files, size, grey, skip_broken))
-        _keep(kept, *found)
+        if UNREAD not in found[1]:
+            _keep(kept, *found)
     images, states = found
     with formats.explained(folder, ACCEPTED):
         _require_two(len(images))
-    taken = [file for file, state in zip(files, states) if state != BROKEN]
+    taken = [file for file, state in zip(files, states) if state < BROKEN]
     labels, notes = _labels(taken)
     notes += _notes(files, states, others)
     if size:
@@ -115,9 +120,10 @@ def _decoded(
         try:
             with formats.explained(folder / file, ADVICE):
                 picture, has_more = picture_files.read(folder / file, size, grey)
-        except DataError:
+        except DataError as error:
             if not skip_broken:
                 raise
+            states[i] = UNREAD if isinstance(error.__context__, OSError | MemoryError) else BROKEN
             continue
         if images is None:
             images, first = _room(folder, (len(files), *picture.shape)), file
@@ -190,7 +196,9 @@ def _kept(path: Path, n_files: int) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def _keep(path: Path, images: np.ndarray, states: np.ndarray) -> None:
-    """Keep what was decoded, in the place of what was kept of the folder before; what fails costs time, later."""
+    """Keep what was decoded, in the place of what was kept of the folder by the same options before; what fails costs
+    time, later.
+    """
     if images.nbytes > formats.LARGEST_MEMBER:  # ``_kept`` would refuse it
         return
     with suppress(OSError):
@@ -221,7 +229,8 @@ def _labels(files: Sequence[str]) -> tuple[np.ndarray | None, list[str]]:
 
 def _notes(files: Sequence[str], states: np.ndarray, others: Sequence[str]) -> Iterator[str]:
     """What should be known of files that were left out, or not taken whole."""
-    broken, more = ([file for file, state in zip(files, states) if state == which] for which in (BROKEN, HAS_MORE))
+    broken = [file for file, state in zip(files, states) if state >= BROKEN]
+    more = [file for file, state in zip(files, states) if state == HAS_MORE]
     for names, words in (
         (broken, "that could not be read were left out"),
         (more, "with several frames or pages gave the first of them"),

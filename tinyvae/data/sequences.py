@@ -6,7 +6,7 @@ any character may follow any other, while a grammar allows some rules at each st
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from tinyvae.data import text_files
 from tinyvae.data.grammar import PADDING, Broken, Grammar, Walk
 from tinyvae.data.grammar_files import parse_grammar
-from tinyvae.data.parsing import Parser
+from tinyvae.data.parsing import Ambiguous, Parser
 from tinyvae.errors import DataError
 from tinyvae.system import lack_of_memory
 
@@ -138,10 +138,6 @@ class Rules(Vocabulary):
     """
 
     grammar: Grammar
-    _parser: Parser = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_parser", Parser(self.grammar))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -159,7 +155,7 @@ class Rules(Vocabulary):
 
     def encode(self, strings: Sequence[str]) -> np.ndarray:
         """As ``Vocabulary.encode``; a string that does not parse, in two ways, or not in T steps, is an error."""
-        derivations = list(map(self._parser.parse, strings))
+        derivations = list(map(Parser(self.grammar).parse, strings))  # a parser is one thread's, and grows
         for string, derivation in zip(strings, derivations):
             if len(derivation) > self.steps:
                 raise DataError(
@@ -214,6 +210,7 @@ def as_characters(strings: Sequence[str]) -> tuple[Characters, np.ndarray]:
             f"{MOST_SYMBOLS} are taken"
         )
     vocabulary = Characters(max(map(len, strings)), characters)
+    require_room(vocabulary, len(strings))
     return vocabulary, vocabulary.encode(strings)
 
 
@@ -221,11 +218,14 @@ def as_rules(source: Strings, grammar: Grammar) -> tuple[Rules, np.ndarray]:
     """The rules of a grammar, and strings as (N, T) of them, T being one more than the longest derivation has: as in
     the paper, each comes to an end and is seen to.
 
-    Raises: DataError (the reason alone) for strings that do not parse, or that parse in two ways: how many, and what is
-        wrong with the first.
+    Raises: DataError (the reason alone) for strings that do not parse: how many, and what is wrong with the first; for
+        one that parses in two ways, which is the grammar's fault, and where others would take a time without end; and
+        where there is no room for them.
     """
     if source.derivations is not None and grammar == source.grammar:
-        return Rules(source.derivations.shape[1], grammar), source.derivations
+        vocabulary = Rules(source.derivations.shape[1], grammar)
+        require_room(vocabulary, len(source.derivations))
+        return vocabulary, source.derivations
     parser, strings = Parser(grammar), source.strings
     derivations: list[list[int]] = [[] for _ in strings]
     wrong: dict[int, DataError] = {}
@@ -234,19 +234,24 @@ def as_rules(source: Strings, grammar: Grammar) -> tuple[Rules, np.ndarray]:
             derivations[i] = parser.parse(strings[i])
         except DataError as error:
             wrong[i] = error
+            if isinstance(error, Ambiguous):
+                break
     if wrong:
-        first = min(wrong)
+        first = min(wrong, key=lambda i: (not isinstance(wrong[i], Ambiguous), i))
         place = f"line {source.lines[first]}" if source.lines else f"string {first + 1}"
+        if isinstance(wrong[first], Ambiguous):
+            raise DataError(f"{place}: {wrong[first]}")
         more = f"\n(The same or the like is true of {len(wrong) - 1:,} more.)" if len(wrong) > 1 else ""
         raise DataError(f"{place}: {wrong[first]}{more}")
-    steps = 1 + max(map(len, derivations))
-    return Rules(steps, grammar), _padded(derivations, steps, grammar.padding)
+    vocabulary = Rules(1 + max(map(len, derivations)), grammar)
+    require_room(vocabulary, len(strings))
+    return vocabulary, _padded(derivations, vocabulary.steps, grammar.padding)
 
 
 def require_room(vocabulary: Vocabulary, n: int) -> None:
     """DataError (the reason alone) before n sequences are written out, where they would not fit into this machine."""
-    # once whole, and once more as training and test set
-    if lack := lack_of_memory(2 * n * vocabulary.steps * vocabulary.size):
+    # as numbers of symbols, once whole as rows with a single 1, and once more as training and test set
+    if lack := lack_of_memory(n * vocabulary.steps * (8 + 2 * vocabulary.size)):
         raise DataError(
             f"{n:,} sequences of {vocabulary.steps:,} steps with {vocabulary.size} symbols take {lack}: take shorter "
             "or fewer strings"

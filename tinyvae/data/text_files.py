@@ -4,6 +4,7 @@ As in ``formats``, DataError has the reason alone; the caller adds the file and 
 """
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,15 @@ def read_strings(path: Path) -> tuple[list[str], list[int], list[str]]:
     return strings, numbers, list(_notes(strings, numbers, len(lines), longest))
 
 
+def _is_row_of_numbers(string: str) -> bool:
+    """Whether a line is two numbers or more, as in a table."""
+    parts = re.split(r"[,;\s]+", string.strip())
+    try:
+        return len(list(map(float, parts))) > 1
+    except ValueError:
+        return False
+
+
 def _notes(strings: Sequence[str], numbers: Sequence[int], n_lines: int, longest: int) -> Iterator[str]:
     """What should be known of the lines of a file."""
     if empty := n_lines - len(strings):
@@ -88,6 +98,8 @@ def _notes(strings: Sequence[str], numbers: Sequence[int], n_lines: int, longest
             f"lines that stand there before: {repeated:,} of {len(strings):,}; they count as often as they stand, and "
             "some may be in both the training and the test set"
         )
+    if all(map(_is_row_of_numbers, strings)):
+        yield "its lines are rows of numbers, which are taken as text: a table of numbers belongs into an .npy file"
     others = max(len(string) for i, string in enumerate(strings) if i != longest)
     if len(strings[longest]) > 2 * others:
         yield (

@@ -27,17 +27,18 @@ CURES = {
 
 
 @contextmanager
-def explained(path, done):
+def explained(path, done, cure=None):
     """Inside: an OSError leaves as a RunError that says which file, why, and what to do.
 
     Args:
         path: Path of the file or folder that all inside is about.
         done: what is done to it, as a participle: "written", "read".
+        cure: what to do, whatever the error is; by default that of ``CURES``.
     """
     try:
         yield
     except OSError as error:
-        cure = CURES.get(error.errno, "Choose another folder.")
+        cure = cure or CURES.get(error.errno, "Choose another folder.")
         raise RunError(f"{path}: it cannot be {done} ({error.strerror or error})\n{cure}") from None
 
 

@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from tinyvae.derivation.shapes import require_count
 from tinyvae.errors import UserError
 from tinyvae.estimator.inputs import float_type
-from tinyvae.settings import CHOICES, NETWORKS, Settings, require_sense
+from tinyvae.settings import CHOICES, NETWORKS, PRIORS, Settings, require_sense
 from tinyvae.system import MOST_THREADS
 from tinyvae.training.fitted import Fitted
 
@@ -76,6 +76,8 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int, o
 
     Raises: ValueError for what does not go together.
     """
+    if vae.objective != others.objective:  # what went with another bound, and a VAE has no parameter for
+        others = replace(others, kl=USUAL.kl, estimator=USUAL.estimator)
     settings = replace(
         others,
         network=vae.network,
@@ -232,9 +234,10 @@ def require_images(vae: BaseEstimator) -> None:
 def require_same_model(settings: Settings, data_shape: tuple[int, ...], fitted: Fitted) -> None:
     """ValueError for parameters that make another model than the one that was fitted."""
     before = fitted.settings
-    # what is of another network alone makes no difference
+    # what is of another network or prior alone makes no difference
     idle = {setting for encoder, _ in NETWORKS.values() for setting in encoder.own_settings}
     idle -= set(NETWORKS[settings.network][0].own_settings)
+    idle |= set() if PRIORS[settings.prior].has_components else {"components"}
     changed = [
         name
         for setting, name in MODEL.items()

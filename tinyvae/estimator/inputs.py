@@ -99,7 +99,7 @@ def require_scale(X: np.ndarray, likelihood: str, is_auto: bool) -> None:
             stacklevel=CALLER,
         )
     elif likelihood == "gaussian-linear":
-        deviations = to_float(X, float_type(X)).std(axis=0)
+        deviations = to_float(X, float_type(X)).std(axis=0, dtype=np.float64)  # also of columns far from 0
         widest = int(deviations.argmax())
         if not NARROW <= deviations[widest] <= WIDE and deviations[widest] > 0:
             warnings.warn(
@@ -143,6 +143,7 @@ def read_labels(y: Any, name: str = "y") -> np.ndarray:
             "a VAE with conditional=True requires y to be passed, but the target y is None: give each example its label"
         )
     y = column_or_1d(y if hasattr(y, "dtype") else np.asarray(y, object))
+    y = y.astype(object) if y.dtype.kind == "T" else y  # NumPy's strings of any length
     if y.dtype == object:  # of which NumPy would make strings, if one of them is
         kinds = {
             "a string" if isinstance(label, str) else "a number" if isinstance(label, NUMBERS) else "neither": label
@@ -153,7 +154,8 @@ def read_labels(y: Any, name: str = "y") -> np.ndarray:
         if len(kinds) > 1:
             both = " and ".join(f"{label!r} ({kind})" for kind, label in kinds.items())
             raise ValueError(f"{name} has labels of two types, {both}: use one, as in [str(label) for label in y]")
-        y = np.array(y.tolist())
+        # the text of a string, and not the name of one that is a member of an Enum
+        y = np.array([str.__str__(label) if isinstance(label, str) else label for label in y.tolist()])
     if y.dtype.kind not in "biufU":
         raise ValueError(f"{name} is of type {y.dtype}: whole numbers, strings or bools are needed")
     if y.dtype.kind == "f" and not np.isfinite(y).all():

@@ -44,7 +44,7 @@ def read(path: AnyPath) -> tuple[dict[str, Any], dict[str, Any]]:
         "settings_": settings,
         "model_": model,
         "_vocabulary": fitted.vocabulary,
-        "history_": [{name: row[name] for name in HISTORY} for row in run.history()[: state["epoch"]]],
+        "history_": [{name: row[name] for name in HISTORY} for row in opening.history_of(run, state["epoch"])],
         # the place in an epoch of other data is of no use
         "_progress": (arrays, state | {"position": 0, "epoch_total": 0.0}),
     }

@@ -14,10 +14,12 @@ from tinyvae import machine
 from tinyvae.data.sequences import Vocabulary
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.shapes import require_count
-from tinyvae.estimator.arguments import count_threads, draw_seed
+from tinyvae.errors import DataError
+from tinyvae.estimator.arguments import count_threads, draw_seed, in_parameters
 from tinyvae.estimator.inputs import as_floats, compare_scales, places_of, require_support
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.importance_sampling import log_likelihood
+from tinyvae.training.requirements import require_values
 from tinyvae.types import Array, Labels
 
 
@@ -51,7 +53,7 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             X: (N, D), read as by ``fit``.
             y: (N,) labels, of a conditional model, whose encoder has them as an input; else ignored.
 
-        Returns: (N, n_components) in the dtype of X, or that of the model for uint8 and bool.
+        Returns: (N, n_components) in the dtype of X, if that is float32 or float64, else in that of the model.
         """
         X = self._checked(X)
         return self._as(X, lambda: self.fitted_.encode(X, self._labels(y, X))[0])
@@ -103,7 +105,8 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             y: (N,) labels, of a conditional model; else ignored.
 
         Returns: (N,) float64, in nats per example. Under "bernoulli" it is a log probability where X is 0 and 1, and
-            AEVB's cross entropy between; under the others it is the logarithm of a density.
+            AEVB's cross entropy between; under "gaussian" and "gaussian-linear" it is the logarithm of a density, and
+            under those of levels and of symbols a log probability.
         """
         X = self._checked(X)
         require_count("n_importance_samples", self.n_importance_samples)
@@ -134,12 +137,22 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         checked = self._read(X, reset=False)
         require_support(checked, self.model_.likelihood, self.likelihood == "auto")
+        try:
+            require_values("X", self.model_.likelihood, self.model_.data_shape, checked)
+        except DataError as error:
+            raise ValueError(in_parameters(str(error))) from None
         compare_scales(checked, self._is_unit)
         return checked
 
     def _read(self, X: Any, reset: bool) -> np.ndarray:
         """X as a data set holds it: (N, D) uint8, bool, float32 or float64; with ``reset`` its features are learned."""
         X = X if hasattr(X, "shape") else np.asarray(X)
+        types = set(map(str, getattr(X, "dtypes", ())))  # of the columns of a frame
+        if "uint8" in types and len(types) > 1:
+            raise ValueError(
+                f"X has columns of uint8, which are grey levels and divided by 255, beside columns of "
+                f"{', '.join(sorted(types - {'uint8'}))}: give all of them one type, as in X.astype(float)"
+            )
         if len(X.shape) > 2:
             raise ValueError(
                 f"X has the shape {tuple(X.shape)}, but a row of numbers is needed for each example: pass "

@@ -49,15 +49,18 @@ class VAE(Trained):
     standard deviation is far from 1, which want a StandardScaler before.
 
     All is computed in the dtype of the X that was fitted: float32 (about twice as fast) for that, float16, uint8 and
-    bool, else float64. What comes out has the dtype of what went in, and that of the model for uint8 and bool.
+    bool, else float64. What comes out is float32 for float32 and float16, that of the model for uint8 and bool, and
+    float64 for all else.
 
     Args:
         n_components: dimensions of z.
         hidden: units of the encoder's hidden layers, from the data on, and in reverse the decoder's; () for none.
         likelihood: "bernoulli" and "gaussian" (its mean goes through a sigmoid) describe values from 0 to 1, and refuse
-            others; "gaussian-linear" describes any real numbers. "auto" takes "bernoulli" if all values of the X that
-            is fitted lie between 0 and 1, else "gaussian-linear": so name the likelihood where the log p(x) of several
-            fits are compared, as in a search, where X comes in parts, and where a later X may go beyond the first.
+            others; "gaussian-linear" describes any real numbers; "logistic", "logistic-mixture" and "logistic-colour"
+            the 256 levels of a byte; "categorical" symbols (``data_shape``). "auto" takes "bernoulli" if all values of
+            the X that is fitted lie between 0 and 1, else "gaussian-linear": so name the likelihood where the log p(x)
+            of several fits are compared, as in a search, where X comes in parts, and where a later X may go beyond the
+            first.
         objective: "elbo" or "iwae", the bound that is maximised. The KL divergence of the ELBO has its closed form
             (AEVB, Eq. 10) where there is one.
         n_samples: K, samples of z for each example in the bound.
@@ -217,12 +220,12 @@ class VAE(Trained):
         if not hasattr(self, "model_"):
             X, labels, settings = fresh._begin(X, y, classes)
             return self._become(fresh._train(replace(settings, schedule="constant", epochs=1), X, labels, 1))
-        if classes is not None and self.conditional:
-            require_same_classes(classes, self.classes_)
         X, before = self._checked(X), self.settings_
         likelihood = before.likelihood if self.likelihood == "auto" else self.likelihood
         settings = replace(settings_of(self, X, likelihood, before.seed, before), dtype=before.dtype)
         require_same_model(settings, shape_of(self, X), self.fitted_)
+        if classes is not None and self.conditional:
+            require_same_classes(classes, self.classes_)
         settings = longer(settings, before, len(self.history_) + 1)
         return self._become(fresh._train(settings, X, self._labels(y, X), 1, self._progress, self.history_))
 

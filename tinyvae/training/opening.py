@@ -159,14 +159,10 @@ def go_on(
     Raises: as ``load``, and RunError if the history does not go with the checkpoint.
     """
     state, checkpoint = _load(run, data_dir, threads, source, must_have_begun=False)
-    history = run.history()[: state.epoch] if state.epoch else []
+    history = history_of(run, state.epoch)
     N = len(state.dataset.train)
-    rows = [(row["epoch"], row["samples_seen"]) for row in history]
-    if len(history) < state.epoch or rows != [(epoch, N * epoch) for epoch in range(1, state.epoch + 1)]:
-        raise RunError(
-            f"{run.path}/history.csv does not have a row for each of the {state.epoch} epochs that are done\n"
-            "Put back the file that belongs there, or train again."
-        )
+    if any(row["samples_seen"] != N * row["epoch"] for row in history):
+        raise RunError(_no_row_for_each(run, state.epoch))
     bounds = [history[-1][name] for name in ("train_bound", "test_bound")] if history else []
     with _from_checkpoint(run):
         # nearly, since a spreadsheet keeps 15 digits
@@ -177,6 +173,21 @@ def go_on(
             "Put back the file that belongs there, or train again."
         )
     return state, history
+
+
+def history_of(run: Run, epochs: int) -> list[Row]:
+    """The rows of so many epochs, which a checkpoint says are done; RunError if there is not one for each."""
+    history = run.history()[:epochs] if epochs else []
+    if [row["epoch"] for row in history] != list(range(1, epochs + 1)):
+        raise RunError(_no_row_for_each(run, epochs))
+    return history
+
+
+def _no_row_for_each(run: Run, epochs: int) -> str:
+    return (
+        f"{run.path}/history.csv does not have a row for each of the {epochs} epochs that are done\n"
+        "Put back the file that belongs there, or train again."
+    )
 
 
 def make_longer(run: Run, state: Training, epochs: int) -> None:

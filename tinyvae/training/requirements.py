@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinyvae.data.datasets import Dataset, to_float
-from tinyvae.data.rows import blocks, extremes
+from tinyvae.data.rows import Images, blocks, extremes
 from tinyvae.errors import DataError, UserError
 from tinyvae.settings import LIKELIHOODS, NETWORKS, Settings
 from tinyvae.training.protocol import on_levels
@@ -50,9 +50,7 @@ def require_fit(settings: Settings, dataset: Dataset) -> None:
                 f"{dataset.name} has values from {smallest:g} to {largest:g}, but the {settings.likelihood} likelihood "
                 f"describes values from {lowest:g} to {highest:g}: rescale the data, or store grey levels as uint8"
             )
-    require_levels(settings, dataset)
-    if settings.likelihood == "categorical":
-        require_symbols(dataset)
+    require_values(dataset.name, settings.likelihood, dataset.data_shape, dataset.train, dataset.test)
 
 
 def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
@@ -68,25 +66,30 @@ def require_room(settings: Settings, data_shape: tuple[int, ...]) -> None:
         sides = tuple(-(-side // settings.stride) for side in sides)
 
 
-def require_levels(settings: Settings, dataset: Dataset) -> None:
-    """Raise a DataError for values between the levels of a likelihood that knows these alone."""
-    levels = LIKELIHOODS[settings.likelihood].levels
-    if levels == 256 and not all(on_levels(images, levels) for images in (dataset.train, dataset.test)):
+def require_values(name: str, likelihood: str, data_shape: tuple[int, ...], *parts: Images) -> None:
+    """Raise a DataError for values within the ends of a likelihood that it describes none the less not.
+
+    Args:
+        name: of the data, for the message.
+        likelihood: its name. Those of levels know 256 alone, "categorical" one symbol at each step.
+        data_shape: of an example.
+        parts: (N, D) each, as data sets hold them.
+    """
+    levels = LIKELIHOODS[likelihood].levels
+    if levels == 256 and not all(on_levels(images, levels) for images in parts):
         raise DataError(
-            f"{dataset.name} has values between the 256 levels 0, 1/255, ..., 1, and the {settings.likelihood} "
+            f"{name} has values between the 256 levels 0, 1/255, ..., 1, and the {likelihood} "
             "likelihood gives probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
         )
-
-
-def require_symbols(dataset: Dataset) -> None:
-    """Raise a DataError for rows that have not one symbol at each step."""
-    V = dataset.data_shape[-1]
-    for part in (dataset.train, dataset.test):
+    if likelihood != "categorical":
+        return
+    V = data_shape[-1]
+    for part in parts:
         for block in blocks(part):
             steps = to_float(block, np.float32).reshape(-1, V)
             if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
                 raise DataError(
-                    f"{dataset.name} is not of symbols: the categorical likelihood takes each {V} numbers of an "
+                    f"{name} is not of symbols: the categorical likelihood takes each {V} numbers of an "
                     "example for a step, of which one is 1 and the others are 0\nGive the examples the shape (steps, "
                     "symbols), or use another likelihood."
                 )
