@@ -205,7 +205,7 @@ function describe() {
   $("holes-legend").replaceChildren(
     chip(colourOf("--hole"), "a hole: the prior has mass here, the test examples have little; samples from here may look like nothing"),
     chip(colourOf("--dense"), "the test examples are denser here than the prior says"),
-    ...(most > 2 ? [element("span", { textContent: "Both in the two dimensions shown, whatever the others are: where the colours agree, the whole space may still have holes." })] : []),
+    ...(most > 2 ? [element("span", { textContent: "Both in the two dimensions shown, whatever the others are: where neither shows, the whole space may still have holes." })] : []),
   );
   let more = content.input.binary ? " The model was trained on black and white: a pixel counts as white from one half on." : "";
   if (plan.labels) more += " The drawing is encoded and judged as an example of the label that is chosen.";
