@@ -169,6 +169,12 @@ def test_labels_are_optional(file):
     assert without.classes is None and without.notes == ()
 
 
+def test_arrays_beside_x_and_y_are_named(file):
+    assert datasets.load(file(x=GREY, mask=GREY)).notes == ("the array mask of mine.npz stays unread",)
+    notes = datasets.load(file(x=GREY, y=np.arange(20) + 1, z=GREY, mask=GREY)).notes
+    assert notes[0] == "the arrays z, mask of mine.npz stay unread" and notes[1].startswith("the labels")
+
+
 # Labels
 
 

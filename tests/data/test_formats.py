@@ -161,12 +161,13 @@ def test_an_npy_that_is_stored_as_it_is_used_is_mapped_and_not_read(tmp_path, pe
 
 
 def test_npz_gives_x_and_y_or_its_only_array(tmp_path):
-    x, y = formats.read_npz(write(tmp_path, "a.npz", npz_bytes(y=LABELS, x=IMAGES, other=np.zeros(3))))
+    x, y, others = formats.read_npz(write(tmp_path, "a.npz", npz_bytes(y=LABELS, x=IMAGES, other=np.zeros(3))))
+    assert others == ["other"]
     np.testing.assert_array_equal(x, IMAGES)
     np.testing.assert_array_equal(y, LABELS)
-    only, labels = formats.read_npz(write(tmp_path, "a.npz", npz_bytes(pictures=IMAGES)))
+    only, labels, others = formats.read_npz(write(tmp_path, "a.npz", npz_bytes(pictures=IMAGES)))
     np.testing.assert_array_equal(only, IMAGES)
-    assert labels is None
+    assert labels is None and not others
 
 
 HEADER = "{'descr': %s, 'fortran_order': False, 'shape': %s, }\n"

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import models
 from tinyvae.derivation import bounds
 from tinyvae.settings import BOUNDS
 
@@ -17,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.mark.parametrize("name", BOUNDS)
 @given(counts, counts, seeds)
 def test_gradients(name, N, K, seed):
-    errors = finite_differences.check(random_problems.bound(np.random.default_rng(seed), N, K, name))
+    errors = finite_differences.check(models.bound(np.random.default_rng(seed), N, K, name))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 

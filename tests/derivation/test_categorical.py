@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import densities
 from tinyvae.derivation import categorical
 from tinyvae.derivation.model import Model
 from tinyvae.settings import LIKELIHOODS
@@ -29,7 +30,7 @@ def random_symbols(seed, N, K, T, groups):
 
 @given(counts, counts, counts, groupings, seeds)
 def test_gradients(N, K, T, groups, seed):
-    errors = finite_differences.check(random_problems.categorical(np.random.default_rng(seed), N, K, T, groups))
+    errors = finite_differences.check(densities.categorical(np.random.default_rng(seed), N, K, T, groups))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 

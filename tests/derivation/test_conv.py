@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import networks
 from tinyvae.derivation import conv
 from tinyvae.derivation.activations import LINEAR
 from tinyvae.derivation.conv import Geometry
@@ -46,7 +47,7 @@ def random_arrays(geometry, filters, N, seed):
 )  # fmt: skip
 def test_gradients(geometry, N, filters, is_transposed, activation, seed):
     rng = np.random.default_rng(seed)
-    problem = random_problems.convolution(rng, N, geometry, filters, is_transposed, activation)
+    problem = networks.convolution(rng, N, geometry, filters, is_transposed, activation)
     errors = finite_differences.check(problem)
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import densities
 from tinyvae.derivation import gaussian
 
 rows = samples = units = st.integers(1, 5)
@@ -16,13 +17,13 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.mark.parametrize(
     "problem",
     [
-        random_problems.sample,
-        random_problems.log_posterior,
-        random_problems.log_posterior_two_ways,
-        random_problems.layer,
-        random_problems.log_density,
-        random_problems.log_densities,
-        random_problems.log_standard_normal,
+        densities.sample,
+        densities.log_posterior,
+        densities.log_posterior_two_ways,
+        densities.layer,
+        densities.log_density,
+        densities.log_densities,
+        densities.log_standard_normal,
     ],
 )
 @given(rows, samples, units, seeds)
@@ -31,7 +32,7 @@ def test_gradients(problem, R, S, D, seed):
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
-@pytest.mark.parametrize("problem", [random_problems.kl, random_problems.split])
+@pytest.mark.parametrize("problem", [densities.kl, densities.split])
 @given(rows, units, seeds)
 def test_gradients_without_samples(problem, R, D, seed):
     errors = finite_differences.check(problem(np.random.default_rng(seed), R, D))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests import oracles
 from tinyvae import machine
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import networks
 from tinyvae.derivation.gru import gru, gru_backward, gru_shapes
 from tinyvae.machine import plain
 
@@ -25,7 +26,7 @@ def random_gru(seed, T, N, K, I, J, H):
 
 @given(steps, sizes, sizes, st.integers(0, 3), st.integers(0, 3), sizes, st.booleans(), st.booleans(), seeds)
 def test_gradients(T, N, K, I, J, H, is_reversed, only_last, seed):
-    problem = random_problems.gru(np.random.default_rng(seed), T, N, K, I, J, H, is_reversed, only_last)
+    problem = networks.gru(np.random.default_rng(seed), T, N, K, I, J, H, is_reversed, only_last)
     errors = finite_differences.check(problem)
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
@@ -45,7 +46,7 @@ def test_values_by_loops(T, N, K, I, J, H, is_reversed, seed):
 
 def planted(backward):
     """The largest error that the checker finds where ``recurrence_gradient`` has been exchanged for another one."""
-    problem = random_problems.gru(np.random.default_rng(0), 3, 2, 2, 2, 2, 3)
+    problem = networks.gru(np.random.default_rng(0), 3, 2, 2, 2, 2, 3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine, "recurrence_gradient", backward)
         return max(finite_differences.check(problem).values())

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import densities, networks
 from tinyvae.derivation.gru_networks import RecurrentDecoder, RecurrentEncoder
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
@@ -26,7 +27,7 @@ def network(kind, seed=0, R=4, hidden=(), M=1, **options):
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_gradients_of_the_encoder(steps, directions, hidden, C):
     rng = np.random.default_rng(steps)
-    problem = random_problems.network(rng, 3, C, "gru", 0, "tanh", hidden, (steps, 3), directions)
+    problem = networks.network(rng, 3, C, "gru", 0, "tanh", hidden, (steps, 3), directions)
     assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE
 
 
@@ -37,7 +38,7 @@ def test_gradients_of_the_encoder(steps, directions, hidden, C):
 def test_gradients_of_the_decoder(steps, feedback, hidden, C):
     for R in (3, 4):  # a row for each example that is fed back, and two
         rng = np.random.default_rng(steps)
-        problem = random_problems.network(rng, R, C, "gru", 1, "relu", hidden, (steps, 3), feedback=feedback)
+        problem = networks.network(rng, R, C, "gru", 1, "relu", hidden, (steps, 3), feedback=feedback)
         assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE
 
 
@@ -72,7 +73,7 @@ def test_the_log_likelihood_is_that_of_the_data_whatever_is_fed_back(feedback):
     params = Parameters(model.shapes(), dtype=np.float64)
     rng = np.random.default_rng(2)
     params.flat[:] = rng.standard_normal(params.flat.size)
-    x, z = random_problems.data(rng, 3, (T, V), "categorical"), rng.standard_normal((6, 2))
+    x, z = densities.data(rng, 3, (T, V), "categorical"), rng.standard_normal((6, 2))
     logp, *_ = model.joint(params, x, [z])
     np.testing.assert_array_equal(model.joint(params, x, [z], given=x)[0], logp)
     hidden, *_ = model.joint(params, x, [z], given=np.zeros_like(x))

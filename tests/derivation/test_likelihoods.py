@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import densities
 from tinyvae.derivation import likelihoods
 from tinyvae.settings import LIKELIHOODS
 
@@ -16,7 +17,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @given(counts, counts, counts, seeds)
 def test_bernoulli_gradients(N, K, D, seed):
-    errors = finite_differences.check(random_problems.bernoulli(np.random.default_rng(seed), N, K, D))
+    errors = finite_differences.check(densities.bernoulli(np.random.default_rng(seed), N, K, D))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
@@ -67,7 +68,7 @@ def test_the_bias_gives_the_mean_of_the_data():
 @pytest.mark.parametrize("name", LIKELIHOODS)
 @given(counts, counts, counts, seeds)
 def test_gradients_of_every_likelihood(name, N, K, D, seed):
-    errors = finite_differences.check(random_problems.likelihood(np.random.default_rng(seed), N, K, D, name))
+    errors = finite_differences.check(densities.likelihood(np.random.default_rng(seed), N, K, D, name))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 

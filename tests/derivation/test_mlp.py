@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import networks
 from tinyvae.derivation.mlp import mlp, mlp_backward, mlp_shapes
 
 sizes = st.lists(st.integers(1, 5), min_size=2, max_size=5).map(tuple)
@@ -16,7 +17,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @given(st.integers(1, 4), sizes, seeds)
 def test_gradients(N, sizes, seed):
-    errors = finite_differences.check(random_problems.mlp(np.random.default_rng(seed), N, sizes))
+    errors = finite_differences.check(networks.mlp(np.random.default_rng(seed), N, sizes))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 

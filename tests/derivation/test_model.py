@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from tests import oracles
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import densities, models
 from tinyvae.derivation import bounds
 from tinyvae.derivation.likelihoods import LOGVAR_FLOOR
 from tinyvae.derivation.mlp import mlp
@@ -49,7 +50,7 @@ def random_model(seed, N=3, K=4, dtype=np.float64, scale=0.5, **shape):
     model = Model(**shape)
     params = Parameters(model.shapes(), dtype=dtype)
     params.flat[:] = scale * rng.standard_normal(params.flat.size)
-    x = random_problems.data(rng, N, model.data_shape, model.likelihood).astype(dtype)
+    x = densities.data(rng, N, model.data_shape, model.likelihood).astype(dtype)
     noise = [rng.standard_normal(s).astype(dtype) for s in model.noise_shapes(N, K)]
     return model, params, x, noise, rng.integers(0, model.n_labels, N) if model.n_labels else None
 
@@ -65,23 +66,21 @@ def test_gradients_of_the_whole_product(network, likelihood, layers, labels_and_
     sizes |= {"network": network, "channels": (2,), "kernel": 2, "stride": 1, "units": 2}
     for K in (1, 2, 5):
         rng = np.random.default_rng(K)
-        problem = random_problems.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
+        problem = models.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
         assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE, K
 
 
 @settings(max_examples=60)
 @given(shapes(), st.sampled_from([1, 2, 5]), st.sampled_from(list(BOUNDS)), seeds)
 def test_gradients_at_any_shape(shape, K, objective, seed):
-    errors = finite_differences.check(random_problems.model(np.random.default_rng(seed), 2, K, objective, **shape))
+    errors = finite_differences.check(models.model(np.random.default_rng(seed), 2, K, objective, **shape))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
 @given(st.sampled_from([1, 2, 5]), st.sampled_from(LABELS_AND_PRIORS[:3]), seeds)
 def test_gradients_with_the_closed_form(K, labels_and_prior, seed):
     shape = {"data_shape": (4,), "latent": (3,), "hidden": ((5,),), **labels_and_prior}
-    errors = finite_differences.check(
-        random_problems.model(np.random.default_rng(seed), 2, K, closed_form_kl=True, **shape)
-    )
+    errors = finite_differences.check(models.model(np.random.default_rng(seed), 2, K, closed_form_kl=True, **shape))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import networks
 from tinyvae.derivation.conv_networks import ConvDecoder, ConvEncoder
 from tinyvae.derivation.mlp import mlp
 from tinyvae.derivation.networks import MLP, Network
@@ -21,7 +22,7 @@ def random_network(name, end, C=2, R=3, seed=0, activation="tanh"):
     """A network next to data of 5 x 3, with random weights, rows and labels."""
     rng = np.random.default_rng(seed)
     inputs, outputs = ((5, 3), (4,)) if end == 0 else ((4,), (2, 5, 3))
-    network = NETWORKS[name][end](inputs, C, (6, 5), outputs, ACTIVATIONS[activation], *random_problems.LAYOUT)
+    network = NETWORKS[name][end](inputs, C, (6, 5), outputs, ACTIVATIONS[activation], *networks.LAYOUT)
     weights = {key: rng.standard_normal(shape) for key, shape in network.shapes().items()}
     return network, weights, rng.standard_normal((R, math.prod(inputs))), rng.standard_normal((R, C))
 
@@ -31,7 +32,7 @@ def random_network(name, end, C=2, R=3, seed=0, activation="tanh"):
 @pytest.mark.parametrize("name", NETWORKS)
 @given(st.integers(1, 5), st.integers(0, 3), seeds)
 def test_gradients(name, activation, end, R, C, seed):
-    problem = random_problems.network(np.random.default_rng(seed), R, C, name, end, activation)
+    problem = networks.network(np.random.default_rng(seed), R, C, name, end, activation)
     errors = finite_differences.check(problem)
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
@@ -41,7 +42,7 @@ def test_gradients(name, activation, end, R, C, seed):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_without_hidden_units_and_in_colour(name, hidden, end):
     rng = np.random.default_rng(0)
-    problem = random_problems.network(rng, 2, 2, name, end, hidden=hidden, data_shape=(4, 3, 3))
+    problem = networks.network(rng, 2, 2, name, end, hidden=hidden, data_shape=(4, 3, 3))
     assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE
 
 
@@ -147,7 +148,7 @@ def test_the_decoder_s_layers_have_the_encoder_s_sizes_mirrored():
 def test_numbers_about_an_entry_stand_one_after_another(shape):
     """Of M = 2 numbers, the first half of a row has the first of each entry: halving the filters leaves one of them."""
     rng = np.random.default_rng(0)
-    both, one = (ConvDecoder((4,), 0, (), (M, *shape), 1, *random_problems.LAYOUT) for M in (2, 1))
+    both, one = (ConvDecoder((4,), 0, (), (M, *shape), 1, *networks.LAYOUT) for M in (2, 1))
     weights = {key: rng.standard_normal(size) for key, size in both.shapes().items()}
     C, z, labels = one.image[2], rng.standard_normal((3, 4)), np.empty((3, 0))
     out = both.forward(weights, z, labels)[0].reshape(3, 2, -1)

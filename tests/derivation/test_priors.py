@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tinyvae.checks import finite_differences, random_problems
+from tinyvae.checks import finite_differences
+from tinyvae.checks.random_problems import densities
 from tinyvae.derivation import gaussian, priors
 from tinyvae.derivation.networks import MLP
 from tinyvae.derivation.parameters import Parameters
@@ -19,20 +20,20 @@ seeds = st.integers(0, 2**32 - 1)
 @pytest.mark.parametrize("name", PRIORS)
 @given(counts, counts, counts, seeds)
 def test_gradients(name, N, K, D, seed):
-    errors = finite_differences.check(random_problems.prior(np.random.default_rng(seed), N, K, D, name))
+    errors = finite_differences.check(densities.prior(np.random.default_rng(seed), N, K, D, name))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
 @pytest.mark.parametrize("name", [name for name in PRIORS if PRIORS[name].has_kl])
 @given(counts, counts, seeds)
 def test_gradients_of_the_divergence(name, N, D, seed):
-    errors = finite_differences.check(random_problems.prior(np.random.default_rng(seed), N, 1, D, name, "kl"))
+    errors = finite_differences.check(densities.prior(np.random.default_rng(seed), N, 1, D, name, "kl"))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 
 @given(counts, counts, counts, counts, seeds)
 def test_gradients_of_the_mixture(N, K, D, M, seed):
-    errors = finite_differences.check(random_problems.log_mixture(np.random.default_rng(seed), N, K, D, M))
+    errors = finite_differences.check(densities.log_mixture(np.random.default_rng(seed), N, K, D, M))
     assert max(errors.values()) < finite_differences.TOLERANCE, errors
 
 

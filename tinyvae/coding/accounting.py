@@ -58,11 +58,10 @@ def account(code: BitsBack, params: Parameters, levels: np.ndarray, encoded: Enc
         size: of the file, in bytes.
     """
     log_likelihood, log_ratio = log_weights(code, params, levels, encoded.chosen)
-    cell_bits = encoded.prior - encoded.given
     bits = (
         -(log_likelihood + log_ratio) / math.log(2),
-        cell_bits + log_ratio / math.log(2),
-        encoded.growth - cell_bits + log_likelihood / math.log(2),
+        encoded.cells + log_ratio / math.log(2),
+        encoded.growth - encoded.cells + log_likelihood / math.log(2),
         encoded.initial,
         8 * size - encoded.growth - encoded.initial,
     )

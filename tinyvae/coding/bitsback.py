@@ -80,8 +80,8 @@ def likelihood(chosen, tools, scratch):
 def push_images(words, head, levels, chosen, spent, tools, scratch):
     """Push images, levels (N, D), from the last to the first.
 
-    Their cells are left in chosen (N, D_1), and added to ``spent`` are the bits that popping them gave, that pushing
-    the levels cost, and that pushing them cost.
+    Their cells are left in chosen (N, D_1), and added to spent (1,) are the bits that these cost: what pushing them
+    takes less what popping them gave.
     """
     D = chosen.shape[1]
     stats = np.empty((2, D))
@@ -94,9 +94,7 @@ def push_images(words, head, levels, chosen, spent, tools, scratch):
         push_data(words, head, tools.kind, levels[n], likelihood(chosen[n], tools, scratch))
         within = bits(head)
         push_prior(words, head, chosen[n], tools.prior, tools.cells)
-        spent[0] += before - without
-        spent[1] += within - without
-        spent[2] += bits(head) - within
+        spent[0] += (bits(head) - within) - (before - without)
 
 
 @exact
@@ -130,16 +128,14 @@ class Encoded(NamedTuple):
         chosen: (N, D_1) int32, the cell of each latent variable.
         growth: bits by which the messages have grown over what they were with their initial bits.
         initial: bits that lay there from the beginning, and are in the messages.
-        given, levels, prior: bits that drawing the cells gave back, that the levels cost, and that the cells cost.
+        cells: bits of the growth that the cells cost, those less that drawing them gave back.
     """
 
     messages: list[Message]
     chosen: np.ndarray
     growth: float
     initial: float
-    given: float
-    levels: float
-    prior: float
+    cells: float
 
 
 class BitsBack:
@@ -181,7 +177,7 @@ class BitsBack:
         N, D, latent = *levels.shape, self.model.latent[0]
         parts = chains(N, count_chains(N))
         stacks = [Stack(number) for number in range(len(parts))]
-        chosen, spent = np.empty((N, latent), np.int32), np.zeros((len(stacks), 3))
+        chosen, spent = np.empty((N, latent), np.int32), np.zeros((len(stacks), 1))
 
         def code(number: int, goes_on: Callable[[], bool]) -> None:
             stack, scratch = stacks[number], self._scratch()
@@ -199,7 +195,7 @@ class BitsBack:
         in_threads(code, len(stacks), threads)
         initial = sum(stack.initial_bits for stack in stacks)
         growth = sum(float(bits(stack.head)) - WORD_BITS * stack.unused for stack in stacks) - initial
-        return Encoded([stack.content() for stack in stacks], chosen, growth, initial, *map(float, spent.sum(axis=0)))
+        return Encoded([stack.content() for stack in stacks], chosen, growth, initial, float(spent.sum()))
 
     def decode(
         self, messages: list[Message], N: int, threads: int = 1, progress: Progress = lambda n: None

@@ -28,7 +28,7 @@ from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
 from tinyvae.types import AnyPath, Array
 
-READERS = {".npy": lambda path: (formats.read_npy(path), None), ".npz": formats.read_npz}
+READERS = {".npy": lambda path: (formats.read_npy(path), None, ()), ".npz": formats.read_npz}
 ACCEPTED = (
     f"Accepted are: {', '.join(DATASETS)}, an .npy file with an array (N, D), (N, height, width) or (N, height, width, "
     "3), an .npz file with such an array x and, if you like, its labels y (N,), a .txt file with a string a line, or a "
@@ -172,11 +172,13 @@ def load(
     with formats.explained(path, ACCEPTED):
         if published:
             return _dataset(layouts.name(path), published, limit)
-        x, y = READERS[path.suffix.lower()](path)
+        x, y, others = READERS[path.suffix.lower()](path)
         images = arrays.checked_images(x)
         if y is not None:
             arrays.require_labels(y, len(images))
-        return _dataset(path.stem, split(images, y), limit)
+        dataset = _dataset(path.stem, split(images, y), limit)
+    left_out = [f"{formats.listed(others)} of {path.name} stay{'s' * (len(others) == 1)} unread"] if others else []
+    return replace(dataset, notes=(*left_out, *dataset.notes))
 
 
 def _pictures(folder: Path, limit: int | None, reading: Mapping[str, Any]) -> Dataset:

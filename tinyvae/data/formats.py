@@ -205,7 +205,8 @@ def read_npz(path):
     Args:
         path: Path of the file.
 
-    Returns: (x, y): arrays as ``read_npy`` returns them; y is None if the file has none.
+    Returns: (x, y, others): arrays as ``read_npy`` returns them, y None if the file has none; the names of the arrays
+        that are left out.
 
     Raises: DataError (the reason alone) as ``read_npy``; also if there is no ``x`` among several arrays, or an array is
         larger than LARGEST_MEMBER.
@@ -217,16 +218,17 @@ def read_npz(path):
         if len(members) < len(archive.infolist()):
             raise DataError("it holds two arrays of the same name")
         if "x" not in members and len(members) != 1:
-            raise DataError(f"it holds {_listed(members)}: name the examples x (and their labels y)")
+            raise DataError(f"it holds {listed(members)}: name the examples x (and their labels y)")
         names = ("x", "y") if "x" in members else (*members, None)
         size = os.fstat(file.fileno()).st_size
         x, y = (_read_member(archive, members[name], size) if name in members else None for name in names)
-        return x, y
+        return x, y, [name for name in members if name not in names]
 
 
-def _listed(arrays):
+def listed(arrays):
+    """The names of arrays in words, or the first ten of them."""
     shown = ", ".join(list(arrays)[:10]) + (", ..." if len(arrays) > 10 else "")
-    return f"the arrays {shown}" if arrays else "no array"
+    return f"the array{'s' * (len(arrays) > 1)} {shown}" if arrays else "no array"
 
 
 def _read_member(archive, info, size):

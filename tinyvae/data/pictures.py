@@ -186,7 +186,7 @@ def _cache_path(folder: Path, files: Sequence[str], options: tuple[object, ...])
 def _kept(path: Path, n_files: int) -> tuple[np.ndarray, np.ndarray] | None:
     """What ``_keep`` wrote there; None if there is nothing, or it is damaged (an .npz has checksums)."""
     try:
-        images, states = formats.read_npz(path)
+        images, states, _ = formats.read_npz(path)
     except (DataError, OSError):
         return None
     is_whole = states is not None and states.shape == (n_files,) and images.dtype == states.dtype == np.uint8
