@@ -14,7 +14,7 @@ What ``tutorial.show`` is told of a picture is two texts, each in lines of its o
 seen there, which the students' version leaves out, since it often answers a prediction.
 
 The cell with the tag ``result`` draws what the notebook is after. A run keeps its picture in ``tutorials/results``; the
-first text cell shows it from there.
+first text cell shows it from there, but not in the students' version.
 """
 
 import argparse
@@ -41,6 +41,7 @@ MARK_SCHEME = re.compile(r"\n*<!-- ### BEGIN MARK SCHEME -->\n.*\n<!-- ### END M
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 CHECK = re.compile(r"\bcheck_\w+\(")
 RESULT = re.compile(r"!\[[^\]]*\](\(results/\d+\.png\))")
+PICTURE = re.compile(RESULT.pattern + r"\n*")
 TIMEOUT = 600  # seconds, of a cell
 
 
@@ -116,17 +117,16 @@ def ids(cells):
 
 def without_solutions(notebook):
     """The students' version of a marked notebook, for ``EXERCISES``: no solutions, no mark schemes, and nothing of what
-    cells have shown, nor of what is to be seen there.
+    cells have shown, nor of what is to be seen there. The picture at the top is such an answer, too.
     """
     student = nbformat.from_dict(notebook)
-    drawn = "".join(what_is_drawn(cell.source) for cell in student.cells if "result" in cell.metadata.get("tags", ()))
     for cell in student.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             cell.metadata.pop("execution", None)
             cell.source = without_what_is_seen(cell.source)
         else:
-            cell.source = RESULT.sub(lambda found: f"![{drawn}]{found[1]}", MARK_SCHEME.sub("", cell.source))
+            cell.source = PICTURE.sub("", MARK_SCHEME.sub("", cell.source))
             cell.source = LINK.sub(from_one_folder_down, cell.source)
         if BEGIN in cell.source:
             cell.source = without_solution(cell.source, cell.metadata["nbgrader"]["grade_id"])
@@ -137,12 +137,6 @@ def shown(source):
     """The calls in a cell that show a picture."""
     calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
     return [call for call in calls if ast.unparse(call.func) == "tutorial.show"]
-
-
-def what_is_drawn(source):
-    """What a cell says of its picture, without what is to be seen there."""
-    (call,) = shown(source)
-    return call.args[0].value
 
 
 def without_what_is_seen(source):

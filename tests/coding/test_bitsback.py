@@ -67,10 +67,8 @@ def test_the_messages_are_the_same_with_any_number_of_threads(many_chains):
 @pytest.mark.parametrize("N", [1, 2, 7, 2499, 2500, 10_000, 10_001, 10**6])
 def test_chains_share_out_all_images_in_their_order(N):
     parts = chains(N, bitsback.count_chains(N))
-    assert [n for part in parts for n in (part.start, part.stop - 1)] == sorted(
-        n for part in parts for n in (part.start, part.stop - 1)
-    )
-    assert sum(map(len, parts)) == N and 1 <= len(parts) <= 8 and len(parts[0]) >= min(N, 2500)
+    assert [0, *(part.stop for part in parts)] == [*(part.start for part in parts), N]
+    assert all(part.step == 1 for part in parts) and 1 <= len(parts) <= 8 and len(parts[0]) >= min(N, 2500)
 
 
 def test_progress_counts_every_image(many_chains):
@@ -158,3 +156,13 @@ def test_a_model_that_is_no_code_is_refused_with_the_reason(changes, reason):
     model = build_model(Settings(**{"hidden": ((4,),), "latent": (3,), **changes}), (3, 5), 4)
     with pytest.raises(UserError, match=f"this model cannot be used for compression, for {reason}"):
         BitsBack(model, None)
+
+
+def test_what_is_lent_and_what_the_container_takes_are_told_apart():
+    model, params = build(SMALL)
+    code, levels = BitsBack(model, params), random_levels(model, 60, 0)
+    encoded = code.encode(levels)
+    bits = account(code, params, levels, encoded, size=10_000)
+    assert bits.initial * levels.size == pytest.approx(encoded.initial)
+    assert bits.container * levels.size == pytest.approx(80_000 - encoded.growth - encoded.initial)
+    assert encoded.initial < 31 + 32 * 10

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.datasets import load_digits
 
 from tests.commands import python
-from tinyvae.data import datasets, downloads
+from tinyvae.data import datasets, downloads, rows
 from tinyvae.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -158,8 +158,8 @@ def test_the_shape_is_the_arrays_or_a_square_or_a_row(file, shape, data_shape):
 def test_colours_stand_last_in_every_row(file):
     pictures = np.random.default_rng(0).random((20, 6, 5, 3))
     loaded = datasets.load(file(x=pictures, y=np.arange(20)))
-    for rows, labels in ((loaded.train, loaded.train_labels), (loaded.test, loaded.test_labels)):
-        np.testing.assert_array_equal(rows.reshape(-1, *loaded.data_shape), pictures[labels])
+    for images, labels in ((loaded.train, loaded.train_labels), (loaded.test, loaded.test_labels)):
+        np.testing.assert_array_equal(images.reshape(-1, *loaded.data_shape), pictures[labels])
 
 
 def test_labels_are_optional(file):
@@ -459,3 +459,14 @@ def test_the_fetch_scripts_print_where_the_files_lie_or_what_is_wrong(tmp_path, 
     assert run_script(f"fetch_{name}.py", monkeypatch, "--data-dir", tmp_path / "new") == 2
     output, errors = capsys.readouterr()
     assert output == "" and "could not be downloaded" in errors and "Traceback" not in errors
+
+
+def test_the_place_of_a_bad_value_is_that_in_the_whole(file, monkeypatch):
+    monkeypatch.setattr(rows, "BLOCK", 100)  # so that it is in a later block
+    x = np.zeros((50, 3, 4))
+    x[37, 1, 3] = np.nan
+    assert "the first at [37, 1, 3]" in refusal(file(x))
+
+
+def test_a_limit_that_leaves_nothing_out_is_none():
+    assert datasets.load("digits", limit=10_000).limit is None and datasets.load("digits", limit=100).limit == 100

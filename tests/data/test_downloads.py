@@ -604,3 +604,13 @@ if REAL_DATA:  # the published files themselves, where they are at hand
         # folded the right way: a pixel is more like the one above it than with any other width
         changes = {w: np.abs(together[:, w:].astype(float) - together[:, :-w]).mean() for w in range(10, 40)}
         assert min(changes, key=changes.get) == 20
+
+
+def test_a_data_set_is_at_hand_when_all_of_its_files_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYVAE_DATA", str(tmp_path))
+    monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path / "none")
+    (tmp_path / "mnist").mkdir()
+    for file in downloads.FILES["mnist"]:
+        assert not downloads.is_at_hand("mnist")
+        (tmp_path / file.path).write_bytes(b"")
+    assert downloads.is_at_hand("mnist")

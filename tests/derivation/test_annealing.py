@@ -136,3 +136,5 @@ def test_a_schedule_goes_from_0_to_1():
     for T in (1, 2, 7, 1000):
         b = annealing.schedule(T)
         assert len(b) == T + 1 and b[0] == 0 and b[-1] == 1 and (np.diff(b) > 0).all()
+    with pytest.raises(ValueError, match="T=0"):
+        annealing.schedule(0)

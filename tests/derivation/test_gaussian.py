@@ -137,6 +137,7 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: gaussian.log_standard_normal(mu),
         lambda: gaussian.log_standard_normal_backward(dz[:2], normal_cache),
         lambda: gaussian.kl(mu, few),
+        lambda: gaussian.kl(mu[0], mu[0]),
         lambda: gaussian.kl_backward(np.zeros(3), kl_cache),
         lambda: gaussian.kl_backward(np.zeros((1, 4)), kl_cache),
     ]

@@ -119,6 +119,19 @@ def test_what_cannot_be_drawn_is_refused():
     model, params = tiny_model()
     with pytest.raises(ValueError, match="are needed, not"):
         generate(model, params, np.zeros((2, 2)), np.zeros((2, T + 1)))
+    for u in (1.0, -0.1, np.nan):
+        with pytest.raises(ValueError, match="u from 0 to below 1 are needed"):
+            generate(model, params, np.zeros((2, 2)), np.full((2, T), u))
     bernoulli = Model((T, V), (2,), ((),), network="gru", units=2)
     with pytest.raises(ValueError, match="symbols"):
         generate(bernoulli, Parameters(bernoulli.shapes()), np.zeros((2, 2), np.float32))
+
+
+def test_the_mean_with_feedback_of_several_numbers_for_each_entry():
+    """A Gaussian's two: each step's stand beside each other, and the steps one after the other."""
+    model = Model((T, V), (2,), ((),), "gaussian", network="gru", units=4, feedback=True)
+    params = Parameters(model.shapes(), dtype=np.float64)
+    params.flat[:] = np.random.default_rng(0).standard_normal(params.flat.size)
+    z = np.random.default_rng(4).standard_normal((2, 2))
+    told = model.decoders[0].forward(params.part("decoder"), z, np.empty((2, 0)), model.decode(params, z))[0]
+    np.testing.assert_allclose(model.decode_outputs(params, z), told)

@@ -83,8 +83,9 @@ def test_a_cache_serves_twice_and_rows_that_do_not_fit_are_refused(name):
     for wrong in ((x, outputs[:7]), (x[:, :2], outputs), (x, outputs[:, :2]), (x[:3], outputs)):
         with pytest.raises(ValueError, match="are needed, not"):
             likelihood.log_prob(*wrong)
-    with pytest.raises(ValueError, match="are needed, not"):
-        likelihood.log_prob_backward(np.ones((4, 1)), cache)
+    for wrong in (np.ones((4, 1)), np.ones(8)):
+        with pytest.raises(ValueError, match="are needed, not"):
+            likelihood.log_prob_backward(wrong, cache)
 
 
 def test_no_variance_is_less_than_that_of_rounding_to_a_grey_level():

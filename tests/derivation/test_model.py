@@ -1,5 +1,7 @@
 """The whole model: gradients over its shapes, log weights by another way, and log p(x) by quadrature."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -266,9 +268,28 @@ def test_the_names_of_the_parameters():
     assert Model((28, 28), (100, 50), ((200, 300), (100,))).shapes()["decoder.0.W"] == (100, 300)
 
 
-def test_as_many_hidden_lists_as_layers():
-    with pytest.raises(ValueError):
-        Model((3,), (2, 2), ((4,),)).shapes()
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"likelihood": "poisson"}, "likelihood='poisson': known are bernoulli, "),
+        ({"prior": "flat"}, "prior='flat': known are normal, "),
+        ({"network": "resnet"}, "network='resnet': known are mlp, "),
+        ({"activation": "sine"}, "activation='sine': known are tanh, "),
+        ({"latent": (2, 2)}, "each layer needs a number of dimensions and a tuple"),
+        ({"latent": (), "hidden": ()}, "there is one layer at least"),
+        ({"latent": (0,)}, "latent=0: a whole number above zero"),
+        ({"channels": (4, 0)}, "channels=0: a whole number above zero"),
+        ({"kernel": 0}, "kernel=0: a whole number above zero"),
+        ({"stride": 1.5}, "stride=1.5: a whole number above zero"),
+        ({"prior": "vamp"}, "n_components=0: a whole number above zero"),
+        ({"prior": "label"}, "n_labels=0: a whole number above zero"),
+        ({"n_labels": -1}, "n_labels=-1: a whole number that is not below zero"),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_be_is_refused(wrong, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Model(**{"data_shape": (3,), "latent": (2,), "hidden": ((4,),)} | wrong)
 
 
 # -- caches ------------------------------------------------------------------------------------------------------------
@@ -350,6 +371,8 @@ WRONG = {
     "x of other examples": lambda x, noise, y: (x[:2], noise, y),
     "no noise": lambda x, noise, y: (x, [], y),
     "noise of one layer": lambda x, noise, y: (x, noise[:1], y),
+    "noise of no sample": lambda x, noise, y: (x, [eps[:, :0] for eps in noise], y),
+    "no example": lambda x, noise, y: (x[:0], [eps[:0] for eps in noise], y[:0]),
     "noise of a single sample, without K": lambda x, noise, y: (x, [eps[:, 0] for eps in noise], y),
     "noise of another width": lambda x, noise, y: (x, [noise[0], noise[0]], y),
     "noise of other samples": lambda x, noise, y: (x, [noise[0], noise[1][:, :2]], y),
@@ -406,6 +429,30 @@ def test_weights_that_do_not_fit_are_refused(prior):
             with pytest.raises(ValueError, match="are needed, not"):
                 model.backward(params, cache, *weights)
     model.backward(params, cache, dlogw, consume=True)
+
+
+@pytest.mark.parametrize("feedback", [False, True])
+def test_data_to_feed_back_are_those_of_every_example(feedback):
+    """Two rows for four examples once went to other rows than their own."""
+    shape = {"data_shape": (3, 2), "latent": (2,), "hidden": ((),), "network": "gru", "feedback": feedback}
+    model, params, x, noise, _ = random_model(17, N=4, **shape)
+    for told in (x[:2], x[:, :4], x[0]):
+        with pytest.raises(ValueError, match=r"given \(4, 6\) are needed, not"):
+            model.log_weights(params, x, noise, given=told)
+
+
+def test_what_a_backward_pass_would_leave_out_is_refused():
+    model, params, x, noise, _ = random_model(18, data_shape=(4,), latent=(2,), hidden=((3,),))
+    (_, sampled), (_, closed) = (model.log_weights(params, x, noise, closed_form_kl=kind) for kind in (False, True))
+    v = np.full(noise[0].shape[:2], 0.5)
+    with pytest.raises(ValueError, match="it was sampled here"):
+        model.backward(params, sampled, v, kl_weights=np.ones(2))
+    with pytest.raises(ValueError, match="the divergence in closed form has no path"):
+        model.backward(params, closed, v, *ESTIMATORS["dreg"].weights(v))
+    model.backward(params, closed, v, *ESTIMATORS["stl"].weights(v))
+    for weights in ((v, v), (0 * v, v)):
+        with pytest.raises(ValueError, match="must be 0 where dlogw is"):
+            model.backward(params, sampled, 0 * v, *weights)
 
 
 def test_labels_for_a_model_without_any_are_refused():

@@ -89,14 +89,46 @@ def test_a_mixture_far_away_stays_finite():
     assert all(np.isfinite(array).all() for array in priors.log_mixture_backward(np.ones((1, 1)), cache))
 
 
+@pytest.mark.parametrize(("dtype", "apart"), [(np.float32, 120), (np.float64, 800)])
+def test_a_component_counts_however_small_its_weight(dtype, apart):
+    """exp(-120) is no float32: by the logarithm of the weight itself the second component was once of none."""
+    logits, z = np.array([0, -apart], dtype), np.full((1, 1, 1), 200, dtype)
+    logp, cache = priors.log_mixture(z, logits, np.array([[0], [200]], dtype), np.zeros((2, 1), dtype))
+    np.testing.assert_allclose(logp, [[-apart + stats.norm.logpdf(0)]], rtol=1e-6)
+    np.testing.assert_array_equal(cache.responsibilities, [[0, 1]])
+
+
+def test_as_many_logits_as_components():
+    for logits in (np.zeros(1), np.zeros((1, 3))):
+        with pytest.raises(ValueError, match="are needed, not"):
+            priors.log_mixture(np.zeros((2, 3, 2)), logits, np.zeros((3, 2)), np.zeros((3, 2)))
+
+
+def test_no_component_without_weight_is_drawn():
+    prior, params = random_prior("mixture", M=2)
+    params["prior.logits"][:] = -1e4, 0
+    z = prior.sample(params, np.zeros((3, 2)), np.array([0, 0.5, np.nextafter(1, 0)]))
+    np.testing.assert_array_equal(z, np.tile(params["prior.mu"][1], (3, 1)))
+
+
 @pytest.mark.parametrize("name", PRIORS)
-def test_every_prior_starts_near_the_standard_normal_and_its_components_differ(name):
+def test_every_prior_starts_near_the_standard_normal(name):
+    """Where the encoder says so, for the one that asks it: means below 1, deviations between a half and 2."""
     prior, params = random_prior(name)
-    noise = np.random.default_rng(4).standard_normal
-    prior.initialise(params, noise, np.full(5, 0.3))
-    if name in ("label", "mixture"):
-        assert len(np.unique(params["prior.mu"][:, 0])) == len(params["prior.mu"])
-        np.testing.assert_array_equal(params["prior.logvar"], 0)
+    params.flat[:] = 0
+    rng = np.random.default_rng(4)
+    prior.initialise(params, rng.standard_normal, np.full(5, 0.3))
+    n = 20_000
+    z = prior.sample(params, rng.standard_normal((n, 2)), rng.random(n), rng.integers(0, 3, n))
+    assert np.abs(z.mean(axis=0)).max() < 1 and 0.5 < z.std(axis=0).min() <= z.std(axis=0).max() < 2
+
+
+@pytest.mark.parametrize("name", ["label", "mixture"])
+def test_components_start_with_unit_variances_and_differ(name):
+    prior, params = random_prior(name)
+    prior.initialise(params, np.random.default_rng(4).standard_normal, np.full(5, 0.3))
+    assert len(np.unique(params["prior.mu"][:, 0])) == len(params["prior.mu"])
+    np.testing.assert_array_equal(params["prior.logvar"], 0)
 
 
 def test_pseudo_inputs_start_around_the_mean_input_and_differ():

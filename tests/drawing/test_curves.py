@@ -200,3 +200,17 @@ def test_a_bad_start_is_left_out_of_bounds_by_epoch(tmp_path):
     columns = {"epoch": np.arange(1, 6), "test_bound": np.array([-10_000.0, -3000, -120, -110, -105])}
     low, high = curves.bounds_by_epoch(tmp_path / "bounds.png", [("k=1", columns)]).axes[0].get_ylim()
     assert -200 < low < -120 and high > -105
+
+
+def test_bounds_stand_over_their_epochs(tmp_path):
+    given = [(f"k={k}", {"epoch": np.arange(1, 9), "test_bound": -90.0 + k - 10 / np.arange(1, 9)}) for k in range(3)]
+    figure = curves.bounds_by_epoch(tmp_path / "bounds.png", given)
+    for line, (_, columns) in zip(figure.axes[0].lines, given):
+        np.testing.assert_array_equal(line.get_data(), [columns["epoch"], columns["test_bound"]])
+
+
+def test_the_legend_names_the_right_curves(tmp_path):
+    figure = curves.bound_panels(tmp_path / "bounds.png", [("a", CURVES, THEIRS)])
+    named = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    np.testing.assert_array_equal(named["ours, test"], CURVES["test_bound"])
+    np.testing.assert_array_equal(named["ours, training"], CURVES["train_bound"])

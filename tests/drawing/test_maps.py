@@ -83,3 +83,15 @@ def test_maps_share_a_legend(tmp_path):
     names = [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
     means = "mean of $q(z_1|x)$", "mean of $q(z_2|x)$"
     assert names == [means, ("first t-SNE coordinate", "second t-SNE coordinate")]
+
+
+def test_maps_beside_each_other_have_their_points_where_they_are(tmp_path):
+    points, labels = np.random.default_rng(0).standard_normal((60, 2)), np.arange(60) % 10
+    figure = maps.side_by_side(tmp_path / "maps.png", [("one", points), ("other", 3 * points)], labels)
+    for axes, given in zip(figure.axes, (points, 3 * points)):
+        np.testing.assert_array_equal(axes.collections[0].get_offsets(), given)
+
+
+def test_many_labels_are_on_a_scale_in_their_order(tmp_path):
+    figure = maps.latent(tmp_path / "map.png", np.random.default_rng(4).normal(size=(50, 2)), np.arange(50))
+    np.testing.assert_array_equal(figure.axes[0].collections[0].get_array(), np.arange(50))

@@ -262,3 +262,10 @@ def test_mosaics(n, colours, tmp_path):
     assert len(figure.axes) == n
     for axes in figure.axes:
         np.testing.assert_array_equal(axes.images[0].get_array(), np.broadcast_to(canvas, (*canvas.shape[:2], 3)))
+
+
+def test_each_panel_has_its_own_title(tmp_path):
+    panels = [("black", np.zeros((4, 4))), ("white", np.ones((4, 4)))]
+    figure = mosaics.side_by_side(tmp_path / "panels.png", panels, (2, 2), 2)
+    found = [(axes.get_title(), axes.images[0].get_array().min()) for axes in figure.axes]
+    assert found == [("black", 0), ("white", 255)]

@@ -174,3 +174,9 @@ def test_partial_fit_takes_classes_that_come_later(digits):
         vae.partial_fit(X, y, classes=range(11))
     with pytest.raises(ValueError, match=r"the label 5, which is not among those of this VAE: 0, 1, 2, 3, 4$"):
         VAE(**SMALL, conditional=True).partial_fit(X[low], y[low]).partial_fit(X, y)
+
+
+def test_a_fit_without_labels_after_one_with_them():
+    X, y = np.random.default_rng(0).random((60, 6)), np.arange(60) % 3
+    vae = VAE(**SMALL, conditional=True).fit(X, y).set_params(conditional=False).fit(X)
+    assert same(vae, VAE(**SMALL).fit(X)) and not hasattr(vae, "classes_")

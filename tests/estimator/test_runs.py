@@ -220,3 +220,9 @@ def test_a_run_that_is_no_vae_is_refused_in_words(no_pictures, tmp_path):
     (two / "checkpoint.npz").unlink()
     with pytest.raises(RunError, match="there is no checkpoint"):
         VAE.from_run(two)
+
+
+def test_the_aids_of_a_run_s_training_are_those_of_the_estimator(tmp_path):
+    run = trained(tmp_path / "run", "--latent", 3, "--epochs", 1, "--beta", 4, "--anneal", 7, "--free-bits", 0.1)
+    vae = VAE.from_run(run)
+    assert (vae.beta, vae.anneal, vae.free_bits) == (4, 7, 0.1)

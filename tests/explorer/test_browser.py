@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import special
 
 import tinyvae
 from tests.browsers import chromium
@@ -19,7 +20,9 @@ from tests.explorer.examples import dataset, made, training
 from tests.explorer.test_page import EVIL
 from tinyvae import explore
 from tinyvae.derivation import gaussian
+from tinyvae.explorer.packing import pack
 from tinyvae.explorer.page import assemble
+from tinyvae.explorer.rounding import rounded
 
 pytestmark = pytest.mark.browser
 LIKELIHOODS = "bernoulli", "gaussian", "gaussian-linear", "logistic", "logistic-mixture", "logistic-colour"
@@ -636,3 +639,78 @@ def test_the_name_of_a_run_stays_text(visit):
         "8 bits" in tab.locator("#about").inner_text()
         and "nats of the test bound" in tab.locator("#about").inner_text()
     )
+
+
+# -- what the map, the walk and the prior show -------------------------------------------------------------------------
+
+
+def page_of_points(mu, logvar, labels, **settings):
+    """A page of two latent dimensions whose points are these."""
+    content, _, _ = made(training(latent=(2,), **settings), n_points=len(mu))
+    points = {"mu": pack(rounded(np.float64(mu).T, 16)), "logvar": pack(rounded(np.full((2, len(mu)), logvar), 8))}
+    content["points"] |= points | {"count": len(mu), "labels": np.array(labels)}
+    return assemble(content)
+
+
+def at(image, z, half=0.53 * 6):
+    """The colour of the map at z; it reaches from -half to half."""
+    side = len(image)
+    return image[round((half - z[1]) / (2 * half) * side), round((z[0] + half) / (2 * half) * side)]
+
+
+def named_colour(tab, name):
+    """A colour of the page's style, numbers from 0 to 1."""
+    text = tab.evaluate("n => getComputedStyle(document.documentElement).getPropertyValue(n)", name).strip()
+    return np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+def test_holes_have_the_colour_of_holes_and_crowds_that_of_crowds(visit):
+    tab = visit(page_of_points([[2.5, 2.5]] * 12, -4.0, np.zeros(12, int)))
+    before = colours(tab, "#map")
+    tab.locator("#holes").check()
+    settle(tab)
+    after = colours(tab, "#map")
+    for z, own, other in (((-0.7, -0.6), "--hole", "--dense"), ((2.38, 2.62), "--dense", "--hole")):
+        moved = at(after, z) - at(before, z)
+        right, wrong = (named_colour(tab, name) - at(before, z) for name in (own, other))
+        assert moved @ right / np.linalg.norm(right) > moved @ wrong / np.linalg.norm(wrong)
+
+
+def test_a_dot_has_the_colour_of_its_label(visit):
+    mu = [[-2, 0.4], [0.3, 1.2], [2, 0.4]]
+    tab = visit(page_of_points(mu, -4.0, [0, 1, 2]))
+    tab.evaluate("tinyvae.state.z.set([3, -3]); tinyvae.change()")  # the cross out of their way
+    settle(tab)
+    image = colours(tab, "#map")
+    first_pixel = "c => [...c.getContext('2d').getImageData(0, 0, 1, 1).data]"
+    chips = tab.evaluate(f"[...document.querySelectorAll('#legend canvas')].map({first_pixel})")
+    legend = np.array(chips)[:, :3] / 255
+    for label, z in enumerate(mu):
+        assert np.abs(legend - at(image, z)).sum(axis=1).argmin() == label
+
+
+def test_a_walk_leads_from_a_to_b(visit):
+    tab = visit(made(training(latent=(2,), spread=1.0))[1])
+    tab.wait_for_timeout(1500)
+    assert np.abs(picture(tab, "#walk-a") - picture(tab, "#walk-b")).max() > 0.05
+    for name, end in (("first", "a"), ("last", "b")):
+        there = picture(tab, f"#walk-strip canvas:{name}-child")
+        np.testing.assert_array_equal(there, picture(tab, f"#walk-{end}"))
+
+
+def test_components_are_drawn_as_often_as_they_weigh(visit):
+    """Of 4,000: within five standard errors."""
+    state, logits, n = training(latent=(2,), prior="mixture"), [0, 1, -1, 0.5], 4000
+    state.params["prior.mu"][:] = 100 * np.arange(4)[:, None]
+    state.params["prior.logits"][:] = logits
+    tab = visit(made(state)[1])
+    draw = """n => {
+      let s = 1;
+      const uniform = () => (s = (s * 16807) % 2147483647) / 2147483647;
+      const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+      const prior = tinyvae.model.prior(0, null);
+      return Array.from({ length: n }, () => tinyvae.model.sample(prior, { uniform, normal })[0]);
+    }"""
+    z, shares = np.array(tab.evaluate(draw, n)), special.softmax(logits)
+    found = np.bincount(np.rint(z / 100).astype(int), minlength=4) / n
+    assert (np.abs(found - shares) < 5 * np.sqrt(shares * (1 - shares) / n)).all()

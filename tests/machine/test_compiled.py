@@ -15,9 +15,10 @@ from tests.commands import python
 from tests.machine.arrays import TOLERANCE, beside_twin, close, dtypes, random_arrays, samples, seeds, unwritten
 from tests.machine.test_plain import UPDATES, sequences
 from tinyvae import machine
-from tinyvae.machine import compiled, noise, philox, plain
+from tinyvae.machine import compiled, jobs, noise, philox, plain
 from tinyvae.machine.matrix_products import BLOCKS
-from tinyvae.machine.threads import Crew
+from tinyvae.machine.threads import Crew, at_hand
+from tinyvae.machine.work_sharing import Job
 
 CREWS = [Crew(1), Crew(3)]
 crews = st.sampled_from(CREWS)
@@ -132,6 +133,56 @@ def test_a_convolution(crew, N, convolution, bias_for_each, activation, dtype, s
         function = compiled.convolution_weight_gradient
         close(*beside_twin("convolution_weight_gradient", function, *gradient), rtol=100, atol=1000)
         close(*beside_twin("channel_sums", compiled.channel_sums, x, *unwritten(dtype, (N, C)), W), rtol=10, atol=10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_no_number_is_seen_in_the_results_of_sparse_data(dtype):
+    """Kernels that may assume that there is none once took it for a black pixel."""
+    x, W, b, out = np.zeros((6, 50), dtype), np.ones((50, 3), dtype), np.zeros(3, dtype), np.empty((6, 3), dtype)
+    x[2, 7] = np.nan
+    compiled.affine(x, W, b, out, machine.LINEAR)
+    np.testing.assert_array_equal(np.isnan(out), np.arange(6)[:, None] == [2] * 3)
+    compiled.affine_gradient(np.ones_like(out), x, W, b)
+    np.testing.assert_array_equal(np.isnan(W), np.arange(50)[:, None] == [7] * 3)
+
+
+def test_other_activations_are_refused():
+    """They would be none at all."""
+    x, W, b, out = np.zeros((4, 2)), np.zeros((2, 3)), np.zeros(3), np.zeros((4, 3))
+    images, geometry = np.zeros((4, 16)), (4, 4, 1, 2, 2)
+    filters, narrow = np.zeros((4, 3)), np.zeros((4, 12))
+    for call in (
+        lambda: compiled.affine(x, W, b, out, 3),
+        lambda: compiled.layers(x, (W,), (b,), (out,), machine.TANH, 3),
+        lambda: compiled.affine_input_gradient(out, W, x, x.copy(), -1),
+        lambda: compiled.layers_gradient(out, x, (out,), (W,), (W.copy(),), (b,), (x.copy(),), machine.TANH, 3),
+        lambda: compiled.convolution(images, filters, np.zeros((1, 3)), narrow, geometry, 3),
+        lambda: compiled.bernoulli_of_layers(out, x, (W,), (b,), np.zeros((4, 1)), 3),
+    ):
+        with pytest.raises(ValueError, match="known activations are 0, 1 and 2"):
+            call()
+
+
+@Job
+def FAILS(desk, piece, like):
+    """Piece 5 has no room."""
+    if piece == 5:
+        raise MemoryError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the C function prints what ended it
+@pytest.mark.parametrize("crew", CREWS, ids=["one thread", "three"])
+def test_a_piece_that_fails_is_told_to_who_waits_for_it(crew):
+    """A C function can raise nothing: what it would have written was once taken as it stood."""
+    out = np.empty((1, 4), np.float32)
+    with crew:
+        for pieces in (5, 9, 5):
+            arguments = at_hand(), FAILS.at(out.dtype), pieces, (out,), (0,)
+            if pieces == 5:
+                jobs.share_pieces(*arguments)
+            else:
+                with pytest.raises(MemoryError, match="no room"):
+                    jobs.share_pieces(*arguments)
 
 
 @pytest.mark.parametrize("wrong", ["x", "W", "out"])

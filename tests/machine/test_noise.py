@@ -59,6 +59,15 @@ def test_a_cut_that_would_not_fit_the_blocks_is_refused():
         noise.normal((1, 1, 5), 0, Stream.EVALUATION, first_sample=3)
 
 
+@pytest.mark.parametrize(
+    "place", [{"seed": 2**64}, {"seed": -1}, {"step": 2**32}, {"step": -1}, {"first_example": 2**32}], ids=str
+)
+def test_a_place_that_is_none_is_refused(place):
+    """Another one would have been taken for it."""
+    with pytest.raises(ValueError, match=r"from 0 to 2\^64 - 1"):
+        noise.normal((1, 1, 4), **{"seed": 0, "stream": Stream.EVALUATION} | place)
+
+
 def test_every_coordinate_of_the_counter_gives_other_numbers():
     base = {"seed": 0, "stream": 256, "step": 0, "first_example": 0, "first_sample": 0}
     others = [{}, {"seed": 1}, {"seed": 2**32}, {"stream": 257}, {"step": 1}, {"first_example": 4}, {"first_sample": 4}]

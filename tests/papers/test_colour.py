@@ -41,10 +41,17 @@ def test_the_gaussian_is_scipy_s():
     assert bits == pytest.approx(8 - density.logpdf(y).mean() / 6 / np.log(2), rel=1e-12)
 
 
-def test_the_ridge_is_the_best_one_and_a_singular_covariance_gets_one():
+def test_the_ridge_is_the_best_one_and_a_singular_covariance_gets_one(monkeypatch):
     train = np.repeat(np.arange(50, dtype=np.uint8)[:, None], 60, axis=1)  # fewer examples than dimensions
     _, ridge = baselines.gaussian_bits(train, train)
     assert ridge > 0
+    rng = np.random.default_rng(0)
+    train, test = (np.clip(128 + 20 * rng.standard_normal((n, 6)), 0, 255).astype(np.uint8) for n in (12, 80))
+    found, alone = baselines.gaussian_bits(train, test), []
+    for ridge in baselines.RIDGES:
+        monkeypatch.setattr(baselines, "RIDGES", (ridge,))
+        alone.append(baselines.gaussian_bits(train, test))
+    assert found == min(alone) < max(alone)
 
 
 def test_png_is_of_all_images_and_of_the_best_layout():

@@ -18,6 +18,7 @@ from tinyvae.data import datasets, expressions
 from tinyvae.data.grammar import Broken
 from tinyvae.data.sequences import Rules, Strings, as_rules
 from tinyvae.papers import grammar_vae
+from tinyvae.papers.bayesian_optimisation import Search
 from tinyvae.papers.report import Size
 from tinyvae.settings import CHARACTERS
 from tinyvae.training.loop import Training
@@ -168,3 +169,9 @@ def test_a_small_version_of_it_all(tmp_path):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert call("grammar-vae", *words, main=reproduce.main).returncode == 0
     assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_search_is_the_one_of_the_readme():
+    """250 decodes, at random as many; ten seeds; strings drawn 25 times at each of 1,000 latents, decoded 100 times."""
+    assert Search().rounds * Search().points == 250
+    assert (grammar_vae.SEEDS, grammar_vae.DRAWS, grammar_vae.LATENTS, grammar_vae.DECODES) == (10, 25, 1000, 100)

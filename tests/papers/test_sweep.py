@@ -15,6 +15,7 @@ from tests.training.test_resume import content, in_training
 from tinyvae.disk.run import Run
 from tinyvae.errors import Interrupted, RunError
 from tinyvae.papers import sweep
+from tinyvae.papers.report import Report
 from tinyvae.papers.sweep import Plan, Progress, carry_out, carry_out_all
 from tinyvae.settings import Settings
 from tinyvae.training.loop import Training
@@ -273,3 +274,10 @@ def test_a_worker_whose_parent_is_gone_before_it_begins_does_not_begin(tmp_path)
     assert not (tmp_path / "one").exists()
     sweep.carry_out_for(("another host", gone.pid), PLAN, tmp_path)
     assert sweep.is_done(PLAN, tmp_path)
+
+
+def test_a_report_reads_no_more_epochs_than_its_plan_has(tmp_path):
+    """A longer run stands in the place of a shorter one."""
+    plan = replace(PLAN, samples=0)
+    carry_out(replace(plan, settings=replace(plan.settings, epochs=6)), tmp_path)
+    assert len(Report([plan], tmp_path, tmp_path).history(plan)["epoch"]) == plan.settings.epochs == 4

@@ -68,3 +68,33 @@ def test_strings_are_drawn_in_the_two_dimensions_in_which_they_vary_most(monkeyp
     np.testing.assert_array_equal(means, fitted.encode(data.test)[0][:, [0, 2]])
     codes = data.test.reshape(-1, *data.data_shape).argmax(axis=2)
     np.testing.assert_array_equal(colours, [len(word) for word in data.vocabulary.text(codes)])
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The arguments of what was drawn, by the name of the function that would have drawn it."""
+    calls = {}
+    functions = [(mosaics, "manifold"), (mosaics, "image_grid"), (mosaics, "reconstructions"), (maps, "latent")]
+    for module, name in (*functions, (curves, "curve")):
+        monkeypatch.setattr(module, name, lambda path, *arguments, name=name, **_: calls.update({name: arguments}))
+    return calls
+
+
+def test_the_manifold_is_the_grid_s_and_the_map_has_the_test_images_labels(drawn, tmp_path):
+    data = datasets.load("digits", limit=300)
+    fitted = Training(Settings(latent=(2,), hidden=((8,),), batch_size=20, epochs=1), data, 1).fitted
+    row = {"samples_seen": 1, "train_bound": -9.0, "test_bound": -8.0}
+    run_figures.draw(Run(tmp_path), fitted, data, [row])
+    wanted = fitted.decode(mosaics.manifold_grid(run_figures.MANIFOLD_SIDE)).reshape(-1, 64)
+    np.testing.assert_allclose(drawn["manifold"][0], wanted)
+    np.testing.assert_array_equal(drawn["latent"][1], data.classes[data.test_labels])
+
+
+def test_samples_have_a_label_in_each_column_and_a_noise_in_each_row(drawn):
+    data = datasets.load("digits", limit=300)
+    settings = Settings(latent=(2,), hidden=((8,),), batch_size=20, epochs=1, conditional=True)
+    fitted = Training(settings, data, 1).fitted
+    fitted.params.flat[:] += 0.5 * np.random.default_rng(0).standard_normal(fitted.params.flat.size)
+    run_figures.draw_samples("samples.png", fitted, data.classes)
+    wanted = fitted.sample(100, np.tile(np.arange(10), 10), share=10).reshape(100, 64)
+    np.testing.assert_allclose(drawn["image_grid"][0], wanted)

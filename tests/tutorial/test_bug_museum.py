@@ -169,13 +169,15 @@ def test_mended_encoder(answer, words):
 # ---- 8.2
 
 
-def moments(layer, eps, mu=None, logvar=None, errors=5.0, means=True, spreads=True, axis=1, distance=abs, samples=None):
+def moments(
+    layer, eps, mu=None, logvar=None, errors=5.0, means=True, spreads=True, distance=abs, samples=None, where=np.s_[:]
+):
     """A test of a layer's samples, with choices that a student might make."""
     R, S, D = eps.shape
     mu = np.arange(R * D).reshape(R, D) / 3.0 if mu is None else np.full((R, D), mu)
     logvar = np.sin(np.arange(R * D)).reshape(R, D) if logvar is None else np.full((R, D), logvar)
     z, sigma = layer(mu, logvar, eps), np.exp(logvar / 2)
-    z_mean, z_std = z.mean(axis=axis), z.std(axis=axis)
+    z_mean, z_std, mu, sigma = (array[where] for array in (z.mean(axis=1), z.std(axis=1), mu, sigma))
     ok, S = True, samples or S
     if means:
         ok = ok and np.all(distance(z_mean - mu) < errors * sigma / np.sqrt(S))
@@ -200,6 +202,9 @@ MOMENTS = [
     ),
     (lambda layer, eps: moments(layer, eps, distance=lambda a: a), "means that are too small: take the absolute value"),
     (lambda layer, eps: moments(layer, eps, samples=20_000), "what is allowed has to depend on S"),
+    (lambda layer, eps: moments(layer, eps, where=np.s_[1, 0]), "wrong in one row, or in one dimension"),
+    (lambda layer, eps: moments(layer, eps, where=np.s_[:, 0]), "wrong in one row, or in one dimension"),
+    (lambda layer, eps: moments(layer, eps, where=np.s_[:-1]), "wrong in one row, or in one dimension"),
     (lambda layer, eps: None, "True or False is expected, not NoneType"),
     (lambda layer, eps: 0.3, "True or False is expected, not float"),
 ]

@@ -6,6 +6,8 @@ import pytest
 from tinyvae import tutorial
 from tinyvae.data import datasets, downloads
 from tinyvae.errors import DataError
+from tinyvae.settings import Settings
+from tinyvae.training.loop import Training
 from tinyvae.tutorial import lessons
 
 rng = np.random.default_rng(0)
@@ -100,3 +102,14 @@ def test_a_picture_is_shown_once_with_its_text(monkeypatch):
     assert not pyplot.fignum_exists(figure.number)
     tutorial.show("A line.")
     assert shown[1][1] == {"metadata": {"image/png": {"alt": "A line."}}}
+
+
+def test_a_training_tells_its_bounds_each_under_its_name(capsys):
+    data, settings = datasets.load("digits", limit=200), Settings(latent=(2,), hidden=((8,),), epochs=2)
+    _, history = tutorial.trained(settings, data)
+    again, expected = Training(settings, data), []
+    for _ in range(2):
+        bound = again.run_epoch()
+        expected.append((again.samples_seen, bound, again.test_bound()))
+    assert history == expected
+    assert f"epoch 2: training bound {bound:.2f}, test bound {again.test_bound():.2f}" in capsys.readouterr().out

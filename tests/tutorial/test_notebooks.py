@@ -392,8 +392,11 @@ def test_students_are_not_told_what_a_picture_will_show(path):
         calls = re.findall(r"^tutorial\.show\(.*?\)$", code(path), re.DOTALL | re.MULTILINE)
         return [[part.value for part in ast.parse(call).body[0].value.args] for call in calls]
 
-    complete, students = told(path), told(TUTORIALS / "exercises" / path.name)
+    exercises = TUTORIALS / "exercises" / path.name
+    complete, students = told(path), told(exercises)
     assert students == [texts[:1] for texts in complete]
+    assert f"(results/{path.name[:2]}.png)" in path.read_text("utf-8")
+    assert "results/" not in exercises.read_text("utf-8").replace("../results/README.md", "")  # the picture at the top
     assert not complete or max(map(len, complete)) == 2
 
 
@@ -442,3 +445,11 @@ def test_the_counts_of_active_units_are_those_of_the_stored_runs():
         variances = json.loads((TUTORIALS / file).read_text(encoding="utf-8"))["posterior_mean_variance"][0]
         assert [sum(variance > least for variance in variances) for least in (0.01, 0.3)] == list(map(int, counts))
         assert len(variances) == 50
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
+def test_what_is_kept_was_run_with_the_data_that_the_text_speaks_of(path):
+    """Without them a notebook runs on the small digits, and its numbers are others."""
+    cells = nbformat.read(path, as_version=4).cells
+    texts = [output.get("text", "") for cell in cells for output in cell.get("outputs", ())]
+    assert not any("is not on this machine, so:" in text for text in texts)

@@ -9,7 +9,8 @@ and for each of these the derivative can be told from the value: so the forward 
 At a = 0 the rectifier has no derivative; any number between 0 and 1 is a slope that fits there, and 0 is taken.
 
 ``settings.ACTIVATIONS`` lists them by name. Function and derivative stand side by side in ``machine/plain.py``, and as
-loops in ``machine/kernels.py``: one of your own wants an entry in each.
+loops in ``machine/kernels.py``. One of your own wants an entry in each, a number at ``machine``'s door and here, and a
+name in the settings.
 """
 
 from tinyvae import machine

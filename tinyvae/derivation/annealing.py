@@ -35,6 +35,7 @@ import numpy as np
 from tinyvae.derivation import gaussian
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
+from tinyvae.derivation.shapes import require_count
 from tinyvae.types import Array, Arrays, Labels
 
 STEEPNESS = 4.0  # of the schedule: how much finer its ends are than its middle (Wu et al. 2017)
@@ -66,6 +67,7 @@ def schedule(T: int) -> Array:
 
     The ends are fine: at 0 the likelihood comes in, and the chains must find it; at 1 it is sharp.
     """
+    require_count("T", T)
     s = 1 / (1 + np.exp(-STEEPNESS * np.linspace(-1, 1, T + 1)))
     return (s - s[0]) / (s[-1] - s[0])
 

@@ -47,6 +47,7 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.derivation.activations import LINEAR
+from tinyvae.derivation.shapes import misfit
 from tinyvae.types import Array, Maybe
 
 
@@ -76,6 +77,12 @@ class Geometry(NamedTuple):
         return self.kernel * self.kernel * self.channels
 
 
+def _require_biases(b: Array, N: int, channels: int) -> None:
+    """ValueError unless there is a bias for each channel, the same for N images or not."""
+    if b.shape not in ((1, channels), (N, channels)):
+        raise misfit(f"b (1, {channels}) or ({N}, {channels})", b)
+
+
 class ConvolutionCache(NamedTuple):
     """What ``convolution`` and ``transposed_convolution`` leave to their backward passes."""
 
@@ -99,7 +106,10 @@ def convolution(
     Returns:
         h: (N, P C') images with C' channels.
         cache: for ``convolution_backward``, any number of times.
+
+    Raises: ValueError for shapes that do not fit, as all functions of this file.
     """
+    _require_biases(b, len(x), F.shape[1])
     x = np.ascontiguousarray(x)
     h = np.empty((len(x), geometry.places[0] * geometry.places[1] * F.shape[1]), x.dtype)
     machine.convolution(x, F, b, h, geometry, activation)
@@ -150,6 +160,7 @@ def transposed_convolution(
         h: (N, H W C) images with C channels.
         cache: for ``transposed_convolution_backward``, any number of times.
     """
+    _require_biases(b, len(x), geometry.channels)
     x = np.ascontiguousarray(x)
     h = np.empty((len(x), geometry.height * geometry.width * geometry.channels), x.dtype)
     machine.transposed_convolution(x, F, b, h, geometry, activation)

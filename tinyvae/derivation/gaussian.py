@@ -82,6 +82,9 @@ def sample(mu: Array, logvar: Array, eps: Array) -> tuple[Array, SampleCache]:
         z: (R, S, D).
         cache: for ``sample_backward`` and ``log_posterior_backward``.
 
+    In float32 exp(x) is that of the nearest x between -87 and 88, here and in ``log_density``: Gaussians are what these
+    formulas say for a logvar from -88 to 87. (No variance of a trained network comes near these ends.)
+
     Raises: ValueError for other shapes, as all functions of this file.
     """
     _require_rows(mu, logvar, eps, "eps")
@@ -333,7 +336,7 @@ def kl(mu: Array, logvar: Array) -> tuple[Array, KLCache]:
         divergence: (R, D) each dimension's share, in nats; their sum over d is the divergence.
         cache: for ``kl_backward``.
     """
-    if mu.shape != logvar.shape:
+    if not (mu.ndim == 2 and mu.shape == logvar.shape):
         raise misfit("mu and logvar (R, D)", mu, logvar)
     variance = np.exp(logvar)
     return 0.5 * (mu * mu + variance - 1 - logvar), KLCache(mu, variance)

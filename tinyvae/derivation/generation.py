@@ -55,6 +55,8 @@ def generate(
     (T, V), N = model.data_shape, len(z)
     if u is not None and u.shape != (N, T):
         raise misfit(f"u {(N, T)}", u)
+    if u is not None and not ((u >= 0) & (u < 1)).all():
+        raise ValueError(f"u from 0 to below 1 are needed, not from {u.min()} to {u.max()}")
     step, before, symbols = model.stepper(params, z, y), np.zeros((N, V), z.dtype), np.empty((N, T), np.int64)
     for t in range(T):
         logits = step(before).astype(np.float64)

@@ -47,7 +47,7 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.derivation.activations import LINEAR
-from tinyvae.derivation.shapes import misfit
+from tinyvae.derivation.shapes import misfit, require_count
 from tinyvae.types import Array, Maybe, Shapes
 
 Weights = Mapping[str, Array]  # W, V, b, U and c, by the names of ``gru_shapes``
@@ -97,10 +97,13 @@ def gru(
         h: (T R, H), the state after reading each step, in the order of the steps.
         cache: for ``gru_backward``.
     """
+    require_count("T", T)
     R, H, U = len(s), len(weights["state.b"]) // 3, weights["state.W"]
     N, a, s = len(a) // T, np.ascontiguousarray(a), np.ascontiguousarray(s)
-    if not (a.ndim == s.ndim == 2 and len(a) == T * N and (not a.shape[1] or R % max(1, N) == 0)):
-        raise misfit(f"a (T N, I) and s (R, J), for T = {T} and R a multiple of N,", a, s)
+    I, J = (len(weights.get(name, ())) for name in ("steps.W", "static.W"))
+    fits = a.ndim == s.ndim == 2 and a.shape[1] == I and s.shape[1] == J and len(a) == T * N
+    if not (fits and (not I or R % max(1, N) == 0)):
+        raise misfit(f"a (T N, {I}) and s (R, {J}), for T = {T} and R a multiple of N,", a, s)
     steps, static = np.empty((0, 3 * H), s.dtype), np.repeat(weights["input.b"][None], R, axis=0)
     if "steps.W" in weights:
         steps = np.empty((T * N, 3 * H), s.dtype)

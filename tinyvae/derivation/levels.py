@@ -194,8 +194,10 @@ def _channels(rows: Array) -> tuple[Array, ...]:
 
 
 def logistic_colour_mean(outputs: Array, components: int = 1) -> Array:
-    """E[x | z]: (R, D) from (R, (M + 1) D), with the means of red and green in the place of their values, since the
-    mean of a channel is as good as linear in what moves it.
+    """Nearly E[x | z]: (R, D) from (R, (M + 1) D), with the means of red and green in the place of their values.
+
+    That is exact as far as the mean of a channel is linear in what moves it. It is not where the levels end, nor, by
+    far, where red is one of two values far apart, whose mean is neither.
     """
     outputs = outputs.copy()
     means, coefficients = _means_and_coefficients(outputs, components)

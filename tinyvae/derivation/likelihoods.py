@@ -37,7 +37,7 @@ def content(array: Array, out: Array | None) -> Array:
 
 def scaled(dlogp: Array, derivative: Array, out: Array | None) -> Array:
     """The derivative of a density by its outputs (N K, J), each row times its number of dlogp (N, K)."""
-    if dlogp.size != len(derivative):
+    if dlogp.ndim != 2 or dlogp.size != len(derivative):
         raise misfit(f"dlogp (N, K) with N K = {len(derivative)}", dlogp)
     result = content(derivative, out)
     machine.scale_rows(dlogp.reshape(-1), result)
@@ -48,7 +48,7 @@ def require_rows(x: Array, outputs: Array, M: int) -> None:
     """ValueError unless there are M D outputs for each of the D entries of the data, in rows for each example."""
     fits = x.ndim == outputs.ndim == 2 and outputs.shape[1] == M * x.shape[1] and len(x) and not len(outputs) % len(x)
     if not fits:
-        raise misfit(f"x (N, D) and outputs (N K, {M} D)", x, outputs)
+        raise misfit(f"x (N, D) and outputs (N K, {M} D), with N above zero,", x, outputs)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

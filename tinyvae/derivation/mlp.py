@@ -28,6 +28,7 @@ import numpy as np
 
 from tinyvae import machine
 from tinyvae.derivation.activations import LINEAR, TANH
+from tinyvae.derivation.shapes import misfit
 from tinyvae.types import Array, Layers, Maybe, Shapes
 
 
@@ -67,7 +68,11 @@ def mlp(x: Array, layers: Layers, activation: int = TANH, last: int = LINEAR) ->
     Returns:
         out: (N, J) the output of the last layer.
         cache: for ``mlp_backward``.
+
+    Raises: ValueError for shapes that do not fit.
     """
+    if x.ndim != 2 or x.shape[1] != len(layers[0][0]):
+        raise misfit(f"x (N, {len(layers[0][0])})", x)
     x = np.ascontiguousarray(x)
     Ws, bs = zip(*layers)
     outputs = tuple([np.empty((len(x), len(b)), x.dtype) for b in bs])

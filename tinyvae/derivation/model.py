@@ -35,9 +35,11 @@ from tinyvae.derivation.likelihoods import Likelihood
 from tinyvae.derivation.networks import Network, Weights, beside
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.priors import StandardNormal
-from tinyvae.derivation.shapes import misfit, require_labels
+from tinyvae.derivation.shapes import misfit, require_count, require_labels
 from tinyvae.settings import ACTIVATIONS, LIKELIHOODS, NETWORKS, PRIORS
 from tinyvae.types import Array, Arrays, Cache, Labels, Maybe, Pair, Shapes
+
+REGISTRIES = {"likelihood": LIKELIHOODS, "prior": PRIORS, "network": NETWORKS, "activation": ACTIVATIONS}
 
 
 class EncoderCache(NamedTuple):
@@ -123,7 +125,24 @@ class Model:
     groups: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises: ValueError for a network or a likelihood of other data, and for groups that do not fit."""
+        """Raises: ValueError for names that stand for nothing, numbers that cannot be, a network or a likelihood of
+        other data, and groups that do not fit.
+        """
+        for name, registry in REGISTRIES.items():
+            if getattr(self, name) not in registry:
+                raise ValueError(f"{name}={getattr(self, name)!r}: known are {', '.join(registry)}")
+        if not len(self.latent) == len(self.hidden) > 0:
+            raise ValueError(
+                f"latent={self.latent} and hidden={self.hidden}: each layer needs a number of dimensions and a tuple "
+                "with the units of its networks, and there is one layer at least"
+            )
+        sizes = {name: (getattr(self, name),) for name in ("kernel", "stride", "units")}
+        for name, values in {"latent": self.latent, "channels": self.channels, **sizes}.items():
+            for value in values:
+                require_count(name, value)
+        prior = PRIORS[self.prior]
+        require_count("n_components", self.n_components, least=int(prior.has_components))
+        require_count("n_labels", self.n_labels, least=int(prior.needs_labels))
         network, shape = NETWORKS[self.network][0], self.data_shape
         if network.data_dimensions and len(shape) not in network.data_dimensions:
             raise ValueError(
@@ -255,11 +274,16 @@ class Model:
 
         Returns: the gradient, as Parameters.
 
-        Raises: ValueError for a cache that was used up, and for shapes that do not fit.
+        Raises: ValueError for a cache that was used up, for shapes that do not fit, for weights of the path or of the
+            direct way where dlogw is 0, and for what goes with a sampled divergence only, or with the closed form only.
         """
         grads = params.with_flat(np.empty_like(params.flat)) if out is None else out
         path = dlogw if path is None else path
         path_factor = _ratio(path, dlogw, params.flat.dtype)
+        if cache.kl is None and kl_weights is not None:
+            raise ValueError("kl_weights are factors on the divergence in closed form, and it was sampled here")
+        if cache.kl is not None and path_factor is not None:
+            raise ValueError("the divergence in closed form has no path: an estimator may weight only a sampled one's")
         direct = path if direct is None else direct
         direct_factor = path_factor if direct is path else _ratio(direct, dlogw, params.flat.dtype)
         dlogw = dlogw.astype(params.flat.dtype, copy=False)
@@ -295,8 +319,8 @@ class Model:
             log_q: (N, K) log q(z_nk | x_n), the sum over the layers, in nats.
             cache: for ``posterior_backward``.
         """
-        if not (len(noise) == len(self.latent) and noise[0].ndim == 3):
-            raise misfit(f"noise for {len(self.latent)} layers", *noise)
+        if not (len(noise) == len(self.latent) and noise[0].ndim == 3 and noise[0].size):
+            raise misfit(f"noise (N, K, D_l) for {len(self.latent)} layers, with N and K above zero,", *noise)
         N, K = noise[0].shape[:2]
         if x.shape != (N, self.data_dim):
             raise misfit(f"x {(N, self.data_dim)}", x)
@@ -376,7 +400,9 @@ class Model:
             cache: for ``joint_backward``.
         """
         if not (x.shape[1:] == (self.data_dim,) and len(x) > 0):
-            raise misfit(f"x (N, {self.data_dim})", x)
+            raise misfit(f"x (N, {self.data_dim}), with N above zero,", x)
+        if given is not None and given.shape != x.shape:
+            raise misfit(f"given {x.shape}", given)
         if len(z) != len(self.latent):
             raise misfit(f"z of {len(self.latent)} layers", *z)
         N, K = len(x), len(z[0]) // len(x)
@@ -609,4 +635,6 @@ def _ratio(weights: Array, dlogw: Array, dtype: np.dtype) -> Array | None:
         raise misfit(f"weights {dlogw.shape} of the path and of the direct way", weights)
     if weights is dlogw or np.array_equal(weights, dlogw):
         return None
+    if weights[dlogw == 0].any():
+        raise ValueError("the weights of the path and of the direct way must be 0 where dlogw is")
     return np.divide(weights, dlogw, out=np.zeros(dlogw.shape), where=dlogw != 0).astype(dtype)

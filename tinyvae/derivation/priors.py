@@ -24,7 +24,7 @@ from tinyvae.derivation import gaussian
 from tinyvae.derivation.gaussian import DensityCache, KLCache
 from tinyvae.derivation.networks import Network
 from tinyvae.derivation.parameters import Parameters
-from tinyvae.derivation.shapes import require_labels
+from tinyvae.derivation.shapes import misfit, require_labels
 from tinyvae.types import Array, Cache, Labels, Pair, Shapes
 
 
@@ -205,7 +205,7 @@ class Mixture(StandardNormal):
     def sample(self, params: Parameters, eps: Array, u: Array, y: Labels | None = None) -> Array:
         """A component by u against the cumulated weights, then its mu + sigma eps."""
         weights = softmax(params["prior.logits"])
-        chosen = np.minimum(np.searchsorted(np.cumsum(weights), u), len(weights) - 1)
+        chosen = np.minimum(np.searchsorted(np.cumsum(weights), u, side="right"), len(weights) - 1)
         return gaussian.sample(params["prior.mu"][chosen], params["prior.logvar"][chosen], eps[:, None])[0][:, 0]
 
 
@@ -269,10 +269,16 @@ class VampPrior(StandardNormal):
         return self.encoder
 
 
-def softmax(logits: Array) -> Array:
-    """exp(l_c) / sum_c' exp(l_c'), along the last axis."""
-    w = np.exp(logits - logits.max(axis=-1, keepdims=True))
+def softmax(a: Array) -> Array:
+    """exp(a_c) / sum_c' exp(a_c'), along the last axis."""
+    w = np.exp(a - a.max(axis=-1, keepdims=True))
     return w / w.sum(axis=-1, keepdims=True)
+
+
+def log_sum_exp(a: Array) -> Array:
+    """log sum_c exp(a_c), along the last axis, which is kept. The largest is taken out, so that nothing overflows."""
+    largest = a.max(axis=-1, keepdims=True)
+    return largest + np.log(np.exp(a - largest).sum(axis=-1, keepdims=True))
 
 
 class MixtureCache(NamedTuple):
@@ -286,6 +292,8 @@ class MixtureCache(NamedTuple):
 def log_mixture(z: Array, logits: Array, mu: Array, logvar: Array) -> tuple[Array, MixtureCache]:
     """log p(z) = log sum_c exp(a_c) with a_c = log pi_c + log N(z; m_c, exp(s_c)) and pi = softmax(l).
 
+    log pi_c = l_c - log sum_c' exp(l_c') is taken from the logits: a pi_c may be too small for its number to show.
+
     Args:
         z: (N, K, D).
         logits: (M,).
@@ -294,14 +302,15 @@ def log_mixture(z: Array, logits: Array, mu: Array, logvar: Array) -> tuple[Arra
     Returns:
         logp: (N, K), in nats.
         cache: for ``log_mixture_backward``.
+
+    Raises: ValueError for other shapes.
     """
+    if z.ndim != 3 or logits.shape != (len(mu),):
+        raise misfit("z (N, K, D) and logits (M,), for mu (M, D),", z, logits, mu)
     N, K, D = z.shape
     logp, density_cache = gaussian.log_densities(z.reshape(N * K, D), mu, logvar)
-    weights = softmax(logits)
-    a = logp + np.log(weights)
-    largest = a.max(axis=1, keepdims=True)
-    total = largest[:, 0] + np.log(np.exp(a - largest).sum(axis=1))
-    return total.reshape(N, K), MixtureCache(softmax(a), weights, density_cache)
+    a = logp + (logits - log_sum_exp(logits))
+    return log_sum_exp(a).reshape(N, K), MixtureCache(softmax(a), softmax(logits), density_cache)
 
 
 def log_mixture_backward(dlogp: Array, cache: MixtureCache) -> tuple[Array, Array, Array, Array]:

@@ -9,7 +9,8 @@ from tinyvae.types import Array, Labels
 
 def misfit(wanted: str, *arrays: Array) -> ValueError:
     """The error to raise: what is ``wanted``, and the shapes that the arrays have."""
-    return ValueError(f"{wanted} are needed, not {', '.join(str(np.shape(array)) for array in arrays)}")
+    found = ", ".join(str(np.shape(array)) for array in arrays) or "none"
+    return ValueError(f"{wanted} are needed, not {found}")
 
 
 def require_count(name: str, value: object, least: int = 1) -> None:

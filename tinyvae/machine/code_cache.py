@@ -22,16 +22,15 @@ from pathlib import Path
 
 import llvmlite
 import numba
-import numpy
+import numpy as np
 import platformdirs
 import scipy
-from numba import njit
-from numba.core import sigutils
+from numba import njit, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.ccallback import CFunc
 
 from tinyvae.machine.blas import copies_factors
-from tinyvae.machine.elementary import FAST
+from tinyvae.machine.elementary import FAST, INNER
 
 # The exception to elementary.FAST, for ``exact``: no fastmath.
 EXACTLY = {"fastmath": False, "error_model": "numpy", "nogil": True}
@@ -44,7 +43,7 @@ def digest(room=ROOM):
     """What a room's compiled code depends on: its sources and this room's, the versions beneath, the processor's kind;
     and in this room, which alone does products by BLAS, how that takes its factors.
     """
-    versions = [numba.__version__, llvmlite.__version__, numpy.__version__, scipy.__version__, sys.version]
+    versions = [numba.__version__, llvmlite.__version__, np.__version__, scipy.__version__, sys.version]
     products = str(copies_factors()) if room == ROOM else room.name
     total = hashlib.sha256("\n".join([*versions, platform.machine(), products]).encode())
     for path in sorted({*ROOM.glob("*.py"), *room.glob("*.py")}):
@@ -168,9 +167,17 @@ def exact(function):
     return keep(njit(**EXACTLY)(function), function)
 
 
-def callback(signature, function):
-    """The same for a C function of a given signature, at once."""
+def callback(arguments, function):
+    """The same at once for a C function of three arguments of the given types, which returns an int64: 1 at its end, 0
+    where an exception ended it, as Numba's C functions do. (They print it, too, but raise nothing.)
+    """
+    inner = njit(**INNER)(function)
+
+    def whole(desk, piece, like):
+        inner(desk, piece, like)
+        return np.int64(1)
+
     options = {"fastmath": True, "error_model": "numpy"}
-    compiled = keep(CFunc(function, sigutils.normalize_signature(signature), {}, options), function)
+    compiled = keep(CFunc(whole, (arguments, types.int64), {}, options), function)
     compiled.compile()
     return compiled

@@ -17,6 +17,8 @@ from numba.core.compiler_lock import global_compiler_lock
 
 from tinyvae.machine import (
     LINEAR,
+    RELU,
+    TANH,
     available_cores,
     blas,
     convolution_jobs,
@@ -44,12 +46,14 @@ parts = matrix_products.parts.py_func
 
 
 def layers(x, Ws, bs, outputs, activation, last_activation):
+    _require_known(activation, last_activation)
     is_sparse = mostly_zero(x)
     addresses = _affine_jobs(x.dtype, is_sparse, *[few(x, W) for W in Ws])
     jobs.layers(at_hand(), addresses, is_sparse, x, Ws, bs, outputs, activation, last_activation)
 
 
 def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs, activation, first_activation):
+    _require_known(activation, first_activation)
     is_sparse = mostly_zero(x)
     addresses = _gradient_jobs(x.dtype, *[(is_sparse and i == 0, many(x, W)) for i, W in enumerate(Ws)])
     activations = activation, first_activation
@@ -57,6 +61,7 @@ def layers_gradient(dout, x, outputs, Ws, dWs, dbs, dinputs, activation, first_a
 
 
 def affine(x, W, b, out, activation):
+    _require_known(activation)
     is_sparse = mostly_zero(x)
     jobs.affine(at_hand(), _affine_jobs(x.dtype, is_sparse, few(x, W)), is_sparse, x, W, b, out, activation)
 
@@ -67,6 +72,7 @@ def affine_gradient(da, x, dW, db):
 
 
 def affine_input_gradient(da, W, h, dx, activation):
+    _require_known(activation)
     jobs.affine_input_gradient(at_hand(), jobs.AFFINE_INPUT_GRADIENT.at(da.dtype), da, W, h, dx, activation)
 
 
@@ -78,6 +84,12 @@ def few(x, W):
 def many(x, W):
     """Whether a minibatch has many rows for a layer (``matrix_products.are_many``)."""
     return are_many.py_func(len(x), *W.shape)
+
+
+def _require_known(*activations):
+    """Refuse the number of another activation, which the kernels would take for none."""
+    if not {LINEAR, TANH, RELU}.issuperset(activations):
+        raise ValueError(f"known activations are {LINEAR}, {TANH} and {RELU} (tinyvae.machine), not {activations}")
 
 
 # The addresses that the layers want, 0 for a job that is not needed: it is not compiled.
@@ -156,6 +168,7 @@ def channel_sums(a, sums, width):
 
 def _by_images(job, wide, narrow, W, arrays, geometry, activation):
     """Have a job done on all images, some in a piece."""
+    _require_known(activation)
     patches = _require_images(wide, narrow, W, geometry)
     images = images_at_a_time.py_func(len(wide), patches * len(W))
     pieces = parts(len(wide), images)
@@ -279,6 +292,7 @@ def bernoulli_log_prob(x, logits, logp):
 
 
 def bernoulli_of_layers(x, z, Ws, bs, logp, activation):
+    _require_known(activation)
     job = jobs.BERNOULLI_OF_LAYERS.at(z.dtype)
     jobs.bernoulli_of_layers(at_hand(), job, x, z, Ws, bs, logp, activation)
 

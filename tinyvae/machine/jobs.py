@@ -1,9 +1,9 @@
 """Kernels whose work the threads share: each is cut into pieces, the same for any number of threads.
 
 For each kernel (kernels.py, philox.py) there is a *job* that does a piece of it. A job finds its arrays on the desk
-(work_sharing.py), where a compiled function of this file has put them: one for each product of a layer, ``update``, and
-``share_pieces`` for all else. It finds them by their addresses, so what does not fit is refused
-before: here, or at the door (compiled.py).
+(work_sharing.py), where a compiled function of this file has put them: one for each product of a layer,
+``bernoulli_of_layers``, ``update``, and ``share_pieces`` for all else. It finds them by their addresses, so what does
+not fit is refused before: here, or at the door (compiled.py).
 """
 
 import numpy as np

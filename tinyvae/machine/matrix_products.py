@@ -19,7 +19,7 @@ from numba import njit
 
 from tinyvae.machine.blas import copies_factors
 from tinyvae.machine.code_cache import kernel
-from tinyvae.machine.elementary import INNER
+from tinyvae.machine.elementary import EXACT, INNER
 from tinyvae.machine.memory import NO, YES, gemm
 
 COPIES = copies_factors()
@@ -283,13 +283,19 @@ def sparse_weight_gradient(x, da, dW, top, bottom):
                 dW[i, j] += combination(a, da, n, j)
 
 
+@njit(**EXACT)
+def is_lit(number):
+    """Whether it differs from zero. That which is not a number does: it is to be seen in the results."""
+    return number != 0
+
+
 @kernel
 def mostly_zero(x):
     """Whether at most a quarter of the entries of x (N, I) differ from zero, and there are any."""
     count = 0
     for n in range(x.shape[0]):
         for i in range(x.shape[1]):
-            count += x[n, i] != 0
+            count += is_lit(x[n, i])
         if 4 * count > x.size:
             return False
     return x.size > 0
@@ -301,7 +307,7 @@ def lit(v, places, weights):
     count = 0
     for i in range(v.size):
         places[count], weights[count] = i, v[i]
-        count += v[i] != 0
+        count += is_lit(v[i])
     for p in range(count, count + 8):
         places[p], weights[p] = 0, 0
     return count

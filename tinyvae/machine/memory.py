@@ -93,16 +93,18 @@ def pause(typing_context):
 
 @intrinsic
 def call(typing_context, function, desk, piece):
-    """Call the function at an address, as ``work_sharing.Job`` compiles it, with an array's address, and a number."""
+    """Call the function at an address, as ``work_sharing.Job`` compiles it, with an array's address, and a number.
+
+    Returns: whether it came to its end (``code_cache.callback``).
+    """
 
     def generate(context, builder, signature, arguments):
         word, anything = ir.IntType(64), ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [anything, word, anything])
+        kind = ir.FunctionType(word, [anything, word, anything])
         pointer = builder.inttoptr(arguments[0], kind.as_pointer())
-        builder.call(pointer, [builder.inttoptr(arguments[1], anything), arguments[2], anything(None)])
-        return context.get_dummy_value()
+        return builder.call(pointer, [builder.inttoptr(arguments[1], anything), arguments[2], anything(None)])
 
-    return types.void(types.int64, types.int64, types.int64), generate
+    return types.int64(types.int64, types.int64, types.int64), generate
 
 
 @intrinsic

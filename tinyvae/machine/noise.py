@@ -125,5 +125,11 @@ def _first_block(first_sample: int, D: int) -> int:
 
 
 def _place(seed: int, stream: int, step: int = 0, first_example: int = 0, first_block: int = 0) -> tuple[int, ...]:
-    """The arguments of the kernels that say which numbers are wanted, each less than 2^32."""
-    return seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block
+    """The arguments of the kernels that say which numbers are wanted, each less than 2^32; ValueError for others."""
+    place = seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block
+    if min(place) < 0 or max(place) >= 2**32:
+        raise ValueError(
+            f"seed={seed} is to be from 0 to 2^64 - 1, stream={stream}, step={step}, first_example={first_example} and "
+            f"the block {first_block} of the first sample from 0 to 2^32 - 1"
+        )
+    return place

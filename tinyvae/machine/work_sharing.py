@@ -17,6 +17,7 @@ from tinyvae.machine.memory import add, call, exchange, load, matrix_at, pause, 
 # The desk is an array of int64. How many pieces are done, and whether the desk is open: these change while others look,
 # so each stands in lines of the cache of its own.
 DONE, IS_OPEN = np.int64(0), np.int64(16)  # as such, and no literals, for each of which Numba would compile apart
+FAILED = np.int64(8)  # how many pieces an exception ended, in the line of DONE: it changes as good as never
 # How many threads there are. What is to be done: a function's address, the number of pieces and of arrays, whole
 # numbers, and each array's address, rows and columns.
 THREADS, JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 32, 33, 34, 35, 40, 48
@@ -55,8 +56,8 @@ class Job:
         """The address of the function compiled for a dtype; TypeError for others than float32 and float64."""
         if dtype not in FLOATING:
             raise TypeError(f"numbers of the type float32 or float64 are wanted, not {dtype}")
-        signature = types.void(types.CPointer(types.int64), types.intp, types.CPointer(FLOATING[dtype]))
-        self._compiled.append(callback(signature, self._function))  # it lives as long as its address is used
+        arguments = types.CPointer(types.int64), types.int64, types.CPointer(FLOATING[dtype])
+        self._compiled.append(callback(arguments, self._function))  # it lives as long as its address is used
         return self._compiled[-1].address
 
 
@@ -87,9 +88,13 @@ def numbers(desk):
 
 @kernel
 def share(desk, job, pieces):
-    """Have a job done, whose arguments are on the desk; return when it is."""
+    """Have a job done, whose arguments are on the desk; return when it is.
+
+    Raises: MemoryError where a piece could not be done: what does not fit was refused before, so there was no room.
+    """
     desk[JOB], desk[PIECES] = job, pieces
     store(desk, DONE, 0)
+    store(desk, FAILED, 0)
     threads = desk[THREADS]
     for i in range(threads):
         store(desk, TODO + APART * i, pieces * (i + 1) // threads - pieces * i // threads)
@@ -99,6 +104,8 @@ def share(desk, job, pieces):
     work(desk, CALLER)
     while load(desk, DONE) < pieces:  # a piece that a helper has it finishes, even if the desk was closed meanwhile
         wait(desk, CALLER, DONE, pieces)
+    if load(desk, FAILED):
+        raise MemoryError("there was no room to compute in")
 
 
 @kernel
@@ -114,7 +121,8 @@ def work(desk, i):
         while load(desk, TODO + APART * j) > 0:
             left = add(desk, TODO + APART * j, -1)
             if left > 0:
-                call(desk[JOB], desk.ctypes.data, desk[PIECES] * j // threads + left - 1)
+                if not call(desk[JOB], desk.ctypes.data, desk[PIECES] * j // threads + left - 1):
+                    add(desk, FAILED, 1)
                 done += 1
         if done:
             add(desk, DONE, done)

@@ -306,6 +306,16 @@ def gaussian_layer(mu, logvar, eps, scale=lambda logvar: np.exp(logvar / 2)):
 
 # Layers that claim to draw from N(mu, exp(logvar)), whether they do, why a test thinks otherwise, and which aspect of
 # the samples is wrong.
+SOME = "it is blind to a layer that is wrong in one row, or in one dimension: look at all of them, also at the last."
+
+
+def only_the_last(eps, axis):
+    """Ones in the last row of eps (R, S, D), or in the last dimension, and elsewhere zeros."""
+    there = np.zeros(eps.shape)
+    np.moveaxis(there, axis, 0)[-1] = 1
+    return there
+
+
 LAYERS = (
     (
         gaussian_layer,
@@ -383,6 +393,8 @@ LAYERS = (
         "it is blind to a layer that takes the logvar of another dimension: let yours differ from one to the next.",
         SPREAD,
     ),
+    (lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps) + only_the_last(eps, 0), False, SOME, ""),
+    (lambda mu, logvar, eps: gaussian_layer(mu, logvar, eps) + only_the_last(eps, 2), False, SOME, ""),
 )
 FEWER = "it rejects a right layer where the samples are fewer: what is allowed has to depend on S, and on sigma."
 

@@ -484,6 +484,11 @@ def check_is_transpose(answer):
         out[1:] = 0
         return out
 
+    def without_the_last_image(y):
+        out = back(y)
+        out[-1] = 0
+        return out
+
     def asks(pair_of_maps, x, y):
         return called(what, answer, *pair_of_maps, x, y)
 
@@ -520,6 +525,12 @@ def check_is_transpose(answer):
             pair(backward=first_image),
             False,
             "it passes a transpose that gives back the first image alone. The sums go over all images too.",
+            "",
+        ),
+        (
+            pair(backward=without_the_last_image),
+            False,
+            "it passes a transpose that does not give back the last image. The sums go over all images too.",
             "",
         ),
         (

@@ -67,6 +67,14 @@ def check_bernoulli(answer):
         )
         log_added = with_log_p(lambda x, p, e=tiny: x * np.log(p + e) + (1 - x) * np.log(1 - p + e))
         mistakes += [(log_clip, clipped), (log_added, clipped)]
+    for limit in (10, 20, 30, 50, 100, 500):
+        mistakes.append(
+            (
+                lambda x, l, c=limit: bernoulli(x, np.clip(l, -c, c)),
+                "right where the logits are small. Large ones are clipped: the penalty stops growing there, and its"
+                " derivative is lost. The formula needs no clipping.",
+            )
+        )
     rng = np.random.default_rng(0)
     grey = rng.uniform(size=(3, 4))
     white = np.round(rng.uniform(size=(2, 5)))
