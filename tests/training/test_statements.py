@@ -201,3 +201,60 @@ def test_the_table_of_few_labels():
         figures = [float(number) for cell in cells[2:] for number in cell.split(" ± ")]
         wanted = [row[f"{name}{which}"] for name in ("pca", "vae", "vae - pca") for which in ("", ", standard error")]
         assert figures == pytest.approx(wanted, abs=0.056)
+
+
+def test_the_convolutional_step():
+    found = json.loads((ROOT / "results/bench_conv.json").read_text(encoding="utf-8"))
+    conv, share = found["workloads"]["conv"], found["cliff"]["conv"]["share"]["median"]
+    speed, ratios = conv["examples_per_second"]["tinyvae"]["median"], conv["ratios"]
+    text = README.replace("\n", " ")
+    assert f"{round(speed, -1):,.0f} examples a second, {ratios['torch']['median']:.2f} times PyTorch's" in text
+    assert f"{ratios['jax']['median']:.0f} times JAX's with its own convolutions" in text
+    assert f"{ratios['sgemm']['median']:.2f} of SGEMM alone, and {share:.2f} of its speed beside two busy" in text
+
+
+def test_the_tables_of_the_grammar():
+    likelihoods, validity = (
+        {row["model"]: row for row in table(f"grammar-vae/{name}.csv")} for name in ("likelihood", "validity")
+    )
+    names = {"rules": "rules", "characters": "characters", "rules, the decoder told the rule before": "feedback"}
+    written = [cells for cells in rows(README, "(?:rules|characters)") if len(cells) == 9]
+    assert [cells[0] for cells in written] == list(names)
+    for name, *cells in written:
+        row, valid = likelihoods[names[name]], validity[names[name]]
+        held_out, of_all = (
+            f"{float(row[key]):.3f} ({float(row[error]):.3f})"
+            for key, error in (("nll", "standard_error"), ("nll_of_all", "standard_error_of_all"))
+        )
+        numbers = f"{float(row['minus_elbo']):.3f}", f"{float(row['kl']):.2f}", row["active_units"]
+        assert cells[:5] == [held_out, of_all, *numbers]
+        assert float(cells[5].removesuffix(" %")) == pytest.approx(100 * float(valid["valid"]), abs=0.05)
+        assert float(cells[7].removesuffix(" %")) == pytest.approx(100 * float(valid["reconstructed_at_the_mean"]))
+    searches = {f"{row['model']}, {row['search']}": row for row in table("grammar-vae/optimisation.csv")}
+    for name, row in searches.items():
+        ((_, best, mean, _, solved, target),) = rows(README, name)
+        assert best == f"{float(row['best_mean']):.3f} ± {float(row['best_spread']):.3f}"
+        assert mean == f"{float(row['mean_score']):.2f} ± {float(row['mean_score_spread']):.2f}"
+        assert [cell.split()[0] for cell in (solved, target)] == [row["solved"], row["found_target"]]
+
+
+def test_what_latent_spaces_have_found():
+    text = README.replace("\n", " ")
+    flat, tsne, deep = (f"{100 * float(row['knn_accuracy']):.0f} %" for row in table("latent-space/separation.csv"))
+    assert (
+        f"for {flat} in the two-dimensional latent space, for {deep} in the 20-dimensional one" in text and tsne == deep
+    )
+    (ours, share), (theirs, other) = (
+        (f"{float(row['hue_r2']):.3f}", f"{100 * float(row['label_accuracy']):.0f} %")
+        for row in table("coloured-digits/factors.csv")
+    )
+    assert f"an R² of {ours} and the right digit for {share}" in text
+    assert f"principal components give with {theirs} and for {other}" in text
+
+
+def test_the_bits_of_photographs():
+    found = {row["model"].removeprefix("VAE, "): row["bits_per_dimension"] for row in table("photos/bits.csv")}
+    ((_, bound, *_, png),) = rows(README, "416 test patches")
+    assert (bound, png) == (found["-ELBO"], found["PNG"])
+    written = [cells[-1] for name in ("-log p.x., by", "-ELBO", "a Gaussian with full") for cells in rows(README, name)]
+    assert written == [found[name] for name in ("-log p(x)", "-ELBO", "one Gaussian")]
