@@ -125,7 +125,7 @@ def test_what_does_not_fit_is_refused():
         with pytest.raises(ValueError, match="are needed, not"):
             call()
     without = {name: array for name, array in weights.items() if name != "steps.W"}
-    with pytest.raises(ValueError, match=r"a \(T N, 0\) and s \(R, 2\), for T = 4 and R a multiple of N, are needed"):
+    with pytest.raises(ValueError, match=r"a \(T N, 0\) and s \(R, 1\), for T = 4 and R a multiple of N, are needed"):
         gru(a, s, without, 4)
     with pytest.raises(ValueError, match="T=0: a whole number above zero is needed"):
         gru(a, s, weights, 0)
