@@ -221,6 +221,7 @@ def test_every_picture_says_what_is_to_be_seen_in_it(path):
     assert "plt.show()" not in code(path)
 
 
+@pytest.mark.slow  # where nbgrader is installed, which brings nbconvert
 def test_the_texts_come_through_to_html():
     """By nbconvert's template "classic": its usual one, "lab", knows no texts of pictures."""
     exporter = pytest.importorskip("nbconvert").HTMLExporter(template_name="classic")
