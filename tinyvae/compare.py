@@ -9,6 +9,7 @@ examples:
 import itertools
 import json
 import math
+import os
 
 from tinyvae.cli import console
 from tinyvae.errors import RunError, UserError
@@ -47,7 +48,7 @@ def read(path):
 
     run = Run.open(path)
     settings, about, _ = opening.read_config(run)
-    found = run.read_json(FILE) if (run.path / FILE).exists() else {}
+    found = run.read_json(FILE) if os.path.exists(run.path / FILE) else {}
     each, samples = found.get("each"), found.get("samples")
     is_whole = isinstance(each, list) and each and all(value is None or is_finite(value) for value in each)
     if not (is_whole and is_count(samples)):

@@ -129,7 +129,7 @@ def report(results):
 def gain(results):
     """What more samples were worth, in words."""
     (k, bound), value = list(results["bounds"].items())[-1], results["log_likelihood"]
-    if int(k) == results["samples"]:
+    if int(k) == results["samples"] or bound is None:
         return "  log p(x) is higher than any of these: each is a lower bound on average"
     return (
         f"  from {k} to {results['samples']} samples the estimate rose by {value - bound:.2f}; log p(x) is higher yet"

@@ -17,6 +17,7 @@ import dataclasses
 import itertools
 import json
 import math
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -103,13 +104,13 @@ def create(arguments, name, config):
 
     for number in itertools.count(1):
         folder = arguments.out or Path("runs") / (name if number == 1 else f"{name}-{number}")
-        if not arguments.out and folder.exists():
+        if not arguments.out and os.path.exists(folder):  # a Path's would raise what must not be looked at
             continue
         cure = f"Go on with --resume {folder}, replace it with --overwrite, or choose another --out."
         try:
             return Run.create(folder, config, arguments.overwrite, cure)
         except RunError:
-            if arguments.out or not folder.exists():
+            if arguments.out or not os.path.exists(folder):
                 raise  # otherwise another process was faster
 
 

@@ -60,7 +60,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         curves.curve(tmp_path / "nowhere" / "curve.png", [1], [-1], [-1])
 
 
-@pytest.mark.parametrize("title", ["a_$b.npy", "$x^{$", "50 %", "two\nlines"])
+@pytest.mark.parametrize("title", ["a_$b.npy", "$x^{$", "50 %", "two\nlines", "na\udcffme"])
 def test_a_title_is_never_read_as_a_formula(tmp_path, title):
     """Titles come from the names of users' files."""
     curves.curve(tmp_path / "curve.png", [1], [-1], [-1], title=title)

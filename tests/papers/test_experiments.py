@@ -263,5 +263,10 @@ def test_the_pictures_are_drawn(digits, tmp_path):
     assert list(accuracy) == ["t-SNE of the 20-dimensional one"]
 
 
+def test_a_folder_for_runs_that_cannot_be_is_misuse(tmp_path):
+    """The first look at it was once a traceback."""
+    assert_misuse(call("aevb-mnist", "--quick", "--runs", tmp_path / ("x" * 300), main=reproduce.main), "name too long")
+
+
 def test_a_name_that_does_not_exist_is_misuse():
     assert_misuse(call("aevb-mnits", main=reproduce.main), "aevb-mnist")

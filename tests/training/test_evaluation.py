@@ -344,3 +344,9 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path):
 def test_recipes_can_be_read_back():
     for settings in RECIPES.values():
         assert Settings.from_dict(json.loads(json.dumps(settings.__dict__))) == settings
+
+
+def test_a_bound_that_is_not_finite_beside_an_estimate_that_is_has_no_gain():
+    """A single sample may be too improbable for a number where many are not."""
+    words = evaluate.gain({"bounds": {"1": None, "5": None}, "samples": 6, "log_likelihood": -1.6e38})
+    assert words == "  log p(x) is higher than any of these: each is a lower bound on average"

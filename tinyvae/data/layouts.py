@@ -38,8 +38,8 @@ def read(path: Path) -> Pieces | None:
 
     Raises: DataError (the reason alone) if a file is missing or damaged, or it is not clear which are meant.
     """
-    folder = path if path.is_dir() else path.parent
-    names = sorted(name for name in os.listdir(folder) if (folder / name).is_file())
+    folder = path if os.path.isdir(path) else path.parent
+    names = sorted(name for name in os.listdir(folder) if os.path.isfile(folder / name))
     if path == folder:
         for archive, pickles in PICKLES.items():
             if pickles <= set(names):

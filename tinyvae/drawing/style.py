@@ -43,7 +43,8 @@ def plot(title: str, height: int) -> tuple[Figure, Axes]:
 
 
 def set_title(axes: Axes, title: str) -> None:
-    """A title as it is: the name of a user's file may hold the signs of a formula."""
+    """A title as it is: the name of a user's file may hold the signs of a formula, or bytes that are no text."""
+    title = title.encode("utf-8", "replace").decode()
     axes.set_title(title, fontsize=TEXT + 1.5, pad=8, parse_math=False)
 
 

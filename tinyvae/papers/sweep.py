@@ -119,7 +119,7 @@ def is_done(plan, folder, with_model=True):
     from tinyvae.training import opening
 
     path = Path(folder) / plan.name
-    if not all((path / name).exists() for name in (CONFIG, HISTORY, "summary.json")):
+    if not all(os.path.exists(path / name) for name in (CONFIG, HISTORY, "summary.json")):
         return False
     run = Run.open(path)
     settings, _, _ = opening.read_config(run)
@@ -131,12 +131,12 @@ def is_done(plan, folder, with_model=True):
 
 def summarised(run):
     """The epochs that a run's summary is of; None if there is no summary, or it does not say."""
-    return run.read_json("summary.json").get("epochs") if (run.path / "summary.json").exists() else None
+    return run.read_json("summary.json").get("epochs") if os.path.exists(run.path / "summary.json") else None
 
 
 def evaluated(run, plan, epoch):
     """Whether the evaluation of a run's end is there already, with all that the tables are made of."""
-    if not (run.path / "evaluation.json").exists():
+    if not os.path.exists(run.path / "evaluation.json"):
         return False
     found, n_images = run.read_json("evaluation.json"), run.config()["dataset"]["test_examples"]
     wanted = {"epochs": epoch, "samples": plan.samples, "n_images": min(plan.images or n_images, n_images)}
@@ -161,7 +161,7 @@ def begin(plan, folder, data_dir=None, threads=None):
     from tinyvae.training.loop import Training
 
     path = Path(folder) / plan.name
-    if not (path / CONFIG).exists():
+    if not os.path.exists(path / CONFIG):
         dataset = plan.load(data_dir)
         state = Training(plan.settings, dataset, threads)
         return Run.create(path, description.describe(state, dataset, plan.source, plan.limit)), state, []
@@ -301,11 +301,11 @@ class Progress:
     def _reached(self, plan):
         """The share of the epochs that are done, and whether the evaluation is."""
         history, evaluation = (self.folder / plan.name / name for name in ("history.csv", "evaluation.json"))
-        if not history.exists():
+        if not os.path.exists(history):
             return 0.0, False
         with explained(history, "read"), open_to_read(history) as file:
             epochs = file.read().count(b"\n") - 1
-        return min(1.0, epochs / plan.settings.epochs), evaluation.exists()
+        return min(1.0, epochs / plan.settings.epochs), os.path.exists(evaluation)
 
     def _watch(self):
         shown = -math.inf
