@@ -1,6 +1,6 @@
 """Ctrl-C where something must stay whole: it is put off until the moment when it may come.
 
-A SIGINT that the process was told to ignore (``nohup``, a shell's background job) stays ignored. Only the main thread
+A SIGINT that the process was told to ignore (as a script's background job is) stays ignored. Only the main thread
 is ever interrupted; in another one nothing here changes anything.
 """
 
