@@ -12,8 +12,9 @@ from tinyvae.coding.ans import FIRST_STATE, Message
 from tinyvae.coding.bitsback import BitsBack, chains
 from tinyvae.coding.cells import cells
 from tinyvae.coding.prior import COMPONENTS
+from tinyvae.derivation.priors import StandardNormal
 from tinyvae.errors import DataError, UserError
-from tinyvae.settings import Settings
+from tinyvae.settings import PRIORS, Settings
 from tinyvae.training.fitted import build_model
 
 SMALL = {"data_shape": (3, 5), "latent": (2,), "hidden": ((7,),)}
@@ -147,12 +148,13 @@ def test_messages_of_another_model_or_of_other_images_are_refused():
     ("changes", "reason"),
     [
         ({"latent": (3, 2), "hidden": ((4,), (3,))}, "its 2 stochastic layers"),
-        ({"prior": "label"}, "its prior label: those that can be coded are normal, mixture, vamp"),
+        ({"prior": "own"}, "its prior own: those that can be coded are normal, mixture, vamp"),
         ({"conditional": True}, "its labels"),
         ({"likelihood": "gaussian"}, "its likelihood gaussian"),
     ],
 )
-def test_a_model_that_is_no_code_is_refused_with_the_reason(changes, reason):
+def test_a_model_that_is_no_code_is_refused_with_the_reason(monkeypatch, changes, reason):
+    monkeypatch.setitem(PRIORS, "own", StandardNormal)
     model = build_model(Settings(**{"hidden": ((4,),), "latent": (3,), **changes}), (3, 5), 4)
     with pytest.raises(UserError, match=f"this model cannot be used for compression, for {reason}"):
         BitsBack(model, None)

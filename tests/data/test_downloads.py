@@ -608,9 +608,8 @@ if REAL_DATA:  # the published files themselves, where they are at hand
 
 def test_a_data_set_is_at_hand_when_all_of_its_files_are(tmp_path, monkeypatch):
     monkeypatch.setenv("TINYVAE_DATA", str(tmp_path))
-    monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path / "none")
-    (tmp_path / "mnist").mkdir()
-    for file in downloads.FILES["mnist"]:
-        assert not downloads.is_at_hand("mnist")
+    (tmp_path / "set").mkdir()
+    for file in PUBLISHED:
+        assert not downloads.is_at_hand("set")
         (tmp_path / file.path).write_bytes(b"")
-    assert downloads.is_at_hand("mnist")
+    assert downloads.is_at_hand("set")
