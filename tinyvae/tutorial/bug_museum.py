@@ -304,8 +304,6 @@ def gaussian_layer(mu, logvar, eps, scale=lambda logvar: np.exp(logvar / 2)):
     return mu[:, None] + scale(logvar)[:, None] * eps
 
 
-# Layers that claim to draw from N(mu, exp(logvar)), whether they do, why a test thinks otherwise, and which aspect of
-# the samples is wrong.
 SOME = "it is blind to a layer that is wrong in one row, or in one dimension: look at all of them, also at the last."
 
 
@@ -316,6 +314,8 @@ def only_the_last(eps, axis):
     return there
 
 
+# Layers that claim to draw from N(mu, exp(logvar)), whether they do, why a test thinks otherwise, and which aspect of
+# the samples is wrong.
 LAYERS = (
     (
         gaussian_layer,
