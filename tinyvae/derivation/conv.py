@@ -107,7 +107,7 @@ def convolution(
         h: (N, P C') images with C' channels.
         cache: for ``convolution_backward``, any number of times.
 
-    Raises: ValueError for shapes that do not fit, as all functions of this file.
+    Raises: ValueError for shapes that do not fit.
     """
     _require_biases(b, len(x), F.shape[1])
     x = np.ascontiguousarray(x)
@@ -159,6 +159,8 @@ def transposed_convolution(
     Returns:
         h: (N, H W C) images with C channels.
         cache: for ``transposed_convolution_backward``, any number of times.
+
+    Raises: ValueError for shapes that do not fit.
     """
     _require_biases(b, len(x), geometry.channels)
     x = np.ascontiguousarray(x)
