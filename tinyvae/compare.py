@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import os
+import shlex
 
 from tinyvae.cli import console
 from tinyvae.errors import RunError, UserError
@@ -21,7 +22,7 @@ def main(argv=None):
     arguments = parse(argv)
     evaluations = [read(path) for path in arguments.runs]
     pairs = [compare(*two) for two in itertools.combinations(evaluations, 2)]
-    print(json.dumps(pairs, indent=2) if arguments.json else "\n".join(map(line, pairs)))
+    print(json.dumps(pairs, indent=2) if arguments.json else report(evaluations, pairs))
     return 0
 
 
@@ -39,23 +40,25 @@ def parse(argv):
 def read(path):
     """What a run was evaluated to, and what that depends on.
 
-    Raises: RunError where there is no evaluation with a number for each image.
+    Raises: RunError where there is no evaluation of the run as it is, with a number for each image.
     """
     import numpy as np
 
-    from tinyvae.disk.run import Run
+    from tinyvae.disk.run import HISTORY, Run
     from tinyvae.training import opening
 
-    run = Run.open(path)
+    run, cure = Run.open(path), f"Evaluate it first: python -m tinyvae.evaluate {shlex.quote(str(path))}"
     settings, about, _ = opening.read_config(run)
     found = run.read_json(FILE) if os.path.exists(run.path / FILE) else {}
     each, samples = found.get("each"), found.get("samples")
     is_whole = isinstance(each, list) and each and all(value is None or is_finite(value) for value in each)
     if not (is_whole and is_count(samples)):
-        raise RunError(
-            f"{path}: it has no log p(x) of each image\n"
-            f"Evaluate it first: python -m tinyvae.evaluate {path} --overwrite"
-        )
+        raise RunError(f"{path}: it has no log p(x) of each image\n{cure} --overwrite")
+    if found.get("run", run.name) != run.name:
+        raise RunError(f"{path}: its {FILE} is of another run\n{cure}")
+    epochs = found.get("epochs")
+    if os.path.exists(run.path / HISTORY) and epochs != (now := epochs_done(run, epochs)):
+        raise RunError(f"{path}: its {FILE} is of epoch {epochs}, and the run is at epoch {now}\n{cure}")
     if lost := each.count(None):
         raise RunError(
             f"{path}: log p(x) of {lost:,} of its {len(each):,} test examples is not finite, so that no mean is\n"
@@ -64,6 +67,7 @@ def read(path):
     drawn = settings.binarise != "none", settings.dequantise
     return {
         "run": str(path),
+        "protocol": found.get("protocol"),
         "each": np.array(each),
         "samples": samples,
         "digests": {"test examples": found.get("test_digest"), "data": about["digest"]},
@@ -73,6 +77,14 @@ def read(path):
             "pixels that are drawn": drawn,
         },
     }
+
+
+def epochs_done(run, expected):
+    """How many epochs of a run are done. Who was killed may have left a row more in the history than the checkpoint has
+    epochs: where the rows are not as many as expected, the checkpoint is asked.
+    """
+    rows = len(run.history())
+    return run.load_checkpoint()[1].get("epoch") if rows != expected and run.has_checkpoint() else rows
 
 
 def is_count(value):
@@ -110,10 +122,18 @@ def compare(first, second):
         "difference": difference,
         "standard_error": error if n > 1 else None,
         "n_images": n,
+        "protocols": [first["protocol"], second["protocol"]],
         "samples": [first["samples"], second["samples"]],
         "unit": first["same"]["unit"],
         "better_in": float((second["each"][:n] > first["each"][:n]).mean()),
     }
+
+
+def report(evaluations, pairs):
+    """How each run came about, and the comparisons, in words."""
+    width = max(len(each["run"]) for each in evaluations)
+    protocols = [console.paragraph(each["run"].ljust(width), str(each["protocol"])) for each in evaluations]
+    return "\n".join([*map(line, pairs), *protocols])
 
 
 def line(pair):

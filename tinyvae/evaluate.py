@@ -31,7 +31,8 @@ def main(argv=None):
     )
     with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
         found = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
-    results = plain(description.describe_evaluation(state) | found)
+    results = plain(description.describe_evaluation(state, run.name) | found)
+    results |= plain(annealed_before(run, results))
     fault = keep(run, results, arguments.overwrite)  # now: the annealing may take long, and may be interrupted
     if n := min(arguments.ais or 0, len(images)):
         with state.crew, console.sample_bar(n * annealing.CHAINS, arguments.quiet, " chains") as bar:
@@ -63,24 +64,51 @@ def parse(argv):
     return parser.parse_args(argv)
 
 
+def before(run, results):
+    """The evaluation in the run's folder, if it is of the same state of the run as the results are; else nothing."""
+    try:
+        found = run.read_json(FILE) if os.path.lexists(run.path / FILE) else {}
+    except RunError:  # it is damaged
+        return {}
+    # an evaluation by an earlier version says less
+    is_same = all(found.get(name, results[name]) == results[name] for name in ("run", "epochs", "step"))
+    return found if is_same else {}
+
+
+def annealed_before(run, results):
+    """What the annealing of an earlier evaluation said, beside the results: {"annealed": a dict}, or nothing."""
+    import numpy as np
+
+    from tinyvae.training import evaluation
+
+    try:
+        return {"annealed": evaluation.beside(before(run, results)["annealed"], np.array(results["each"], np.float64))}
+    except (KeyError, TypeError, ValueError):  # there is none, or of more images than the results
+        return {}
+
+
 def keep(run, results, overwrite):
     """Write the results, unless that would replace what took more work; returns why they are not there, or None."""
-    if os.path.lexists(run.path / FILE) and not overwrite:
-        try:
-            before = run.read_json(FILE)
-            sizes = [(content["samples"], content["n_images"]) for content in (before, results)]
-            if any(old > new for old, new in zip(*sizes)):
-                return (
-                    f"{run.path / FILE} stays what it is, by {sizes[0][0]} samples of {sizes[0][1]} images: "
-                    "add --overwrite to replace it"
-                )
-        except (RunError, KeyError, TypeError):  # no evaluation of ours, or a damaged one: it is mended
-            pass
+    try:
+        old, new = map(size, (before(run, results), results))
+        if not overwrite and any(more > less for more, less in zip(old, new)):
+            annealed = f", and of {old[2]} by annealing" if old[2] else ""
+            return (
+                f"{run.path / FILE} stays what it is, by {old[0]} samples of {old[1]} images{annealed}: "
+                "add --overwrite to replace it"
+            )
+    except (KeyError, TypeError):  # no evaluation of ours: it is replaced
+        pass
     try:
         run.write_json(FILE, results)
     except RunError as error:
         return f"{FILE} was not written: {error}"
     return None
+
+
+def size(results):
+    """The work of an evaluation: samples, images, and images by annealing."""
+    return results["samples"], results["n_images"], results.get("annealed", {"n_images": 0})["n_images"]
 
 
 def report(results):
@@ -129,11 +157,10 @@ def report(results):
 def gain(results):
     """What more samples were worth, in words."""
     (k, bound), value = list(results["bounds"].items())[-1], results["log_likelihood"]
+    name = results["quantity"].partition(",")[0].partition(" of L_K")[0]  # log p(x), log p(x | y), or the limit
     if int(k) == results["samples"] or bound is None:
-        return "  log p(x) is higher than any of these: each is a lower bound on average"
-    return (
-        f"  from {k} to {results['samples']} samples the estimate rose by {value - bound:.2f}; log p(x) is higher yet"
-    )
+        return f"  {name} is higher than any of these: each is a lower bound on average"
+    return f"  from {k} to {results['samples']} samples the estimate rose by {value - bound:.2f}; {name} is higher yet"
 
 
 def annealed(results):

@@ -16,6 +16,8 @@ from tinyvae.errors import Interrupted
 class DeferredInterrupt:
     """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not.
 
+    Where no check follows it comes at the end of the block, as errors.Interrupted too.
+
     Args:
         say: called at once when it was pressed, in the handler of the signal.
     """
@@ -29,9 +31,11 @@ class DeferredInterrupt:
             self._previous: Any = signal.signal(signal.SIGINT, self._note)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._deferring:
             signal.signal(signal.SIGINT, self._previous)
+        if kind is None:
+            self.check()
 
     def check(self) -> None:
         """Raise errors.Interrupted if Ctrl-C was pressed."""

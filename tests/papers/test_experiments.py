@@ -106,11 +106,14 @@ def test_the_end_of_a_curve_names_the_published_bound_there_and_where_ours_was_h
 def test_each_curve_of_figure_2_ends_beside_the_published_bound_of_the_test_set(tmp_path):
     seen = np.array([10**6, 10**7])
     history = {"samples_seen": seen, "train_bound": np.array([-130.0, -90.0]), "test_bound": np.array([-120.0, -95.0])}
-    summaries = itertools.cycle([{"test_standard_error": 2.88675}, {"test_standard_error": None}, {}])
+    kinds = [{"test_standard_error": 2.88675}, {"test_standard_error": None}, {}]
+    kinds = [{"samples_seen": 10**7, **kind} for kind in kinds]
+    kinds.append(kinds[0] | {"samples_seen": 10**8})  # of a run that went on
+    summaries = itertools.cycle(kinds)
     mnist, frey = plans("aevb-mnist").values(), plans("aevb-frey").values()
     report = Told([*mnist, *frey], tmp_path, history=history, summary=lambda _: next(summaries))
     aevb.write_aevb(report)
-    for plan, row, error in zip(report.plans, report.rows("ends.csv"), itertools.cycle(["2.89", "", ""])):
+    for plan, row, error in zip(report.plans, report.rows("ends.csv"), itertools.cycle(["2.89", "", "", ""])):
         theirs = published.aevb("mnist" if plan in mnist else "frey", plan.settings.latent[0], "test")
         there = np.interp(np.log(1e7), np.log(theirs[0]), theirs[1])
         assert float(row["published_test_bound"]) == pytest.approx(there, abs=0.051)
@@ -198,13 +201,28 @@ def test_the_curves_of_aevb_need_no_models(digits, tmp_path):
     """What is kept of a run without its model is enough for them."""
     first = quick(tmp_path, "aevb-mnist")
     assert first.returncode == 0, first.stderr
-    ends = (tmp_path / "results/aevb-mnist-quick/ends.csv").read_bytes()
+    folder = tmp_path / "results/aevb-mnist-quick"
+    ends, protocol = ((folder / name).read_bytes() for name in ("ends.csv", "protocol.json"))
     for checkpoint in (tmp_path / "runs").rglob("checkpoint.npz"):
         checkpoint.unlink()
     again = quick(tmp_path, "aevb-mnist")
     assert again.returncode == 0, again.stderr
-    assert (tmp_path / "results/aevb-mnist-quick/ends.csv").read_bytes() == ends
+    assert [(folder / name).read_bytes() for name in ("ends.csv", "protocol.json")] == [ends, protocol]
     assert not list((tmp_path / "runs").rglob("checkpoint.npz"))
+
+
+def test_the_curves_of_a_run_that_went_on_are_those_of_its_beginning(digits, tmp_path):
+    assert quick(tmp_path, "aevb-mnist").returncode == 0
+    folder = tmp_path / "results/aevb-mnist-quick"
+    before = json.loads((folder / "protocol.json").read_text())
+    curves = (folder / "bounds.csv").read_bytes()
+    assert call("--resume", tmp_path / "runs/quick/aevb-digits-10", "--epochs", 7, "--quiet").returncode == 0
+    assert quick(tmp_path, "aevb-mnist").returncode == 0
+    assert (folder / "bounds.csv").read_bytes() == curves
+    ends = csv.DictReader((folder / "ends.csv").read_text().splitlines())
+    errors = {row["run"]: row["test_standard_error"] for row in ends}
+    assert errors.pop("aevb-digits-10") == "" and all(errors.values())  # the end is another one's
+    assert json.loads((folder / "protocol.json").read_text()) == before
 
 
 def test_the_table_says_what_the_evaluations_said_beside_the_published(digits, tmp_path):

@@ -61,8 +61,43 @@ def test_a_longer_plan_goes_on_with_the_shorter_one_s_run_and_is_evaluated_anew(
         carry_out(longer(PLAN, 6), tmp_path / folder)
         assert Run.open(tmp_path / folder / "one").read_json("evaluation.json")["epochs"] == 6
     assert content(tmp_path / "raised/one") == content(tmp_path / "whole/one")
-    carry_out(PLAN, tmp_path / "whole")  # a shorter one takes what is there
-    assert len(Run.open(tmp_path / "whole/one").history()) == 6
+
+
+def test_a_longer_run_has_the_curve_of_a_shorter_one_and_not_its_end(tmp_path):
+    curve = replace(PLAN, samples=0)
+    carry_out(longer(curve, 6), tmp_path)
+    assert sweep.is_done(curve, tmp_path, with_model=False)
+    before = content(tmp_path / "one")
+    carry_out(curve, tmp_path, with_model=False)
+    assert content(tmp_path / "one") == before and len(Run.open(tmp_path / "one").history()) == 6
+    for plan, with_model in ((curve, True), (PLAN, False)):
+        for attempt in (sweep.is_done, lambda plan, folder, model: carry_out(plan, folder, with_model=model)):
+            with pytest.raises(RunError, match=r"longer run, of 6 epochs, and .* the end of one of 4\n.* --runs"):
+                attempt(plan, tmp_path, with_model)
+    (tmp_path / "one/summary.json").unlink()
+    with pytest.raises(RunError, match="longer run"):
+        carry_out(PLAN, tmp_path)
+
+
+@pytest.mark.parametrize("changes", [{"samples": 10}, {"images": 29}, {"samples": 10, "images": 40}])
+def test_an_evaluation_of_more_samples_or_images_is_not_replaced_unasked(changes, tmp_path):
+    carry_out(PLAN, tmp_path)
+    before = (tmp_path / "one/evaluation.json").read_text()
+    other = replace(PLAN, **changes)
+    for attempt in (lambda: carry_out(other, tmp_path), lambda: carry_out_all([other], tmp_path, quiet=True)):
+        with pytest.raises(RunError, match=r"by 20 samples of 30 images, and what is wanted is by .*\n.* --runs"):
+            attempt()
+    assert (tmp_path / "one/evaluation.json").read_text() == before
+    carry_out(longer(other, 6), tmp_path)  # that of another state is
+    assert json.loads((tmp_path / "one/evaluation.json").read_text())["samples"] == other.samples
+
+
+def test_another_run_s_evaluation_is_made_again(tmp_path):
+    carry_out(PLAN, tmp_path)
+    found = json.loads((tmp_path / "one/evaluation.json").read_text())
+    (tmp_path / "one/evaluation.json").write_text(json.dumps(found | {"run": "another", "samples": 10**6}))
+    carry_out(PLAN, tmp_path)
+    assert json.loads((tmp_path / "one/evaluation.json").read_text()) == found
 
 
 def test_what_is_written_about_a_run_is_enough_where_the_model_is_not_wanted(tmp_path, monkeypatch):

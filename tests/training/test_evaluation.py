@@ -224,6 +224,8 @@ def test_models_are_compared_image_by_image(tmp_path):
     each = [np.array(Run.open(tmp_path / name).read_json("evaluation.json")["each"][:80]) for name in "ab"]
     assert pair["difference"] == pytest.approx((each[1] - each[0]).mean()) and pair["n_images"] == 80
     assert f"{pair['difference']:+.2f} ± {pair['standard_error']:.2f} nats per example" in words.stdout
+    assert pair["protocols"] == [Run.open(tmp_path / name).config()["protocol"] for name in "ab"]
+    assert all(protocol in " ".join(words.stdout.split()) for protocol in pair["protocols"])
     refused = call(tmp_path / "a", tmp_path / "drawn", main=compare.main)
     assert_misuse(refused)
     assert "cannot be compared: they differ in test examples and" in refused.stderr
@@ -261,6 +263,71 @@ def test_what_took_more_work_is_not_replaced_unasked(tmp_path):
     assert evaluated(1, 1, "--overwrite")[:3] == (0, 1, 1)
     (run / "evaluation.json").write_text("{}")  # of no use to anybody
     assert evaluated(1, 1)[:3] == (0, 1, 1)
+
+
+def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
+    """When the run has gone on, or is another one, it gives way to a smaller one, and is compared with none."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    for path in (run, other):
+        assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", path).returncode == 0
+        assert call(path, "--samples", 12, "--limit", 9, "--ais", 3, "--quiet", main=evaluate.main).returncode == 0
+    found = Run.open(run).read_json("evaluation.json")
+    assert (found["run"], found["epochs"], found["step"]) == (Run.open(run).name, 1, 17)
+    assert call(run, other, main=compare.main).returncode == 0
+    assert call("--resume", run, "--epochs", 3, "--quiet").returncode == 0
+    assert_misuse(
+        call(run, other, main=compare.main), "is of epoch 1, and the run is at epoch 3", f"tinyvae.evaluate {run}\n"
+    )
+    again = (run, "--samples", 5, "--limit", 9, "--quiet")
+    assert call(*again, main=evaluate.main).returncode == 0
+    found = Run.open(run).read_json("evaluation.json")
+    assert (found["samples"], found["epochs"]) == (5, 3) and "annealed" not in found
+    assert call(run, other, main=compare.main).returncode == 0
+    lines = (run / "history.csv").read_text()
+    one_more = lines.splitlines()[-1].replace("3", "4", 1) + "\n"  # than the checkpoint has, as a kill may leave it
+    (run / "history.csv").write_text(lines + one_more)
+    assert call(run, other, main=compare.main).returncode == 0
+    (run / "history.csv").write_text(lines)
+    (run / "evaluation.json").write_bytes((other / "evaluation.json").read_bytes())
+    assert_misuse(call(run, other, main=compare.main), "its evaluation.json is of another run")
+    assert call(*again, main=evaluate.main).returncode == 0
+
+
+def test_what_annealing_said_stays_beside_a_new_estimate(tmp_path, monkeypatch):
+    monkeypatch.setattr(annealing, "STEPS", 10)
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
+
+    def evaluated(*words):
+        result = call(run, *words, "--json", "--quiet", main=evaluate.main)
+        return result, json.loads(result.stdout).get("annealed"), Run.open(run).read_json("evaluation.json")
+
+    _, first, _ = evaluated("--samples", 3, "--limit", 9, "--ais", 6)
+    result, second, kept = evaluated("--samples", 40, "--limit", 12)
+    assert result.returncode == 0 and second == kept["annealed"] and second["each"] == first["each"]
+    gains = np.subtract(second["each"], kept["each"][:6])
+    assert second["gain"] == pytest.approx(gains.mean(), abs=1e-9) and second["gain"] < first["gain"]
+    assert second["error_of_gain"] == pytest.approx(stats.sem(gains))
+    result, fewer, kept = evaluated("--samples", 40, "--limit", 12, "--ais", 5)
+    assert result.returncode == console.UNTOLD and fewer["n_images"] == 5 and kept["annealed"] == second
+    assert "by 40 samples of 12 images, and of 6 by annealing: add --overwrite to replace it" in result.stderr
+    _, _, kept = evaluated("--samples", 40, "--limit", 4, "--overwrite")  # of fewer images than were annealed
+    assert kept["n_images"] == 4 and "annealed" not in kept
+
+
+@pytest.mark.parametrize(
+    ("quantity", "name"),
+    [
+        ("log p(x)", "log p(x)"),
+        ("log p(x | y), the density of dequantised levels", "log p(x | y)"),
+        ("the limit of L_K given y (no log p(x | y): x lies between the likelihood's values)", "the limit"),
+    ],
+)
+def test_what_more_samples_would_say_is_called_what_it_is(quantity, name):
+    results = {"quantity": quantity, "bounds": {"1": -3.0, "50": -2.0}, "log_likelihood": -1.5, "samples": 100}
+    assert evaluate.gain(results) == f"  from 50 to 100 samples the estimate rose by 0.50; {name} is higher yet"
+    results |= {"samples": 50, "log_likelihood": -2.0}
+    assert evaluate.gain(results) == f"  {name} is higher than any of these: each is a lower bound on average"
 
 
 def test_a_result_that_cannot_be_kept_is_printed(tmp_path):
@@ -348,5 +415,6 @@ def test_recipes_can_be_read_back():
 
 def test_a_bound_that_is_not_finite_beside_an_estimate_that_is_has_no_gain():
     """A single sample may be too improbable for a number where many are not."""
-    words = evaluate.gain({"bounds": {"1": None, "5": None}, "samples": 6, "log_likelihood": -1.6e38})
+    results = {"quantity": "log p(x)", "bounds": {"1": None, "5": None}, "samples": 6, "log_likelihood": -1.6e38}
+    words = evaluate.gain(results)
     assert words == "  log p(x) is higher than any of these: each is a lower bound on average"

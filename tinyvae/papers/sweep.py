@@ -88,15 +88,15 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
         threads: of a run that begins here; one that goes on keeps its own.
         with_model: whether the trained model is wanted too, and not only what is written about it.
 
-    Raises: RunError if the run's folder holds something else than a beginning of the plan, or another process is at
-        work there.
+    Raises: RunError if the run's folder holds something else than a beginning of the plan, another process is at work
+        there, or the end of the plan is wanted and the run is longer, or is evaluated by more samples or images.
     """
     from tinyvae.interrupts import DeferredInterrupt
     from tinyvae.training import description, evaluation, loop
 
     if is_done(plan, folder, with_model):
         return
-    run, state, history = begin(plan, folder, data_dir, threads)
+    run, state, history = begin(plan, folder, data_dir, threads, with_model)
     with run:
         if state.epoch < state.settings.epochs:
             with DeferredInterrupt() as interrupt:
@@ -108,7 +108,7 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
             labels = state.labels(state.dataset.test_labels, slice(plan.images))
             with state.crew:
                 results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
-            run.write_json("evaluation.json", description.describe_evaluation(state) | results)
+            run.write_json("evaluation.json", description.describe_evaluation(state, run.name) | results)
 
 
 def is_done(plan, folder, with_model=True):
@@ -123,7 +123,7 @@ def is_done(plan, folder, with_model=True):
         return False
     run = Run.open(path)
     settings, _, _ = opening.read_config(run)
-    require_same(plan, run, settings)
+    require_same(plan, run, settings, with_model)
     epochs = len(run.history())
     is_at_end = epochs >= max(plan.settings.epochs, settings.epochs) == summarised(run)
     return is_at_end and (run.has_checkpoint() or not with_model) and (not plan.samples or evaluated(run, plan, epochs))
@@ -135,11 +135,23 @@ def summarised(run):
 
 
 def evaluated(run, plan, epoch):
-    """Whether the evaluation of a run's end is there already, with all that the tables are made of."""
+    """Whether the evaluation of a run's end is there already, with all that the tables are made of.
+
+    Raises: RunError if there is one that took more work, which is not replaced unasked.
+    """
     if not os.path.exists(run.path / "evaluation.json"):
         return False
     found, n_images = run.read_json("evaluation.json"), run.config()["dataset"]["test_examples"]
-    wanted = {"epochs": epoch, "samples": plan.samples, "n_images": min(plan.images or n_images, n_images)}
+    samples, n_images = plan.samples, min(plan.images or n_images, n_images)
+    wanted = {"run": run.name, "epochs": epoch, "samples": samples, "n_images": n_images}
+    found.setdefault("run", run.name)  # an earlier version's did not say it
+    is_of_this_end = all(found.get(name) == wanted[name] for name in ("run", "epochs"))
+    sizes = [(found.get(name), wanted[name]) for name in ("samples", "n_images")]
+    if is_of_this_end and any(type(size) is int and size > enough for size, enough in sizes):
+        raise RunError(
+            f"{run.path}/evaluation.json is by {found.get('samples')} samples of {found.get('n_images')} images, and "
+            f"what is wanted is by {samples} of {n_images}\nMove it away, or name another folder with --runs."
+        )
     figures = [found.get(name, "") for name in ("log_likelihood", "standard_error")]
     numbers = all(isinstance(figure, float) for figure in figures) or figures == [None, None]  # these are not finite
     counts = found.get("active_units")
@@ -151,7 +163,7 @@ def evaluated(run, plan, epoch):
     )
 
 
-def begin(plan, folder, data_dir=None, threads=None):
+def begin(plan, folder, data_dir=None, threads=None, with_model=True):
     """The run of a plan, new or where it stands: (run.Run, loop.Training, the rows of the history).
 
     Args, raises: as for ``carry_out``.
@@ -167,14 +179,17 @@ def begin(plan, folder, data_dir=None, threads=None):
         return Run.create(path, description.describe(state, dataset, plan.source, plan.limit)), state, []
     run = Run.open(path, to_train=True)
     state, history = opening.go_on(run, data_dir)
-    require_same(plan, run, state.settings)
+    require_same(plan, run, state.settings, with_model)
     if plan.settings.epochs > state.settings.epochs:
         opening.make_longer(run, state, plan.settings.epochs)
     return run, state, history
 
 
-def require_same(plan, run, settings):
-    """Raise a RunError unless a run, of these settings, is the plan's, or one that only the length sets apart."""
+def require_same(plan, run, settings, with_model):
+    """Raise a RunError unless a run, of these settings, is the plan's, or one that only the length sets apart.
+
+    A shorter one will be made longer; a longer one has the plan's curve, but not its end.
+    """
     lengths = {"epochs": plan.settings.epochs, "raised_from": ()}
     if settings.schedule == "cosine":  # whose steps depend on the length
         del lengths["epochs"]
@@ -188,6 +203,11 @@ def require_same(plan, run, settings):
         raise RunError(
             f"{run.path} holds a run that differs in {', '.join(different)}\n"
             "Move it away, or name another folder with --runs."
+        )
+    if settings.epochs > plan.settings.epochs and (plan.samples or with_model):
+        raise RunError(
+            f"{run.path} holds a longer run, of {settings.epochs} epochs, and what is wanted is the end of one of "
+            f"{plan.settings.epochs}\nAsk for that length, move it away, or name another folder with --runs."
         )
 
 

@@ -65,14 +65,22 @@ def describe_settings(settings: Settings, limit: int | None) -> dict[str, Any]:
     return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings, limit)}
 
 
-def describe_evaluation(training: Training) -> dict[str, Any]:
-    """What ``evaluation.json`` says beside the results (evaluation.py): of which data, how made, after which epoch."""
+def describe_evaluation(training: Training, run: str | None) -> dict[str, Any]:
+    """What ``evaluation.json`` says beside the results (evaluation.py): of which run, at which epoch and step, of which
+    data, and how made.
+
+    Args:
+        training: Training.
+        run: the run's name, ``Run.name``.
+    """
     return {
+        "run": run,
         "dataset": training.dataset.name,
         "test_digest": datasets.digest(training.dataset.test),
         "protocol": protocol(training.settings, training.dataset.limit),
         "unit": unit(training.fitted),
         "epochs": training.epoch,
+        "step": training.step,
     }
 
 

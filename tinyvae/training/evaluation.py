@@ -145,12 +145,9 @@ def anneal(
         found = annealing.log_likelihood(
             fitted.model, fitted.params, fitted.settings.seed, images, labels, on_block=on_block
         )
-    gain, error = paired(each[:n], found["log_likelihood"])
     about = {
         "log_likelihood": found["log_likelihood"].mean(),
         "standard_error": standard_error(found["log_likelihood"]),
-        "gain": gain,
-        "error_of_gain": error if n > 1 else None,
         "n_images": n,
         "chains": annealing.CHAINS,
         "steps": annealing.STEPS,
@@ -158,7 +155,19 @@ def anneal(
         "accepted": found["accepted"].mean(),
         "each": np.round(found["log_likelihood"], DIGITS),
     }
-    return {"annealed": about}
+    return {"annealed": beside(about, each)}
+
+
+def beside(annealed: dict[str, Any], each: Array) -> dict[str, Any]:
+    """The second estimate with what it says more than the first of the same images.
+
+    Args:
+        annealed: "each" and "n_images" of it, and whatever else.
+        each: as for ``anneal``.
+    """
+    n = annealed["n_images"]
+    gain, error = paired(each[:n], np.array(annealed["each"], np.float64))
+    return annealed | {"gain": gain, "error_of_gain": error if n > 1 else None}
 
 
 def evaluate(
