@@ -42,13 +42,14 @@ def watched(*args):
 setattr(owner, name, watched)
 console.run(lambda: train.main(arguments))
 """
+PATIENCE = 1800  # seconds, for what hangs: no measure of speed, since a machine may be slow and busy
 
 
 def python(*arguments, cwd, env=None, **options):
     """The interpreter in a process of its own; the environment is this one's with ``env``."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
-        cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, timeout=300, **options,
+        cwd=cwd, env=os.environ | (env or {}), capture_output=True, text=True, timeout=PATIENCE, **options,
     )  # fmt: skip
 
 

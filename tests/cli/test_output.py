@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import command
+from tests.commands import PATIENCE, command
 from tinyvae.cli import console
 from tinyvae.cli.output import Steadfast, steadfast
 
@@ -40,7 +40,7 @@ def test_a_training_goes_on_to_its_end(redirection, status, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(root), "MPLBACKEND": "agg"}
     script = f"trap '' PIPE; sleep 0.2; {TRAIN} {redirection}"
     result = subprocess.run(
-        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert {"config.json", "history.csv", "checkpoint.npz", "summary.json"} <= set(os.listdir(tmp_path / "run"))
     assert (tmp_path / "run/history.csv").read_text().count("\n") == 4
@@ -81,7 +81,7 @@ def test_a_terminal_that_knows_no_letters_but_ascii(tmp_path):
 def test_commands_run_without_docstrings(module, tmp_path):
     result = subprocess.run(
         [sys.executable, "-OO", "-m", f"tinyvae.{module}", "--help"], cwd=tmp_path, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, timeout=60,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, timeout=PATIENCE,
     )  # fmt: skip
     assert result.returncode == 0 and "usage:" in result.stdout, result.stderr
 
@@ -90,7 +90,7 @@ def test_commands_run_without_docstrings(module, tmp_path):
 def test_a_training_runs_without_docstrings(tmp_path):
     result = subprocess.run(
         [sys.executable, "-OO", *TRAIN.split()[1:]], cwd=tmp_path, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, timeout=PATIENCE,
     )  # fmt: skip
     assert result.returncode == 0 and "test bound" in result.stdout, result.stderr
 

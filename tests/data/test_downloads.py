@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
+from tests.commands import PATIENCE
 from tests.data.test_formats import idx_bytes
 from tinyvae.data import datasets, downloads, formats
 from tinyvae.data.downloads import PublishedFile
@@ -454,7 +455,7 @@ def test_first_runs_at_the_same_time_do_not_disturb_each_other(cache, server):
     mirror = f"http://127.0.0.1:{server.server_port}/good/"
     command = [sys.executable, "-c", FIRST_RUN, str(cache), mirror, *(file.sha256 for file in PUBLISHED)]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
-    outputs = [run.communicate(timeout=60) for run in runs]
+    outputs = [run.communicate(timeout=PATIENCE) for run in runs]
     for run, (output, errors) in zip(runs, outputs):
         assert run.returncode == 0, errors
         assert output.split() == [str(IMAGES.sum()), str(LABELS.sum())]
@@ -472,7 +473,7 @@ def test_a_process_that_is_ended_while_it_downloads_leaves_nothing(cache, server
             time.sleep(0.01)
         time.sleep(0.3)  # some bytes have come
         run.send_signal(number)
-        run.communicate(timeout=60)
+        run.communicate(timeout=PATIENCE)
     assert run.returncode == -number
     assert files_in(cache) == []
 

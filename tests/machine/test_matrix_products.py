@@ -200,7 +200,8 @@ if blas.copies_factors() is {blas.copies_factors()}:
 from tinyvae.machine import matrix_products
 
 assert matrix_products.COPIES is {not blas.copies_factors()}
-sys.exit(pytest.main(["-n0", "tests/machine/test_compiled.py"]))
+which = "layer or network or convolution or recurrence or sparse"  # which have products
+sys.exit(pytest.main(["-n0", "tests/machine/test_compiled.py", "-k", which]))
 """
     with_copies = {} if blas.copies_factors() else {"OPENBLAS_CORETYPE": "Haswell"}
     result = python("-c", script, cwd=ROOT, env={"NUMBA_CACHE_DIR": str(tmp_path)} | with_copies)

@@ -6,6 +6,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from tests.commands import PATIENCE
 from tinyvae.tutorial.answers import Wrong, check_number, compare
 
 x = np.random.default_rng(0).standard_normal((4, 3))
@@ -257,6 +258,6 @@ def test_a_notebook_shows_the_diagnosis_alone():
     cells = ["from tinyvae.tutorial import check_number", "check_number('your number', -2.0, 2.0)"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     with pytest.raises(CellExecutionError):
-        NotebookClient(notebook, timeout=120).execute()
+        NotebookClient(notebook, timeout=PATIENCE).execute()
     (output,) = notebook.cells[1].outputs
     assert output.traceback == ["Not yet. Your number: exactly the negative of ours: a sign?"]

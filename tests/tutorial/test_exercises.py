@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.commands import python
+from tests.commands import PATIENCE, python
 from tinyvae import tutorial
 from tinyvae.errors import UserError
 from tinyvae.tutorial.answers import CLAUSE, Wrong
@@ -122,7 +122,7 @@ CELLS = [
 @pytest.mark.slow
 def test_a_notebook_shows_the_same():
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-    NotebookClient(notebook, timeout=300, allow_errors=True).execute()
+    NotebookClient(notebook, timeout=PATIENCE, allow_errors=True).execute()
     outputs = [cell.outputs[0] for cell in notebook.cells[1:]]
     texts = [re.sub(r"\x1b\[[\d;]*m", "", "\n".join(output.traceback)) for output in outputs]
     assert [output.ename for output in outputs] == ["ValueError", "Unsolved", "Wrong", "RecursionError", "Wrong"]

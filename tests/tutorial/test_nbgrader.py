@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import PATIENCE
 from tests.notebooks import TUTORIALS
 
 Gradebook = pytest.importorskip("nbgrader.api").Gradebook
 pytestmark = pytest.mark.slow
 
 SOLVED = "02_backprop.ipynb"  # the notebook that takes the least time
-CONFIG = 'c = get_config()\nc.CourseDirectory.course_id = "vae"\nc.Execute.timeout = 600\n'
+CONFIG = f'c = get_config()\nc.CourseDirectory.course_id = "vae"\nc.Execute.timeout = {PATIENCE}\n'
 
 
 @pytest.fixture(scope="module")

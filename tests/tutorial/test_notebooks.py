@@ -16,7 +16,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from tests.commands import python
+from tests.commands import PATIENCE, python
 from tests.notebooks import NOTEBOOKS, TUTORIALS, code, exercises, script
 
 WITH_EXERCISES = NOTEBOOKS[1:]
@@ -35,7 +35,7 @@ def course():
 def execute(notebook):
     """Run a notebook in the folder of the tutorials."""
     resources = {"metadata": {"path": str(TUTORIALS)}}
-    NotebookClient(notebook, timeout=600, resources=resources, record_timing=False).execute()
+    NotebookClient(notebook, timeout=PATIENCE, resources=resources, record_timing=False).execute()
     return notebook
 
 
