@@ -160,7 +160,7 @@ def own():
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "draw", lambda *_: [])
+    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
 
 
 def trained(path, *words, source="digits"):

@@ -165,6 +165,11 @@ def test_a_default_minibatch_is_at_most_what_there_is(recipe, tmp_path):
         (["no_such.npy"], "no_such.npy"),
         (["floats.npy", "--epochs", "1"], "describes values from 0 to 1"),
         (["pickle.npy"], "pickle.npy"),
+        (["digits", "--components", "4"], "add --prior mixture or vamp, or leave it out"),
+        (["digits", "--overwrite"], "add --out DIR, or leave it out"),
+        (["digits", "--recipe", "characters"], "--recipe characters is of strings, and digits has none: leave it out"),
+        (["digits", "--recipe", "grammar"], "--recipe grammar is of strings, and digits has none: leave it out"),
+        (["digits", "--dequantise"], "or use --likelihood gaussian or gaussian-linear\n"),
     ],
 )
 def test_misuse_is_told_in_words_and_by_exit_status_2(arguments, message, tmp_path, monkeypatch):

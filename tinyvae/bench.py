@@ -1,7 +1,7 @@
 """Measure how fast this machine trains and evaluates, beside what the matrix products alone would cost.
 
 examples:
-  python -m tinyvae.bench                        all workloads, about a minute
+  python -m tinyvae.bench                        all workloads, some minutes
   python -m tinyvae.bench vae --json             one workload, as a JSON object
   python -m tinyvae.bench evaluate --windows 3
   python -m tinyvae.bench --core-types Haswell,SkylakeX    OpenBLAS's kernels for AVX2 and for AVX-512

@@ -50,7 +50,7 @@ def main(argv=None):
     seconds = time.perf_counter() - start
     with atomic_write(arguments.out) as file:
         file.write(done.content)
-    if arguments.quiet:
+    if arguments.quiet and not arguments.json:
         return 0
     if not arguments.json:  # at once: what the others make of it can take long
         print(f"{arguments.out}: {len(done.content):,} bytes for {len(images):,} images, {seconds:.1f} s", flush=True)
@@ -82,7 +82,7 @@ def parse(argv):
     )
     parser.add_argument("--threads", type=console.threads, metavar="T", help="[the cores this process may use]")
     parser.add_argument("--json", action="store_true", help="print all figures instead of words")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.add_argument("--quiet", action="store_true", help="print errors only, and what --json asks for")
     options.add_pictures(parser.add_argument_group("a folder of pictures"))
     arguments = parser.parse_args(argv)
     if arguments.seed is not None and not arguments.binarise:

@@ -272,7 +272,7 @@ def require_sense(settings: Settings) -> None:
         )
     levels = LIKELIHOODS[settings.likelihood].levels
     if settings.dequantise and levels is not None:
-        densities = [name for name, likelihood in LIKELIHOODS.items() if likelihood.levels is None]
+        densities = [name for name in LIKELIHOODS if LIKELIHOODS[name].levels is None and name != "categorical"]
         raise UserError(
             f"--dequantise makes numbers of levels, and --likelihood {settings.likelihood} gives probabilities to "
             f"levels: leave it out, or use --likelihood {' or '.join(densities)}"

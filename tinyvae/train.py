@@ -24,7 +24,7 @@ from pathlib import Path
 
 from tinyvae.cli import console, options
 from tinyvae.errors import DivergenceError, RunError, UserError
-from tinyvae.settings import LEAST_EXAMPLES
+from tinyvae.settings import LEAST_EXAMPLES, STRING_RECIPES
 
 
 def main(argv=None):
@@ -35,7 +35,7 @@ def main(argv=None):
         history = fit(run, state, history, arguments)
         names = finish(run, state, history)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with: python -m tinyvae.train --resume {run.path}") from None
+        raise KeyboardInterrupt(f"go on with: {resuming(run.path)}") from None
     except DivergenceError as error:
         kept = f"\n{run.path} keeps the last checkpoint before it." if run.has_checkpoint() else ""
         raise DivergenceError(f"{error}{kept}") from None
@@ -51,17 +51,26 @@ def start(arguments):
     """A new run as the arguments describe it: (run.Run, loop.Training, no history yet)."""
     if not arguments.dataset:
         raise UserError("name a data set, as in: python -m tinyvae.train digits (or --resume DIR; --help says more)")
+    if arguments.overwrite and not arguments.out:
+        raise UserError("--overwrite replaces the run that --out names: add --out DIR, or leave it out")
     settings = options.resolve(arguments)
     console.announce_compilation(arguments.quiet)
     console.compile_ahead(settings.network, settings.dtype)
     from tinyvae.data import datasets
     from tinyvae.training import description, loop
 
-    characters = arguments.characters or arguments.recipe == "characters"
-    reading = arguments.size, arguments.grey, arguments.skip_broken, arguments.grammar, characters
-    dataset = datasets.load(arguments.dataset, arguments.data_dir, arguments.limit, *reading)
+    def load(characters):
+        reading = arguments.size, arguments.grey, arguments.skip_broken, arguments.grammar, characters
+        return datasets.load(arguments.dataset, arguments.data_dir, arguments.limit, *reading)
+
+    wants_characters = arguments.recipe == "characters"
+    dataset = load(arguments.characters or (wants_characters and options.string_recipe(arguments) is not None))
+    if wants_characters and dataset.vocabulary is not None and len(dataset.vocabulary.groups):
+        dataset = load(True)  # of a name that nothing but its data tells to be of strings
     if dataset.vocabulary is not None:
         settings = resolve_for_strings(arguments, dataset)
+    elif arguments.recipe in STRING_RECIPES:
+        raise UserError(f"--recipe {arguments.recipe} is of strings, and {dataset.name} has none: leave it out")
     for note in () if arguments.quiet else dataset.notes:
         print(f"note: {note}", file=sys.stderr)
     if dataset.data_shape[2:] == (3,) and settings.likelihood == "bernoulli" and not arguments.quiet:
@@ -106,12 +115,17 @@ def create(arguments, name, config):
         folder = arguments.out or Path("runs") / (name if number == 1 else f"{name}-{number}")
         if not arguments.out and os.path.exists(folder):  # a Path's would raise what must not be looked at
             continue
-        cure = f"Go on with --resume {folder}, replace it with --overwrite, or choose another --out."
+        cure = f"Go on with {resuming(folder)}, replace it with --overwrite, or choose another --out."
         try:
             return Run.create(folder, config, arguments.overwrite, cure)
         except RunError:
             if arguments.out or not os.path.exists(folder):
                 raise  # otherwise another process was faster
+
+
+def resuming(folder):
+    """The command that goes on with a run."""
+    return f"python -m tinyvae.train --resume {shlex.quote(str(folder))}"
 
 
 def resume(arguments):
@@ -147,20 +161,29 @@ def fit(run, state, history, arguments):
 
 
 def finish(run, state, history):
-    """Write the summary and, if that can be done, the figures; returns the names of these."""
+    """Write the summary and, if that can be done, the figures; returns the names of those that are there."""
     from tinyvae.training import description, evaluation
 
     dataset = state.dataset
     remark = evaluation.remark(state.fitted, dataset.test, state.labels(dataset.test_labels, slice(None)))
     run.write_summary(description.summarise(state, history) | {"remark": remark} | count_strings(state))
+    names, faults = [], []
     try:
         from tinyvae.training import run_figures
 
-        return run_figures.draw(run, state.fitted, dataset, history)
-    except Exception as error:  # whatever it is: all numbers are on disk, and a picture is not worth a run
-        cause = f"{type(error).__name__}: {error}"
-        print(f"warning: not all figures were drawn ({cause}); the run itself is complete", file=sys.stderr)
-        return []
+        drawings = run_figures.drawings(run, state.fitted, dataset, history)
+    except Exception as error:  # as in the loop below
+        drawings, faults = {}, [f"{type(error).__name__}: {error}"]
+    for name, draw in drawings.items():
+        try:
+            draw()
+            names.append(name)
+        except Exception as error:  # whatever it is: all numbers are on disk, and a picture is not worth a run
+            faults.append(f"{name}: {type(error).__name__}: {error}")
+    if faults:
+        causes = "; ".join(faults)
+        print(f"warning: not all figures were drawn ({causes}); the run itself is complete", file=sys.stderr)
+    return names
 
 
 def count_strings(state):

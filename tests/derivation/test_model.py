@@ -66,10 +66,11 @@ def test_gradients_of_the_whole_product(network, likelihood, layers, labels_and_
     data_shape = (2, 1, 3) if LIKELIHOODS[likelihood].channels else (2, 2)
     sizes = {"data_shape": data_shape, "latent": (3, 2, 1)[:layers], "hidden": ((3,), (2, 3), (2,))[:layers]}
     sizes |= {"network": network, "channels": (2,), "kernel": 2, "stride": 1, "units": 2}
-    for K in (1, 2, 5):
-        rng = np.random.default_rng(K)
-        problem = models.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
-        assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE, K
+    # each number of samples with every two of the others, if not with all of them
+    K = (1, 2, 5)[(layers + LABELS_AND_PRIORS.index(labels_and_prior) + list(BOUNDS).index(objective)) % 3]
+    rng = np.random.default_rng(K)
+    problem = models.model(rng, 2, K, objective, likelihood=likelihood, **sizes, **labels_and_prior)
+    assert max(finite_differences.check(problem).values()) < finite_differences.TOLERANCE, K
 
 
 @settings(max_examples=60)

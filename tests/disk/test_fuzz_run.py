@@ -36,7 +36,7 @@ JSON = st.recursive(
 def original(tmp_path_factory):
     """(folder, content of its files) of a good run that was evaluated; the folder is free to be spoilt."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_figures, "draw", lambda *_: [])
+        patch.setattr(run_figures, "drawings", lambda *_: {})
         folder = trained(tmp_path_factory.mktemp("fuzz") / "run", "--epochs", 2, "--latent", 3, "--threads", 1)
     sweep.carry_out(PLAN, folder.parent)
     return folder, {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}

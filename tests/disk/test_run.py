@@ -4,7 +4,6 @@ import json
 import math
 import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,13 +51,14 @@ def test_a_folder_with_other_files_is_as_good_as_a_new_one(tmp_path):
 @pytest.mark.parametrize("name", FILES)
 def test_a_run_is_never_overwritten_unasked(tmp_path, name):
     (tmp_path / name).parent.mkdir(exist_ok=True)
-    (tmp_path / name).write_text("old")
+    for written in (name, "config.json"):
+        (tmp_path / written).write_text("old")
+    before, held = files(tmp_path), ", ".join(dict.fromkeys([name, "config.json"]))
     for words, cure in (({}, "Choose another folder, or move that run away."), ({"cure": "Sleep."}, "Sleep.")):
         with pytest.raises(RunError) as error:
             Run.create(tmp_path, CONFIG, **words)
-        assert str(error.value) == f"{tmp_path} already holds a run ({name})\n{cure}"
-    assert (tmp_path / name).read_text() == "old"
-    assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == [Path(name).name]
+        assert str(error.value) == f"{tmp_path} already holds a run ({held})\n{cure}"
+    assert (tmp_path / name).read_text() == "old" and files(tmp_path) == before
 
 
 def test_overwriting_removes_all_of_the_old_run_and_nothing_else(run):
@@ -72,6 +72,30 @@ def test_overwriting_removes_all_of_the_old_run_and_nothing_else(run):
     new = Run.create(run.path, {"new": True}, overwrite=True)
     assert files(run.path) == sorted((set(before) - set(FILES)) | {"config.json"})
     assert new.config() == {"new": True, "run": new.name} and new.name != old
+
+
+def test_what_is_of_no_run_is_never_removed(tmp_path):
+    """A file of somebody's, under a name that a run has too."""
+    (tmp_path / "samples.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(RunError, match=r"holds samples.txt, which .* \(config.json is missing\)\nMove them away"):
+            Run.create(tmp_path, CONFIG, overwrite)
+    assert files(tmp_path) == ["samples.txt"]
+
+
+@pytest.mark.parametrize("spoil", ["figures", "history.csv", "figures/latent.png"])
+def test_a_run_that_cannot_be_removed_whole_is_left_whole(run, spoil):
+    run.write_history([ROW])
+    run.save_checkpoint({}, {})
+    if spoil == "figures":
+        (run.path / spoil).write_text("a file")
+    else:
+        (run.path / spoil).unlink(missing_ok=True)
+        (run.path / spoil).mkdir(parents=True)
+    before = files(run.path)
+    with pytest.raises(RunError, match=r"it cannot be removed \(.*\)\nA (file|folder) has the name"):
+        Run.create(run.path, CONFIG, overwrite=True)
+    assert files(run.path) == before and run.config() == CONFIG | {"run": run.name}
 
 
 def test_all_that_a_run_writes_is_known_to_overwriting(run):
@@ -108,6 +132,7 @@ def test_a_folder_where_nobody_may_write():
 
 def test_a_folder_in_the_way_of_a_file(tmp_path):
     (tmp_path / "checkpoint.npz").mkdir()
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(RunError, match=r"checkpoint\.npz: it cannot be removed"):
         Run.create(tmp_path, CONFIG, overwrite=True)
 
@@ -120,6 +145,9 @@ def test_opening_says_what_is_missing(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="file: there is no such folder"):
         Run.open(tmp_path / "file")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")  # as good as a folder that nobody may look into, and for root too
+    with pytest.raises(RunError, match=r"loop: it cannot be read \(Too many levels"):
+        Run.open(tmp_path / "loop")
 
 
 # JSON

@@ -22,22 +22,18 @@ def lines(figure):
 
 def test_curve_shows_the_points_on_a_logarithmic_axis(tmp_path):
     x, train, test = [1e4, 1e5, 1e6], [-200.0, -120.0, -98.0], [-190.0, -118.0, -101.0]
-    published = ([1e5, 1e7], [-130.0, -100.0])
-    figure = curves.curve(
-        tmp_path / "curve.png", x, train, test, bound_name="IWAE bound", title="MNIST", published=published
-    )
+    figure = curves.curve(tmp_path / "curve.png", x, train, test, bound_name="IWAE bound", title="MNIST")
     axes = figure.axes[0]
     assert axes.get_xscale() == "log" and axes.get_yscale() == "linear"
     assert axes.get_xlabel() == "training examples seen"
     assert axes.get_ylabel() == "IWAE bound (nats per example)"
     assert axes.get_title() == "MNIST"
-    given = {"training": (x, train), "test": (x, test), "published (test)": published}
+    given = {"training": (x, train), "test": (x, test)}
     drawn = lines(figure)
     assert set(drawn) == set(given) == {text.get_text() for text in axes.get_legend().get_texts()}
     for name, points in given.items():
         np.testing.assert_array_equal(drawn[name].get_data(), points)
-    assert drawn["published (test)"].get_markerfacecolor() == "none"
-    assert drawn["published (test)"].get_zorder() < drawn["test"].get_zorder()
+    assert drawn["training"].get_zorder() < drawn["test"].get_zorder()
     assert size(tmp_path / "curve.png") == (800, 500)
 
 
@@ -127,8 +123,6 @@ def test_curve_of_equal_bounds(tmp_path):
 def test_curve_needs_arrays_of_one_length(tmp_path):
     with pytest.raises(ValueError, match="test_bound"):
         curves.curve(tmp_path / "curve.png", [1, 2], [0, 0], [0, 0, 0])
-    with pytest.raises(ValueError, match="published"):
-        curves.curve(tmp_path / "curve.png", [1], [0], [0], published=([1, 2], [0]))
     assert not list(tmp_path.iterdir())
 
 

@@ -36,4 +36,4 @@ def conditional(digits):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "draw", lambda *_: [])
+    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})

@@ -33,7 +33,7 @@ def out(tmp_path):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "draw", lambda *_: [])
+    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
 
 
 def with_value(value):
@@ -355,7 +355,13 @@ def test_a_picture_that_cannot_be_drawn_is_a_warning_after_everything_is_safe(ou
     monkeypatch.setattr(curves, "curve", fail)
     result = call("digits", *QUICK, "--out", out)
     assert result.returncode == 0
-    assert "warning: not all figures were drawn (MemoryError: no more ink); the run itself is complete" in result.stderr
+    fault = "figures/curve.png: MemoryError: no more ink"
+    assert f"warning: not all figures were drawn ({fault}); the run itself is complete" in result.stderr
+    others = [
+        f"figures/{name}.png" for name in ("latent", "manifold", "reconstructions", "samples")
+    ]  # which that is no reason to be without
+    assert sorted(path.relative_to(out).as_posix() for path in (out / "figures").iterdir()) == others
+    assert all(f"  {name}\n" in result.stdout for name in others) and "curve.png" not in result.stdout
     assert "test bound" in result.stdout and Run.open(out).read_json("summary.json")["epochs"] == 2
 
 

@@ -288,7 +288,7 @@ def test_labels_that_do_not_fit_are_refused(plain, conditional, method):
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "draw", lambda *_: [])
+    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
 
 
 COMMANDS = {

@@ -68,7 +68,7 @@ def test_the_estimator_takes_a_mapped_array_as_it_is(tmp_path, monkeypatch):
 
 
 def test_a_file_that_changes_during_a_training_ends_it_and_it_goes_on_when_the_file_is_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_figures, "draw", lambda *_: [])
+    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
     both(tmp_path, GREY)
     content = (tmp_path / "mine.npy").read_bytes()
     words = ("--hidden", 8, "--epochs", 3, "--quiet", "--out")

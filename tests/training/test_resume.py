@@ -54,7 +54,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """They take longer than the runs of these tests."""
-    monkeypatch.setattr(run_figures, "draw", lambda *_: [])
+    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
 
 
 # Where the process is killed: the function, the count of its call, the file concerned, before or after it. An epoch has
@@ -101,6 +101,18 @@ def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_with_130(whole, tm
     result = train_with_signal("tinyvae.train:finish", "--resume", "run", cwd=tmp_path, number="SIGINT")
     assert result.returncode == 130 and "--resume run" in result.stderr and "Traceback" not in result.stderr
     assert content(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ctrl_c_after_the_last_step_is_not_lost(moment, whole, tmp_path):
+    """While the last test bound is computed, when no step follows that would look for it."""
+    words, place = ("digits", *WORDS, "--out", "run"), "tinyvae.training.loop:Training.test_bound"
+    result = train_with_signal(place, *words, cwd=tmp_path, number="SIGINT", count=3, moment=moment)
+    assert result.returncode == 130 and "Traceback" not in result.stderr
+    assert result.stderr.endswith("interrupted; go on with: python -m tinyvae.train --resume run\n")
+    assert content(tmp_path / "run") == whole and not (tmp_path / "run/summary.json").exists()
+    assert command("--resume", "run", "--quiet", cwd=tmp_path).returncode == 0
+    assert content(tmp_path / "run") == whole and (tmp_path / "run/summary.json").exists()
 
 
 INTERRUPTED_TWICE = """
@@ -272,7 +284,7 @@ def test_another_number_of_threads_may_go_on_with_it(no_pictures, tmp_path):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_figures, "draw", lambda *_: [])
+        patch.setattr(run_figures, "drawings", lambda *_: {})
         return trained(tmp_path_factory.mktemp("finished") / "run", "--epochs", 2, "--latent", 3, "--threads", 1)
 
 

@@ -40,7 +40,7 @@ def test_the_curve_counts_in_bits_where_bounds_can_be_counted_so(changes, offset
     data = replace(data, train=np.uint8(255 * data.train), test=np.uint8(255 * data.test))
     state, calls = Training(replace(SMALL, **changes), data, 1), given(monkeypatch, curves, "curve")
     row = {"samples_seen": 40, "train_bound": -9.0, "test_bound": -8.0}
-    run_figures.draw(Run(tmp_path), state.fitted, state.dataset, [row])
+    run_figures.drawings(Run(tmp_path), state.fitted, state.dataset, [row])["figures/curve.png"]()
     (((*columns,), options),) = calls
     assert columns == [[40], [-9.0], [-8.0]] and options["bound_name"] == "ELBO"
     bits = None if offset is None else pytest.approx((-1 / (64 * math.log(2)), offset))
@@ -84,7 +84,8 @@ def test_the_manifold_is_the_grid_s_and_the_map_has_the_test_images_labels(drawn
     data = datasets.load("digits", limit=300)
     fitted = Training(Settings(latent=(2,), hidden=((8,),), batch_size=20, epochs=1), data, 1).fitted
     row = {"samples_seen": 1, "train_bound": -9.0, "test_bound": -8.0}
-    run_figures.draw(Run(tmp_path), fitted, data, [row])
+    for draw in run_figures.drawings(Run(tmp_path), fitted, data, [row]).values():
+        draw()
     wanted = fitted.decode(mosaics.manifold_grid(run_figures.MANIFOLD_SIDE)).reshape(-1, 64)
     np.testing.assert_allclose(drawn["manifold"][0], wanted)
     np.testing.assert_array_equal(drawn["latent"][1], data.classes[data.test_labels])

@@ -11,6 +11,7 @@ from tinyvae.settings import (
     DATASETS,
     LEAST_DEVIATION,
     NETWORKS,
+    PRIORS,
     RECIPES,
     STRING_RECIPES,
     WITH_GRAMMAR,
@@ -132,7 +133,7 @@ def add_files(group):
         help="epochs between checkpoints [as few as a twentieth of the time pays for]",
     )
     group.add_argument("--limit", type=console.positive, metavar="N", help="the first N training examples only")
-    group.add_argument("--quiet", action="store_true", help="print errors only")
+    group.add_argument("--quiet", action="store_true", help="print errors only, and what --json asks for")
     group.add_argument("--json", action="store_true", help="print summary.json instead of words at the end")
     group.add_argument("--threads", type=console.threads, metavar="T", help="[the cores this process may use]")
 
@@ -282,6 +283,8 @@ def resolve(arguments, strings=None):
     for name, (network, kind) in OWN.items():
         if getattr(arguments, name) and name not in NETWORKS[settings.network][0].own_settings:
             raise UserError(f"--{name} is of {kind} networks: add --network {network}, or leave it out")
+    if arguments.components and not PRIORS[settings.prior].has_components:
+        raise UserError("--components is of mixture priors: add --prior mixture or vamp, or leave it out")
     if arguments.hidden is None:  # as many lists as layers, the recipe's last one for those that it does not have
         hidden = recipe.hidden + recipe.hidden[-1:] * len(settings.latent)
         settings = dataclasses.replace(settings, hidden=hidden[: len(settings.latent)])

@@ -4,12 +4,15 @@ Nothing here knows a model or the training loop. Every file is written atomicall
 process at a time (``lock.hold``).
 """
 
+import errno
 import io
 import json
 import math
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -82,19 +85,18 @@ class Run:
 
         Returns: Run, with the folder's lock.
 
-        Raises: RunError if the folder holds a run already and ``overwrite`` is not set, another process is at work in
-            it, or it cannot be written.
+        Raises: RunError if the folder holds a run already and ``overwrite`` is not set, or files that a run would write
+            and no run that they could be of; if another process is at work in it, or it cannot be written. Then it is
+            as it was.
         """
         if not str(path).strip():
             raise RunError("a folder's name is needed, not an empty one")
         run = cls(Path(path))
-        if not overwrite:
-            run._require_none(cure)  # before anything is touched
+        run._require_place(overwrite, cure)  # before anything is touched
         with explained(run.path, "made"):
             run.path.mkdir(parents=True, exist_ok=True)
         run._hold_lock()
-        if not overwrite:
-            run._require_none(cure)  # nobody was faster
+        run._require_place(overwrite, cure)  # nobody was faster
         for name in FILES:
             with explained(run.path / name, "removed"):
                 (run.path / name).unlink(missing_ok=True)
@@ -112,9 +114,11 @@ class Run:
         Raises: RunError if there is no such folder, or no ``config.json`` in it, or another process is at work there.
         """
         run = cls(Path(path))
-        if not os.path.isdir(path):
+        with explained(run.path, "read"):  # which it may not be allowed to
+            has_config = _exists(run.path / CONFIG)
+        if not (has_config or os.path.isdir(path)):
             raise RunError(f"{path}: there is no such folder\nName the folder that a training run wrote (its --out).")
-        if not os.path.lexists(run.path / CONFIG):
+        if not has_config:
             raise RunError(f"{path} holds no run: {CONFIG} is missing\nName the folder that a training run wrote.")
         if to_train:
             run._hold_lock()
@@ -135,9 +139,20 @@ class Run:
         for name in FILES:
             remove_temporaries(self.path / name)
 
-    def _require_none(self, cure: str) -> None:
-        if held := [name for name in FILES if os.path.lexists(self.path / name)]:
+    def _require_place(self, overwrite: bool, cure: str) -> None:
+        """Raise a RunError unless there is room for a run, or a run that is to be overwritten and can be removed."""
+        held = [name for name in FILES if os.path.lexists(self.path / name)]
+        if held and CONFIG not in held:  # somebody else's
+            raise RunError(
+                f"{self.path} holds {', '.join(held)}, which a run would replace, and no run of theirs ({CONFIG} is "
+                "missing)\nMove them away, or choose another folder."
+            )
+        if held and not overwrite:
             raise RunError(f"{self.path} already holds a run ({', '.join(held)})\n{cure}")
+        for name in FILES if held else ():
+            with explained(self.path / name, "removed"), suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.lstat(self.path / name).st_mode):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
     @cached_property
     def name(self) -> str | None:
@@ -260,6 +275,15 @@ class Run:
         with explained(folder, "made"):
             folder.mkdir(exist_ok=True)
         return folder / name
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is such a file; OSError if that cannot be known."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a name with a zero in it
+        return False
+    return True
 
 
 def _read_text(path: Path) -> str:

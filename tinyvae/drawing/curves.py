@@ -31,7 +31,6 @@ def curve(
     *,
     bound_name: str = "ELBO",
     title: str = "",
-    published: tuple[ArrayLike, ArrayLike] | None = None,
     bits: tuple[float, float] | None = None,
 ) -> Figure:
     """The bound against the number of training examples seen, on a logarithmic axis (AEVB, Figure 2).
@@ -44,29 +43,25 @@ def curve(
         samples_seen, train_bound, test_bound: (E,) each, a point an evaluation, samples_seen rising; nats per example.
         bound_name: what the axis calls the bound.
         title: of the figure.
-        published: (samples_seen, bound), (P,) each: a published test curve, drawn as open circles under ours; or None.
         bits: (a, b): a bound of L nats is a L + b bits per dimension, which an axis on the right shows; or None.
 
     Raises: ValueError if the arrays of a curve are not of one length.
     """
     train = visible_points("train_bound", samples_seen, train_bound)
     test = visible_points("test_bound", samples_seen, test_bound)
-    theirs = (np.empty(0), np.empty(0)) if published is None else visible_points("published", *published)
 
     figure, axes = plot(title, height=500)
     marker = "." if len(test[0]) <= 20 else None
     axes.plot(*test, "-", color=TEST, marker=marker, lw=2, label="test", zorder=4)
     axes.plot(*train, "--", color=TRAIN, marker=marker, lw=1.4, label="training", zorder=3)
-    if published is not None:
-        axes.plot(*theirs, "o", mfc="none", color=PUBLISHED, ms=5, mew=1, label="published (test)", zorder=2)
     axes.set_xscale("log")
-    seen = np.concatenate([train[0], test[0], theirs[0]])
+    seen = np.concatenate([train[0], test[0]])
     if len(seen) and seen.max() < SHORT * seen.min():
         # the powers of ten alone are too few, and all that lies between them would run into one another
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-    limits = bound_limits([train, test, theirs], kept=test)
+    limits = bound_limits([train, test], kept=test)
     if limits:
         axes.set_ylim(*limits)
     axes.set_xlabel("training examples seen")

@@ -75,27 +75,26 @@ def scatter_classes(axes: Axes, means: np.ndarray, labels: np.ndarray, style: di
     )
 
 
-def side_by_side(path: AnyPath, panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray) -> Figure:
+def side_by_side(
+    path: AnyPath, panels: Sequence[tuple[str, np.ndarray, tuple[str, str]]], labels: np.ndarray
+) -> Figure:
     """Two-dimensional maps side by side, their points coloured by label.
 
     Args:
         path: of the PNG.
-        panels: [(title, points (M, 2))].
+        panels: [(title, points (M, 2), the names of the two axes)].
         labels: (M,) integers, at most ten different ones.
     """
     width = 1.45 * WIDTH / DPI
     figure = Figure(figsize=(width, 0.5 * width), dpi=DPI, layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False)
-    for axes, (title, points) in zip(grid.flat, panels):
+    for axes, (title, points, names) in zip(grid.flat, panels):
         panel(axes, title)
+        axes.set_xlabel(names[0], fontsize=TEXT)
+        axes.set_ylabel(names[1], fontsize=TEXT)
         scatter_classes(axes, points, labels, {"s": 6, "alpha": 0.6, "linewidths": 0})
         axes.set_aspect("equal", "datalim")
         if axes is not grid.flat[-1]:
             axes.get_legend().remove()
-    grid.flat[0].set_xlabel("mean of $q(z_1|x)$", fontsize=TEXT)
-    grid.flat[0].set_ylabel("mean of $q(z_2|x)$", fontsize=TEXT)
-    for axes in list(grid.flat)[1:]:
-        axes.set_xlabel("first t-SNE coordinate", fontsize=TEXT)
-        axes.set_ylabel("second t-SNE coordinate", fontsize=TEXT)
     save(figure, path)
     return figure

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.special import ndtri
 
-from tinyvae.drawing.style import DPI, TEXT, WIDTH, save, set_title
+from tinyvae.drawing.style import DPI, TEXT, WIDTH, save
 from tinyvae.types import AnyPath, Array
 
 MOSAIC = 640  # dots, the least that the longer side of a mosaic is enlarged to, if that takes no more than MOST_DOTS
@@ -61,11 +61,9 @@ def image_grid(
     images: np.ndarray,
     image_shape: tuple[int, ...],
     *,
-    rows: int | None = None,
     columns: int | None = None,
     row_labels: Sequence | None = None,
     column_labels: Sequence | None = None,
-    title: str = "",
 ) -> Figure:
     """Images in a grid, row by row from the top left: black is 0, white is 1.
 
@@ -73,26 +71,23 @@ def image_grid(
         path: of the PNG.
         images: (n, H W) intensities; what is under 0 is shown as 0, what is over 1 as 1, NaN as the page.
         image_shape: (H, W) or (H, W, 3).
-        rows, columns: images in a column and in a row; by default from the labels, else such that the grid is about
-            as high as wide, and full if possible.
+        columns: images in a row; by default from the labels, else such that the grid is about as high as wide, and full
+            if possible.
         row_labels, column_labels: a string or number for each row, each column, or None.
-        title: of the figure.
 
-    Raises: ValueError if the images are not n rows of H W pixels, or do not fit the rows, columns and labels.
+    Raises: ValueError if the images are not n rows of H W pixels, or do not fit the columns and labels.
     """
     images = checked_images(images, image_shape)
-    rows = rows or (len(row_labels) if row_labels is not None else None)
     columns = columns or (len(column_labels) if column_labels is not None else None)
-    if columns is None:
-        columns = -(-len(images) // rows) if rows else balanced_columns(len(images), image_shape)
+    if columns is None and row_labels is not None:
+        columns = -(-len(images) // len(row_labels))
+    columns = columns or balanced_columns(len(images), image_shape)
     needed = -(-len(images) // columns)
-    if needed != (rows or needed):
-        raise ValueError(f"{len(images)} images in {columns} columns make {needed} rows, not {rows}")
     for name, labels, places in (("row_labels", row_labels, needed), ("column_labels", column_labels, columns)):
         if labels is not None and len(labels) != places:
             raise ValueError(f"{name}: {places} are needed, not {len(labels)}")
 
-    figure, axes, dots = draw_mosaic(mosaic(images, image_shape, columns), image_shape, title)
+    figure, axes, dots = draw_mosaic(mosaic(images, image_shape, columns), image_shape)
     H, W = image_shape[:2]
     if row_labels is not None:
         axes.set_yticks((H - 1) / 2 + (H + GAP) * np.arange(needed), row_labels)
@@ -193,7 +188,7 @@ def balanced_columns(n: int, image_shape: tuple[int, ...]) -> int:
     return full if max(full / ideal, ideal / full) < 1.5 else min(n, int(np.ceil(ideal)))
 
 
-def draw_mosaic(canvas: Array, image_shape: tuple[int, ...], title: str = "") -> tuple[Figure, Axes, list[int]]:
+def draw_mosaic(canvas: Array, image_shape: tuple[int, ...]) -> tuple[Figure, Axes, list[int]]:
     """A figure with a mosaic, grey or in colour, and nothing around it yet.
 
     Returns: (figure, axes, dots), dots = (height, width) of the mosaic in the file, whole multiples of its pixels.
@@ -207,7 +202,6 @@ def draw_mosaic(canvas: Array, image_shape: tuple[int, ...], title: str = "") ->
     axes.set_xticks([])
     axes.set_yticks([])
     axes.tick_params(length=0, labelsize=TEXT)
-    set_title(axes, title)
     return figure, axes, dots
 
 

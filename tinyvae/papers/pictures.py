@@ -41,7 +41,9 @@ def write_latent_space(report):
         accuracy = cross_val_score(KNeighborsClassifier(10), means, labels, cv=5).mean()
         rows.append({"space": name, "knn_accuracy": round(float(accuracy), 4), "neighbours": 10, "images": len(labels)})
         panels.append((f"{name}\n10-nearest-neighbour accuracy {100 * accuracy:.1f} %", means))
-    maps.side_by_side(report.folder / "latent_space.png", panels[:2], labels)
+    axes = ("mean of $q(z_1|x)$", "mean of $q(z_2|x)$"), ("first t-SNE coordinate", "second t-SNE coordinate")
+    panels = [(*panel, names) for panel, names in zip(panels, axes)]  # of 20 dimensions nothing can be drawn
+    maps.side_by_side(report.folder / "latent_space.png", panels, labels)
     report.table("separation.csv", rows)
 
 

@@ -1,6 +1,6 @@
 """What the figures of a run show: the curve, samples, reconstructions and latent spaces of a trained model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -47,38 +47,51 @@ def draw_reconstructions(path: AnyPath, fitted: Fitted, dataset: Dataset) -> Non
     mosaics.reconstructions(path, originals, decoded, fitted.data_shape)
 
 
-def draw(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> list[str]:
-    """Write the figures of a run into its folder; of a run of strings, what is drawn of it is text.
+def drawings(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> dict[str, Callable[[], object]]:
+    """What is drawn of a run, by the name of the file in its folder: each to be called by itself, since one that cannot
+    be drawn is no reason to be without the others. Of a run of strings, what is drawn from it is text.
 
     Args:
         run: Run.
         fitted: Fitted, at the end of the training.
         dataset: Dataset, as trained on.
         history: the rows of ``history.csv``.
-
-    Returns: the names of the files in the folder.
     """
+
+    def into(name: str, draw: Callable[..., object], *arguments: object) -> dict[str, Callable[[], object]]:
+        return {f"figures/{name}": lambda: draw(run.figure_path(name), *arguments)}
+
+    curve = into("curve.png", draw_curve, fitted, dataset, history)
+    if fitted.has_strings:
+        can_be_mapped = fitted.model.latent[0] > 1
+        return {
+            DRAWN: lambda: run.write_samples(strings.report(fitted, dataset)),
+            **curve,
+            **(into("latent.png", draw_string_map, fitted, dataset) if can_be_mapped else {}),
+        }
+    found = {
+        **curve,
+        **into("samples.png", draw_samples, fitted, dataset.classes),
+        **into("reconstructions.png", draw_reconstructions, fitted, dataset),
+    }
+    if fitted.model.latent == (2,) and not fitted.model.n_labels:  # with labels there is a manifold for each
+        found |= into("manifold.png", draw_manifold, fitted) | into("latent.png", draw_latent, fitted, dataset)
+    return found
+
+
+def draw_curve(path: AnyPath, fitted: Fitted, dataset: Dataset, history: Sequence[Row]) -> None:
+    """The bounds of the training, in nats and, where they can be counted so, in bits."""
     columns = {name: [row[name] for row in history] for name in ("samples_seen", "train_bound", "test_bound")}
     bound_name = fitted.settings.objective.upper()
     start, at_one = (bits_per_dimension(fitted, dataset.test, nats) for nats in (0.0, 1.0))
     bits = None if start is None or at_one is None else (at_one - start, start)
-    curves.curve(run.figure_path("curve.png"), *columns.values(), bound_name=bound_name, title=dataset.name, bits=bits)
-    if fitted.has_strings:
-        run.write_samples(strings.report(fitted, dataset))
-        names = [DRAWN, "figures/curve.png"]
-        if fitted.model.latent[0] > 1:
-            draw_string_map(run.figure_path("latent.png"), fitted, dataset)
-            names.append("figures/latent.png")
-        return names
-    draw_samples(run.figure_path("samples.png"), fitted, dataset.classes)
-    draw_reconstructions(run.figure_path("reconstructions.png"), fitted, dataset)
-    names = ["curve.png", "samples.png", "reconstructions.png"]
-    if fitted.model.latent == (2,) and not fitted.model.n_labels:  # with labels there is a manifold for each
-        draw_manifold(run.figure_path("manifold.png"), fitted)
-        labels = None if dataset.classes is None else dataset.classes[dataset.test_labels]
-        maps.latent(run.figure_path("latent.png"), fitted.encode(dataset.test)[0], labels)
-        names += ["manifold.png", "latent.png"]
-    return [f"figures/{name}" for name in names]
+    curves.curve(path, *columns.values(), bound_name=bound_name, title=dataset.name, bits=bits)
+
+
+def draw_latent(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:
+    """The posterior means of the test images in a two-dimensional latent space, coloured by label."""
+    labels = None if dataset.classes is None else dataset.classes[dataset.test_labels]
+    maps.latent(path, fitted.encode(dataset.test)[0], labels)
 
 
 def draw_string_map(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:
