@@ -104,20 +104,22 @@ def write(name, experiment, plans, runs, folder, arguments):
 
     report = Report(plans, runs, folder, arguments.data_dir)
     experiment.write(report)
-    configs = {plan.name: config_of(plan, report.run(plan)) for plan in plans}
+    configs = {plan.name: config_of(plan, report) for plan in plans}
     Run(folder).write_json(
         "protocol.json", {"command": command(name, arguments), "tinyvae": __version__, "runs": configs}
     )
     return report.shown
 
 
-def config_of(plan, run):
+def config_of(plan, report):
     """What is known of a plan's run; of a longer one, of which the beginning was taken, with the plan's length."""
     from tinyvae.training import description, opening
 
+    run = report.run(plan)
     settings, _, _ = opening.read_config(run)
-    is_longer = settings.epochs > plan.settings.epochs
-    return run.config() | (description.describe_settings(plan.settings, plan.limit) if is_longer else {})
+    if settings.epochs <= plan.settings.epochs:
+        return run.config()
+    return run.config() | description.describe_settings(plan.settings, report.dataset(plan))
 
 
 def command(name, arguments):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.commands import call
 from tinyvae import evaluate, load
+from tinyvae.data.datasets import load as load_data
 from tinyvae.disk.run import Run
 from tinyvae.settings import AEVB, CONV, NETWORKS, RECIPES, Settings
 from tinyvae.training.protocol import bits_per_dimension, protocol, quantity
@@ -51,6 +52,24 @@ def test_recipes_have_a_line_each_and_it_reads_well():
 
 def test_a_convolutional_network_is_described():
     assert "conv (channels 32-64, kernel 4, stride 2, relu) 256-32, normal prior" in protocol(CONV)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"limit": 1200}, ", the first 1,200 training examples"),
+        ({"vocabulary": SimpleNamespace(groups=())}, ", strings as characters"),
+        ({"vocabulary": SimpleNamespace(groups=np.eye(2))}, ", strings as rules of a grammar"),
+        ({"pictures": {"size": None, "grey": False, "skip_broken": False}}, ""),
+        (
+            {"pictures": {"size": 16, "grey": True, "skip_broken": True}},
+            ", pictures made 16 x 16, pictures made grey, broken pictures left out",
+        ),
+    ],
+)
+def test_what_was_to_be_chosen_of_the_data_is_said(changes, words):
+    assert protocol(BASE, replace(load_data("digits"), **changes)) == protocol(BASE) + words
 
 
 QUICK = ("--epochs", 1, "--hidden", 8, "--latent", 2, "--quiet")

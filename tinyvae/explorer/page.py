@@ -68,7 +68,7 @@ def about(training: Training, name: str, history: list[Row]) -> dict[str, Any]:
     return {
         "run": name,
         "data": training.dataset.name,
-        "protocol": protocol(training.settings, training.dataset.limit),
+        "protocol": protocol(training.settings, training.dataset),
         "version": __version__,
         "epochs": training.epoch,
         "unit": unit(training.fitted),

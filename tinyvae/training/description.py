@@ -22,7 +22,7 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
     Args:
         training: Training.
         dataset: Dataset, as loaded.
-        source, limit: what ``datasets.load`` was given; the protocol has the limit if there were more examples.
+        source, limit: what ``datasets.load`` was given.
     """
     about = {
         "name": dataset.name,
@@ -35,7 +35,7 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
         "pictures": dataset.pictures,
     }
     described = describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
-    return described | describe_settings(training.settings, dataset.limit)
+    return described | describe_settings(training.settings, dataset)
 
 
 def describe_fitted(
@@ -56,13 +56,13 @@ def describe_fitted(
         "dataset": {**about, **shape, "vocabulary": vocabulary},
         "threads": machine.available_cores(),
         "parameters": fitted.params.flat.size,
-        **describe_settings(fitted.settings, None),
+        **describe_settings(fitted.settings),
     }
 
 
-def describe_settings(settings: Settings, limit: int | None) -> dict[str, Any]:
+def describe_settings(settings: Settings, dataset: Dataset | None = None) -> dict[str, Any]:
     """The part of ``config.json`` that changes when a run is made longer; arguments as for ``protocol``."""
-    return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings, limit)}
+    return {"settings": dataclasses.asdict(settings), "protocol": protocol(settings, dataset)}
 
 
 def describe_evaluation(training: Training, run: str | None) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def describe_evaluation(training: Training, run: str | None) -> dict[str, Any]:
         "run": run,
         "dataset": training.dataset.name,
         "test_digest": datasets.digest(training.dataset.test),
-        "protocol": protocol(training.settings, training.dataset.limit),
+        "protocol": protocol(training.settings, training.dataset),
         "unit": unit(training.fitted),
         "epochs": training.epoch,
         "step": training.step,
@@ -94,7 +94,7 @@ def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
         "objective": settings.objective,
         "k": settings.samples,
         "epochs": training.epoch,
-        "protocol": protocol(settings, training.dataset.limit),
+        "protocol": protocol(settings, training.dataset),
         "unit": unit(training.fitted),
         "test_examples": len(training.dataset.test),
         "test_bits_per_dimension": bits_per_dimension(training.fitted, training.dataset.test, last["test_bound"]),

@@ -193,7 +193,7 @@ def _no_row_for_each(run: Run, epochs: int) -> str:
 def make_longer(run: Run, state: Training, epochs: int) -> None:
     """Raise the length of a run to so many epochs, and say so in its config."""
     state.extend(epochs)
-    run.write_json(CONFIG, run.config() | description.describe_settings(state.settings, state.dataset.limit))
+    run.write_json(CONFIG, run.config() | description.describe_settings(state.settings, state.dataset))
 
 
 def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:

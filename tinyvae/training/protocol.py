@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinyvae.data.datasets import to_float
+from tinyvae.data.datasets import Dataset, to_float
 from tinyvae.data.rows import Images, blocks
 from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS, Settings
 from tinyvae.training import dequantisation
@@ -13,9 +13,9 @@ from tinyvae.training.fitted import Fitted
 BINARISATION = {"none": "data as they are", "static": "static binarisation", "dynamic": "dynamic binarisation"}
 
 
-def protocol(settings: Settings, limit: int | None = None) -> str:
-    """Every setting, in words, and how many training examples there were, if not all: two trainings of the same data
-    that may differ in their results differ in this line.
+def protocol(settings: Settings, dataset: Dataset | None = None) -> str:
+    """Every setting, in words, how many training examples there were, if not all, and as what pictures or strings were
+    read: two trainings of the same data that may differ in their results differ in this line.
     """
     return ", ".join(
         [
@@ -31,9 +31,20 @@ def protocol(settings: Settings, limit: int | None = None) -> str:
             f"{settings.initialisation} weights{' and the mean as bias' if settings.mean_bias else ''}",
             settings.dtype,
             f"seed {settings.seed}",
-            *([] if limit is None else [f"the first {limit:,} training examples"]),
+            *([] if dataset is None or dataset.limit is None else [f"the first {dataset.limit:,} training examples"]),
+            *([] if dataset is None else _reading(dataset)),
         ]
     )
+
+
+def _reading(dataset: Dataset) -> list[str]:
+    """As what the files were read, where that was to be chosen."""
+    if dataset.vocabulary is not None:
+        return [f"strings as {'rules of a grammar' if len(dataset.vocabulary.groups) else 'characters'}"]
+    size, grey, skip_broken = ((dataset.pictures or {}).get(name) for name in ("size", "grey", "skip_broken"))
+    words = [f"pictures made {size} x {size}"] if size else []
+    words += ["pictures made grey"] if grey else []
+    return words + (["broken pictures left out"] if skip_broken else [])
 
 
 def _bound(settings: Settings) -> str:
