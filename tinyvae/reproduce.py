@@ -31,6 +31,8 @@ def main(argv=None):
 
     size = Size(arguments.examples, arguments.stages, arguments.stages_50, arguments.quick, arguments.seed)
     runs = arguments.runs / "quick" if arguments.quick else arguments.runs
+    if arguments.quiet:
+        console.hush()
     console.announce_compilation(arguments.quiet)
     console.compile_ahead()
     try:

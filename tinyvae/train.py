@@ -30,6 +30,8 @@ from tinyvae.settings import LEAST_EXAMPLES, STRING_RECIPES
 def main(argv=None):
     """Parse the arguments, load, train, write the run's folder, and say what was learned."""
     arguments = options.build_parser(__doc__).parse_args(argv)
+    if arguments.quiet:
+        console.hush()
     run, state, history = resume(arguments) if arguments.resume else start(arguments)
     try:
         history = fit(run, state, history, arguments)

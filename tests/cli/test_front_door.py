@@ -62,6 +62,17 @@ def test_the_summary_as_json_is_all_of_standard_output(tmp_path):
     assert {**written, "run": summary["run"]} == summary and "protocol" in written
 
 
+def test_matplotlib_is_quiet_too(tmp_path):
+    """It has something to say where it finds no place for its list of the fonts."""
+    words = ("digits", "--epochs", 1, "--limit", 100, "--hidden", 8, "--latent", 3)
+    said = []
+    for name, options in (("loud", ()), ("quiet", ("--quiet",))):
+        result = command(*words, "--out", name, *options, cwd=tmp_path, env={"MPLCONFIGDIR": "/proc/none"})
+        assert result.returncode == 0, result.stderr
+        said.append(result.stderr)
+    assert "Matplotlib" in said[0] and said[1] == ""
+
+
 def test_compilation_is_announced_once_where_there_is_no_terminal(capsys):
     bar = console.CompilationBar()
     bar.end()

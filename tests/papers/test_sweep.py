@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 import joblib
+import numpy as np
 import pytest
 
 from tests.training.test_resume import content, in_training
@@ -77,6 +78,18 @@ def test_a_longer_run_has_the_curve_of_a_shorter_one_and_not_its_end(tmp_path):
     (tmp_path / "one/summary.json").unlink()
     with pytest.raises(RunError, match="longer run"):
         carry_out(PLAN, tmp_path)
+
+
+def test_a_plan_of_a_file_goes_on_wherever_it_is_begun_from(tmp_path, monkeypatch):
+    np.save(tmp_path / "mine.npy", np.random.default_rng(0).random((60, 6)))
+    monkeypatch.chdir(tmp_path)
+    plan = Plan("one", "mine.npy", replace(SETTINGS, batch_size=20))
+    carry_out(plan, tmp_path)
+    carry_out(longer(plan, 5), tmp_path)
+    assert len(Run.open(tmp_path / "one").history()) == 5
+    monkeypatch.chdir("/")
+    with pytest.raises(RunError, match="differs in source"):
+        carry_out(plan, tmp_path)  # another file of that name
 
 
 @pytest.mark.parametrize("changes", [{"samples": 10}, {"images": 29}, {"samples": 10, "images": 40}])

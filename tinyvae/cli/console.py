@@ -5,6 +5,7 @@ Results go to standard output; progress and messages to standard error.
 
 import argparse
 import difflib
+import logging
 import math
 import os
 import re
@@ -157,6 +158,11 @@ def announce_compilation(quiet=False):
     from tinyvae import machine
 
     machine.watch_compilation(None if quiet else CompilationBar())
+
+
+def hush():
+    """Have Matplotlib say nothing but errors, as a command under --quiet: it tells of the fonts that it lists, once."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def compile_ahead(network="mlp", dtype="float32"):

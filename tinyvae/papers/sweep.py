@@ -190,13 +190,15 @@ def require_same(plan, run, settings, with_model):
 
     A shorter one will be made longer; a longer one has the plan's curve, but not its end.
     """
+    from tinyvae.training import description
+
     lengths = {"epochs": plan.settings.epochs, "raised_from": ()}
     if settings.schedule == "cosine":  # whose steps depend on the length
         del lengths["epochs"]
     wanted, found = dataclasses.asdict(plan.settings), dataclasses.asdict(dataclasses.replace(settings, **lengths))
     different = [name for name in wanted if wanted[name] != found[name]]
-    about = run.config()["dataset"]
-    different += [name for name in ("source", "limit") if about[name] != getattr(plan, name)]
+    about, wanted = run.config()["dataset"], {"source": description.lasting(plan.source), "limit": plan.limit}
+    different += [name for name in wanted if about[name] != wanted[name]]
     kind = (about.get("vocabulary") or {}).get("kind")
     different += ["characters"] if plan.characters != (kind == "characters") else []
     if different:

@@ -26,7 +26,7 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
     """
     about = {
         "name": dataset.name,
-        "source": source if source in DATASETS else os.path.abspath(os.path.expanduser(source)),
+        "source": lasting(source),
         "limit": limit,
         "digest": dataset.digest,
         "train_examples": len(dataset.train),
@@ -36,6 +36,11 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
     }
     described = describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
     return described | describe_settings(training.settings, dataset)
+
+
+def lasting(source: str) -> str:
+    """A data set's name, or the path of its file or folder from wherever one looks."""
+    return source if source in DATASETS else os.path.abspath(os.path.expanduser(source))
 
 
 def describe_fitted(
