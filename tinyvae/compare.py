@@ -138,10 +138,11 @@ def report(evaluations, pairs):
 
 def line(pair):
     """A comparison in words."""
+    difference = round(pair["difference"], 2) + 0.0  # nothing is written +0.00, and not -0.00
     error = "" if pair["standard_error"] is None else f" ± {pair['standard_error']:.2f}"
     samples = " and ".join(f"{k:,}" for k in dict.fromkeys(pair["samples"]))
     return (
-        f"{pair['second']}: {pair['difference']:+.2f}{error} {pair['unit']} against {pair['first']}, more in "
+        f"{pair['second']}: {difference:+.2f}{error} {pair['unit']} against {pair['first']}, more in "
         f"{100 * pair['better_in']:.0f} % of {pair['n_images']:,} (one standard error of the paired difference; by "
         f"{samples} samples each)"
     )

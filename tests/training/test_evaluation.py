@@ -243,6 +243,11 @@ def test_models_are_compared_image_by_image(tmp_path):
     assert_misuse(call(tmp_path / "a", main=compare.main))
 
 
+def test_no_difference_has_no_sign_but_plus():
+    pair = {"first": "a", "second": "b", "difference": -0.004, "standard_error": None, "n_images": 1, "samples": [5, 5]}
+    assert compare.line(pair | {"unit": "nats per example", "better_in": 0.0}).startswith("b: +0.00 nats per example")
+
+
 def test_what_took_more_work_is_not_replaced_unasked(tmp_path):
     run = tmp_path / "run"
     assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
