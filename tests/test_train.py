@@ -8,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 import tinyvae
+from tests import published_data
 from tests.commands import assert_misuse, call, command, python
 from tinyvae.cli import options
 from tinyvae.disk.run import Run
@@ -237,11 +238,10 @@ def test_several_layers_and_iwae_are_sampled():
         options.resolve(options.build_parser(None).parse_args(["mnist", "--objective", "iwae", "--kl", "closed"]))
 
 
-if "TINYVAE_DATA" in os.environ:
-
-    def test_a_slice_of_mnist(tmp_path):
-        result = command("mnist", "--limit", 5000, "--epochs", 3, "--out", "run", cwd=tmp_path)
-        assert result.returncode == 0, result.stderr
-        summary = Run.open(tmp_path / "run").read_json("summary.json")
-        assert summary["test_examples"] == 10_000 and summary["samples_seen"] == 15_000
-        assert -150 < summary["test_bound"] < -110
+@published_data.needed
+def test_a_slice_of_mnist(tmp_path):
+    result = command("mnist", "--limit", 5000, "--epochs", 3, "--out", "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    summary = Run.open(tmp_path / "run").read_json("summary.json")
+    assert summary["test_examples"] == 10_000 and summary["samples_seen"] == 15_000
+    assert -150 < summary["test_bound"] < -110

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
+from tests import published_data
 from tests.commands import PATIENCE
 from tests.data.test_formats import idx_bytes
 from tinyvae.data import datasets, downloads, formats
@@ -26,7 +27,6 @@ from tinyvae.data.downloads import PublishedFile
 from tinyvae.errors import DataError
 
 DEFINED = dict(downloads.FILES)  # as published, before the fixture puts a small set there
-REAL_DATA = os.environ.get(downloads.FOLDER_VARIABLE)
 IMAGES = np.random.RandomState(3).randint(0, 256, (7, 3, 4), np.uint8)
 LABELS = np.arange(7, dtype=np.uint8)
 FACES = np.repeat(IMAGES, 2, axis=0)
@@ -583,28 +583,29 @@ def test_mnist_and_frey_are_put_together(tmp_path, small):
     np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(FACES.reshape(14, 12), axis=0))
 
 
-if REAL_DATA:  # the published files themselves, where they are at hand
+@published_data.needed
+def test_the_published_mnist(monkeypatch):
+    monkeypatch.setattr(downloads, "FILES", DEFINED)
+    mnist = datasets.load("mnist", published_data.FOLDER)
+    assert mnist.train.shape == (60_000, 784) and mnist.test.shape == (10_000, 784)
+    assert mnist.train.dtype == np.uint8 and mnist.data_shape == (28, 28) and mnist.n_labels == 10
+    assert mnist.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
+    assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert round(mnist.train.mean() / 255, 4) == 0.1307
 
-    def test_the_published_mnist(monkeypatch):
-        monkeypatch.setattr(downloads, "FILES", DEFINED)
-        mnist = datasets.load("mnist", REAL_DATA)
-        assert mnist.train.shape == (60_000, 784) and mnist.test.shape == (10_000, 784)
-        assert mnist.train.dtype == np.uint8 and mnist.data_shape == (28, 28) and mnist.n_labels == 10
-        assert mnist.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
-        assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-        assert round(mnist.train.mean() / 255, 4) == 0.1307
 
-    def test_the_published_frey_faces(monkeypatch):
-        monkeypatch.setattr(downloads, "FILES", DEFINED)
-        frey = datasets.load("frey", REAL_DATA)
-        assert frey.train.shape == (1768, 560) and frey.test.shape == (197, 560)
-        assert frey.train.dtype == np.uint8 and frey.data_shape == (28, 20)
-        variable = loadmat(Path(REAL_DATA) / "frey/frey_rawface.mat")["ff"]
-        together = np.concatenate([frey.test, frey.train])
-        np.testing.assert_array_equal(together, variable.T[np.random.RandomState(0).permutation(1965)])
-        # folded the right way: a pixel is more like the one above it than with any other width
-        changes = {w: np.abs(together[:, w:].astype(float) - together[:, :-w]).mean() for w in range(10, 40)}
-        assert min(changes, key=changes.get) == 20
+@published_data.needed
+def test_the_published_frey_faces(monkeypatch):
+    monkeypatch.setattr(downloads, "FILES", DEFINED)
+    frey = datasets.load("frey", published_data.FOLDER)
+    assert frey.train.shape == (1768, 560) and frey.test.shape == (197, 560)
+    assert frey.train.dtype == np.uint8 and frey.data_shape == (28, 20)
+    variable = loadmat(Path(published_data.FOLDER) / "frey/frey_rawface.mat")["ff"]
+    together = np.concatenate([frey.test, frey.train])
+    np.testing.assert_array_equal(together, variable.T[np.random.RandomState(0).permutation(1965)])
+    # folded the right way: a pixel is more like the one above it than with any other width
+    changes = {w: np.abs(together[:, w:].astype(float) - together[:, :-w]).mean() for w in range(10, 40)}
+    assert min(changes, key=changes.get) == 20
 
 
 def test_a_data_set_is_at_hand_when_all_of_its_files_are(tmp_path, monkeypatch):
