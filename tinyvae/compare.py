@@ -44,7 +44,7 @@ def read(path):
     """
     import numpy as np
 
-    from tinyvae.disk.run import HISTORY, Run
+    from tinyvae.disk.run import Run
     from tinyvae.training import opening
 
     run, cure = Run.open(path), f"Evaluate it first: python -m tinyvae.evaluate {shlex.quote(str(path))}"
@@ -56,9 +56,11 @@ def read(path):
         raise RunError(f"{path}: it has no log p(x) of each image\n{cure} --overwrite")
     if found.get("run", run.name) != run.name:
         raise RunError(f"{path}: its {FILE} is of another run\n{cure}")
-    epochs = found.get("epochs")
-    if os.path.exists(run.path / HISTORY) and epochs != (now := epochs_done(run, epochs)):
-        raise RunError(f"{path}: its {FILE} is of epoch {epochs}, and the run is at epoch {now}\n{cure}")
+    now = progress(run)
+    then = {name: found.get(name, reached) for name, reached in now.items()}  # an earlier version's says less
+    if then != now:
+        states = [", ".join(f"{name} {reached}" for name, reached in state.items()) for state in (then, now)]
+        raise RunError(f"{path}: its {FILE} is of {states[0]}, and the run is at {states[1]}\n{cure}")
     if lost := each.count(None):
         raise RunError(
             f"{path}: log p(x) of {lost:,} of its {len(each):,} test examples is not finite, so that no mean is\n"
@@ -79,12 +81,12 @@ def read(path):
     }
 
 
-def epochs_done(run, expected):
-    """How many epochs of a run are done. Who was killed may have left a row more in the history than the checkpoint has
-    epochs: where the rows are not as many as expected, the checkpoint is asked.
-    """
-    rows = len(run.history())
-    return run.load_checkpoint()[1].get("epoch") if rows != expected and run.has_checkpoint() else rows
+def progress(run):
+    """How far a run has come, by the names in an evaluation; without a checkpoint, by the rows of its history."""
+    if run.has_checkpoint():
+        state = run.load_checkpoint()[1]
+        return {"epochs": state.get("epoch"), "step": state.get("step")}
+    return {"epochs": len(run.history())} if os.path.exists(run.path / HISTORY) else {}
 
 
 def is_count(value):
@@ -131,8 +133,9 @@ def compare(first, second):
 
 def report(evaluations, pairs):
     """How each run came about, and the comparisons, in words."""
-    width = max(len(each["run"]) for each in evaluations)
-    protocols = [console.paragraph(each["run"].ljust(width), str(each["protocol"])) for each in evaluations]
+    protocols = [
+        f"{each['run']}\n{console.paragraph('protocol', each['protocol'] or 'not known')}" for each in evaluations
+    ]
     return "\n".join([*map(line, pairs), *protocols])
 
 

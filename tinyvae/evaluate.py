@@ -32,7 +32,7 @@ def main(argv=None):
     with state.crew, console.sample_bar(len(images) * arguments.samples, arguments.quiet) as bar:
         found = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
     results = plain(description.describe_evaluation(state, run.name) | found)
-    results |= plain(annealed_before(run, results))
+    results |= plain(evaluation.annealed_before(before(run, results), results))
     fault = keep(run, results, arguments.overwrite)  # now: the annealing may take long, and may be interrupted
     if n := min(arguments.ais or 0, len(images)):
         with state.crew, console.sample_bar(n * annealing.CHAINS, arguments.quiet, " chains") as bar:
@@ -70,21 +70,9 @@ def before(run, results):
         found = run.read_json(FILE) if os.path.lexists(run.path / FILE) else {}
     except RunError:  # it is damaged
         return {}
-    # an evaluation by an earlier version says less
-    is_same = all(found.get(name, results[name]) == results[name] for name in ("run", "epochs", "step"))
-    return found if is_same else {}
+    from tinyvae.training import description
 
-
-def annealed_before(run, results):
-    """What the annealing of an earlier evaluation said, beside the results: {"annealed": a dict}, or nothing."""
-    import numpy as np
-
-    from tinyvae.training import evaluation
-
-    try:
-        return {"annealed": evaluation.beside(before(run, results)["annealed"], np.array(results["each"], np.float64))}
-    except (KeyError, TypeError, ValueError):  # there is none, or of more images than the results
-        return {}
+    return found if description.are_of_one_state(found, results) else {}
 
 
 def keep(run, results, overwrite):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import command
 from tinyvae.disk.run import Run
 
 fcntl = pytest.importorskip("fcntl")  # not on Windows
@@ -48,8 +49,10 @@ def last_line(shown):
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory):
-    """A folder with a run, and what its training printed and showed."""
+    """A folder with a run, and what its training printed and showed, when all was compiled."""
     folder = tmp_path_factory.mktemp("terminal")
+    first = command(*QUICK[:-1], "first", "--quiet", cwd=folder)
+    assert first.returncode == 0, first.stderr
     return folder, *on_terminal("train", *QUICK, cwd=folder)
 
 
@@ -72,11 +75,11 @@ def test_a_training_that_goes_on_begins_where_it_stopped(training, tmp_path):
     assert shares and min(shares) >= 75 and last_line(shown).startswith("epoch 4/4: 100%")
 
 
-def test_nothing_is_shown_that_was_not_to_be(tmp_path):
+def test_nothing_is_shown_that_was_not_to_be(training, tmp_path):
     assert on_terminal("train", *QUICK, "--quiet", cwd=tmp_path) == ("", "")
 
 
-def test_a_narrow_terminal_has_one_line_of_it(tmp_path):
+def test_a_narrow_terminal_has_one_line_of_it(training, tmp_path):
     _, shown = on_terminal("train", *QUICK, cwd=tmp_path, columns=60)
     assert max(map(len, re.split(r"[\r\n]+", shown))) <= 60 and shown.count("\n") == 1
 

@@ -98,6 +98,17 @@ def test_a_run_that_cannot_be_removed_whole_is_left_whole(run, spoil):
     assert files(run.path) == before and run.config() == CONFIG | {"run": run.name}
 
 
+def test_a_run_in_a_folder_that_keeps_its_files_is_left_whole(run, monkeypatch):
+    """Of which one of the others takes no change; a stand-in for permissions, which root does not need."""
+    run.write_history([ROW])
+    run.figure_path(FIGURES[0]).write_bytes(b"")
+    before = files(run.path)
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("figures"))
+    with pytest.raises(RunError, match=r"it cannot be removed \(Permission denied\)\nMend the permissions"):
+        Run.create(run.path, CONFIG, overwrite=True)
+    assert files(run.path) == before
+
+
 def test_all_that_a_run_writes_is_known_to_overwriting(run):
     run.write_history([ROW])
     run.save_checkpoint({}, {})

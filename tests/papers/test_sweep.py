@@ -12,13 +12,16 @@ import joblib
 import numpy as np
 import pytest
 
+from tests.commands import call
 from tests.training.test_resume import content, in_training
+from tinyvae import evaluate
 from tinyvae.disk.run import Run
 from tinyvae.errors import Interrupted, RunError
 from tinyvae.papers import sweep
 from tinyvae.papers.report import Report
 from tinyvae.papers.sweep import Plan, Progress, carry_out, carry_out_all
 from tinyvae.settings import Settings
+from tinyvae.training import annealing
 from tinyvae.training.loop import Training
 
 SETTINGS = Settings(latent=(2,), hidden=((8,),), epochs=4, schedule="constant", batch_size=50)
@@ -103,6 +106,21 @@ def test_an_evaluation_of_more_samples_or_images_is_not_replaced_unasked(changes
     assert (tmp_path / "one/evaluation.json").read_text() == before
     carry_out(longer(other, 6), tmp_path)  # that of another state is
     assert json.loads((tmp_path / "one/evaluation.json").read_text())["samples"] == other.samples
+
+
+def test_what_annealing_said_stays_beside_an_evaluation_by_more_samples(tmp_path, monkeypatch):
+    monkeypatch.setattr(annealing, "STEPS", 10)
+    carry_out(PLAN, tmp_path)
+    words = (tmp_path / "one", "--samples", 20, "--limit", 30, "--ais", 4, "--quiet")
+    assert call(*words, main=evaluate.main).returncode == 0
+    before = Run.open(tmp_path / "one").read_json("evaluation.json")
+    carry_out(PLAN, tmp_path)
+    assert Run.open(tmp_path / "one").read_json("evaluation.json") == before
+    carry_out(replace(PLAN, samples=40), tmp_path)
+    after = Run.open(tmp_path / "one").read_json("evaluation.json")
+    assert after["samples"] == 40 and after["annealed"]["each"] == before["annealed"]["each"]
+    gain = np.subtract(after["annealed"]["each"], after["each"][:4]).mean()
+    assert after["annealed"]["gain"] == pytest.approx(gain) != before["annealed"]["gain"]
 
 
 def test_another_run_s_evaluation_is_made_again(tmp_path):

@@ -9,10 +9,11 @@ import pytest
 from scipy import special, stats
 
 from tests.commands import assert_misuse, call, command
-from tinyvae import compare, evaluate, explore, machine, train
+from tinyvae import compare, evaluate, explore, interrupts, machine, train
 from tinyvae.cli import console
 from tinyvae.data import datasets
 from tinyvae.disk.run import Run
+from tinyvae.errors import Interrupted
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import RECIPES, Settings
@@ -270,6 +271,10 @@ def test_what_took_more_work_is_not_replaced_unasked(tmp_path):
     assert evaluated(1, 1)[:3] == (0, 1, 1)
 
 
+def interrupted(*_, **__):
+    raise Interrupted
+
+
 def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
     """When the run has gone on, or is another one, it gives way to a smaller one, and is compared with none."""
     run, other = tmp_path / "run", tmp_path / "other"
@@ -281,13 +286,26 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
     assert call(run, other, main=compare.main).returncode == 0
     assert call("--resume", run, "--epochs", 3, "--quiet").returncode == 0
     assert_misuse(
-        call(run, other, main=compare.main), "is of epoch 1, and the run is at epoch 3", f"tinyvae.evaluate {run}\n"
+        call(run, other, main=compare.main),
+        "its evaluation.json is of epochs 1, step 17, and the run is at epochs 3, step 51\n",
+        f"tinyvae.evaluate {run}\n",
     )
     again = (run, "--samples", 5, "--limit", 9, "--quiet")
     assert call(*again, main=evaluate.main).returncode == 0
     found = Run.open(run).read_json("evaluation.json")
     assert (found["samples"], found["epochs"]) == (5, 3) and "annealed" not in found
     assert call(run, other, main=compare.main).returncode == 0
+    with pytest.MonkeyPatch.context() as patch:  # it goes on, and is interrupted after a step
+        patch.setattr(interrupts.DeferredInterrupt, "check", interrupted)
+        assert call("--resume", run, "--epochs", 4, "--quiet").returncode == 130
+    assert_misuse(call(run, other, main=compare.main), "of epochs 3, step 51, and the run is at epochs 3, step 52\n")
+    assert call(*again, main=evaluate.main).returncode == 0
+    assert call(run, other, main=compare.main).returncode == 0
+    found = json.loads((run / "evaluation.json").read_text())
+    for name in ("run", "epochs", "step", "protocol"):  # as an earlier version left it
+        del found[name]
+    (run / "evaluation.json").write_text(json.dumps(found))
+    assert "  protocol  not known\n" in call(run, other, main=compare.main).stdout
     lines = (run / "history.csv").read_text()
     one_more = lines.splitlines()[-1].replace("3", "4", 1) + "\n"  # than the checkpoint has, as a kill may leave it
     (run / "history.csv").write_text(lines + one_more)
@@ -316,6 +334,11 @@ def test_what_annealing_said_stays_beside_a_new_estimate(tmp_path, monkeypatch):
     result, fewer, kept = evaluated("--samples", 40, "--limit", 12, "--ais", 5)
     assert result.returncode == console.UNTOLD and fewer["n_images"] == 5 and kept["annealed"] == second
     assert "by 40 samples of 12 images, and of 6 by annealing: add --overwrite to replace it" in result.stderr
+    for spoil in ({"each": first["each"], "n_images": 6}, {**second, "steps": "ten"}, {**second, "each": [[]]}, 5):
+        Run(run).write_json("evaluation.json", kept | {"annealed": spoil})
+        result, mended, _ = evaluated("--samples", 41, "--limit", 12, "--overwrite")
+        assert result.returncode == 0 and mended is None, spoil
+    Run(run).write_json("evaluation.json", kept)
     _, _, kept = evaluated("--samples", 40, "--limit", 4, "--overwrite")  # of fewer images than were annealed
     assert kept["n_images"] == 4 and "annealed" not in kept
 

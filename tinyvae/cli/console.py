@@ -183,7 +183,7 @@ def acknowledge_interrupt(quiet=False):
 def paragraph(label, text):
     """A line of a report, "  label  text", over as many lines as a long text takes."""
     indent = " " * (len(label) + 4)
-    return textwrap.fill(text, WIDTH, initial_indent=f"  {label}  ", subsequent_indent=indent)
+    return textwrap.fill(text, WIDTH, initial_indent=f"  {label}  ", subsequent_indent=indent, break_on_hyphens=False)
 
 
 class CompilationBar:

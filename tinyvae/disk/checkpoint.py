@@ -67,8 +67,8 @@ def read_checkpoint(path):
     """
     if not os.path.exists(path):
         raise RunError(
-            f"{path}: there is no checkpoint\nA run writes its first at the end of its first epoch: let it go on with "
-            f"python -m tinyvae.train --resume {shlex.quote(str(path.parent))}"
+            f"{path}: there is no checkpoint\nA run writes its first at the end of its first epoch; where it is gone, "
+            f"the model is gone. From the beginning: python -m tinyvae.train --resume {shlex.quote(str(path.parent))}"
         )
     with explained(path, "read"), open_to_read(path) as file:
         size = os.fstat(file.fileno()).st_size

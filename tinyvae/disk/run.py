@@ -86,8 +86,8 @@ class Run:
         Returns: Run, with the folder's lock.
 
         Raises: RunError if the folder holds a run already and ``overwrite`` is not set, or files that a run would write
-            and no run that they could be of; if another process is at work in it, or it cannot be written. Then it is
-            as it was.
+            and no run that they could be of; if another process is at work in it, or it cannot be written. What can be
+            foreseen of that is found out before anything is removed.
         """
         if not str(path).strip():
             raise RunError("a folder's name is needed, not an empty one")
@@ -150,9 +150,12 @@ class Run:
         if held and not overwrite:
             raise RunError(f"{self.path} already holds a run ({', '.join(held)})\n{cure}")
         for name in FILES if held else ():
-            with explained(self.path / name, "removed"), suppress(FileNotFoundError):
-                if stat.S_ISDIR(os.lstat(self.path / name).st_mode):
+            path = self.path / name
+            with explained(path, "removed"), suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.lstat(path).st_mode):
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+                if not os.access(path.parent, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     @cached_property
     def name(self) -> str | None:

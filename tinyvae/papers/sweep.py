@@ -108,7 +108,11 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
             labels = state.labels(state.dataset.test_labels, slice(plan.images))
             with state.crew:
                 results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
-            run.write_json("evaluation.json", description.describe_evaluation(state, run.name) | results)
+            results = description.describe_evaluation(state, run.name) | results
+            before = run.read_json("evaluation.json") if os.path.exists(run.path / "evaluation.json") else {}
+            if description.are_of_one_state(before, results):
+                results |= evaluation.annealed_before(before, results)
+            run.write_json("evaluation.json", results)
 
 
 def is_done(plan, folder, with_model=True):

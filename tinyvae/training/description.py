@@ -89,6 +89,13 @@ def describe_evaluation(training: Training, run: str | None) -> dict[str, Any]:
     }
 
 
+def are_of_one_state(found: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
+    """Whether an evaluation that was found is of the run and the step of another one; by what it says, since one of an
+    earlier version says less.
+    """
+    return all(found.get(name, results[name]) == results[name] for name in ("run", "epochs", "step"))
+
+
 def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:
     """What ``summary.json`` says: the last figures, with their protocol, and the standard error of the test bound by
     the choice of the test examples.

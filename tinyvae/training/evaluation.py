@@ -1,6 +1,7 @@
 """What a trained model is worth: log p(x) by importance sampling, bounds for several K, which latent units it uses."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,25 @@ def anneal(
         "each": np.round(found["log_likelihood"], DIGITS),
     }
     return {"annealed": beside(about, each)}
+
+
+def annealed_before(found: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """What the annealing of an earlier evaluation of the same state said, beside new results: it took hours.
+
+    Args:
+        found: the content of an ``evaluation.json``, whole or damaged.
+        results: of ``evaluate``.
+
+    Returns: {"annealed": a dict for JSON}, or nothing if there is none, or one of more images than the results.
+    """
+    try:
+        annealed = dict(found["annealed"])
+        numbers = [annealed[name] for name in ("log_likelihood", "standard_error", "chains", "steps")]
+        if not all(number is None or isinstance(number, int | float) for number in numbers):
+            return {}
+        return {"annealed": beside(annealed, np.array(results["each"], np.float64))}
+    except (KeyError, TypeError, ValueError):
+        return {}
 
 
 def beside(annealed: dict[str, Any], each: Array) -> dict[str, Any]:
