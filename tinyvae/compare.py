@@ -83,6 +83,8 @@ def read(path):
 
 def progress(run):
     """How far a run has come, by the names in an evaluation; without a checkpoint, by the rows of its history."""
+    from tinyvae.disk.run import HISTORY
+
     if run.has_checkpoint():
         state = run.load_checkpoint()[1]
         return {"epochs": state.get("epoch"), "step": state.get("step")}

@@ -5,11 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.commands import command
+from tests.commands import PATIENCE, command
 from tinyvae.disk.run import Run
 
 fcntl = pytest.importorskip("fcntl")  # not on Windows
@@ -30,12 +31,14 @@ def on_terminal(module, *arguments, cwd, columns=150):
             cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=output, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
-        shown = b""
+        patience, shown = threading.Timer(PATIENCE, process.kill), b""
+        patience.start()
         try:
             while block := os.read(ours, 4096):
                 shown += block
         except OSError:  # how the system tells that nobody writes to it any more
             pass
+        patience.cancel()
         os.close(ours)
         assert process.wait() == 0, shown
         output.seek(0)

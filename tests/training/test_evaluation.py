@@ -306,6 +306,14 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
         del found[name]
     (run / "evaluation.json").write_text(json.dumps(found))
     assert "  protocol  not known\n" in call(run, other, main=compare.main).stdout
+    for path in (run, other):  # what is kept of a run without its model
+        (path / "checkpoint.npz").rename(path / "kept")
+    assert call(run, other, main=compare.main).returncode == 0
+    (run / "evaluation.json").write_text(json.dumps(found | {"epochs": 2}))
+    assert_misuse(call(run, other, main=compare.main), "is of epochs 2, and the run is at epochs 3\n")
+    (run / "evaluation.json").write_text(json.dumps(found))
+    for path in (run, other):
+        (path / "kept").rename(path / "checkpoint.npz")
     lines = (run / "history.csv").read_text()
     one_more = lines.splitlines()[-1].replace("3", "4", 1) + "\n"  # than the checkpoint has, as a kill may leave it
     (run / "history.csv").write_text(lines + one_more)

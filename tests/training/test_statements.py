@@ -116,6 +116,7 @@ def test_aevb_s_table(data, folder, digits):
         (200, "its bounds are {:.1f} on the test set and {:.1f} on the training set"),
         (20, "those of 20 dimensions are {:.1f} and {:.1f}"),
         (10, "those of 10 are {:.1f} and {:.1f}"),
+        (5, "those of 5 are {:.1f} and {:.1f}"),
     ],
 )
 def test_bounds_after_ten_times_the_examples(n_latent, ours):
