@@ -59,7 +59,8 @@ def read(path):
     now = progress(run)
     then = {name: found.get(name, reached) for name, reached in now.items()}  # an earlier version's says less
     if then != now:
-        states = [", ".join(f"{name} {reached}" for name, reached in state.items()) for state in (then, now)]
+        words = [[f"{name.removesuffix('s')} {reached}" for name, reached in state.items()] for state in (then, now)]
+        states = list(map(", ".join, words))
         raise RunError(f"{path}: its {FILE} is of {states[0]}, and the run is at {states[1]}\n{cure}")
     if lost := each.count(None):
         raise RunError(

@@ -287,7 +287,7 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
     assert call("--resume", run, "--epochs", 3, "--quiet").returncode == 0
     assert_misuse(
         call(run, other, main=compare.main),
-        "its evaluation.json is of epochs 1, step 17, and the run is at epochs 3, step 51\n",
+        "its evaluation.json is of epoch 1, step 17, and the run is at epoch 3, step 51\n",
         f"tinyvae.evaluate {run}\n",
     )
     again = (run, "--samples", 5, "--limit", 9, "--quiet")
@@ -298,7 +298,7 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
     with pytest.MonkeyPatch.context() as patch:  # it goes on, and is interrupted after a step
         patch.setattr(interrupts.DeferredInterrupt, "check", interrupted)
         assert call("--resume", run, "--epochs", 4, "--quiet").returncode == 130
-    assert_misuse(call(run, other, main=compare.main), "of epochs 3, step 51, and the run is at epochs 3, step 52\n")
+    assert_misuse(call(run, other, main=compare.main), "of epoch 3, step 51, and the run is at epoch 3, step 52\n")
     assert call(*again, main=evaluate.main).returncode == 0
     assert call(run, other, main=compare.main).returncode == 0
     found = json.loads((run / "evaluation.json").read_text())
@@ -310,7 +310,7 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
         (path / "checkpoint.npz").rename(path / "kept")
     assert call(run, other, main=compare.main).returncode == 0
     (run / "evaluation.json").write_text(json.dumps(found | {"epochs": 2}))
-    assert_misuse(call(run, other, main=compare.main), "is of epochs 2, and the run is at epochs 3\n")
+    assert_misuse(call(run, other, main=compare.main), "is of epoch 2, and the run is at epoch 3\n")
     (run / "evaluation.json").write_text(json.dumps(found))
     for path in (run, other):
         (path / "kept").rename(path / "checkpoint.npz")

@@ -357,9 +357,8 @@ def test_a_picture_that_cannot_be_drawn_is_a_warning_after_everything_is_safe(ou
     assert result.returncode == 0
     fault = "figures/curve.png: MemoryError: no more ink"
     assert f"warning: not all figures were drawn ({fault}); the run itself is complete" in result.stderr
-    others = [
-        f"figures/{name}.png" for name in ("latent", "manifold", "reconstructions", "samples")
-    ]  # which that is no reason to be without
+    # which that is no reason to be without
+    others = [f"figures/{name}.png" for name in ("latent", "manifold", "reconstructions", "samples")]
     assert sorted(path.relative_to(out).as_posix() for path in (out / "figures").iterdir()) == others
     assert all(f"  {name}\n" in result.stdout for name in others) and "curve.png" not in result.stdout
     assert "test bound" in result.stdout and Run.open(out).read_json("summary.json")["epochs"] == 2

@@ -56,6 +56,8 @@ def drawings(run: Run, fitted: Fitted, dataset: Dataset, history: Sequence[Row])
         fitted: Fitted, at the end of the training.
         dataset: Dataset, as trained on.
         history: the rows of ``history.csv``.
+
+    Returns: {name of the file in the run's folder: what writes it}.
     """
 
     def into(name: str, draw: Callable[..., object], *arguments: object) -> dict[str, Callable[[], object]]:
