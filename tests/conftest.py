@@ -2,7 +2,7 @@
 
 Where there is no browser, the summary says that the tests of pages were left out.
 
-And Ctrl-C works, though a shell's background job is told to ignore it: what it does is tested.
+And Ctrl-C works, though a shell's background job is told to ignore it, and SIGHUP under nohup: what they do is tested.
 """
 
 import signal
@@ -14,6 +14,8 @@ settings.register_profile(
 )
 settings.load_profile("tinyvae")
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info
 
 from tests.commands import PATIENCE, python, train_with_signal
 from tinyvae.errors import Interrupted
-from tinyvae.interrupts import Block, DeferredInterrupt
+from tinyvae.interrupts import ENDINGS, Block, DeferredInterrupt
 from tinyvae.machine import plain
 from tinyvae.machine.threads import Crew, current
 
@@ -113,6 +113,7 @@ def test_a_handler_that_raises_nothing_leaves_the_block_as_it_is():
         if not exists:
             break
         assert interrupted and block.begun == block.within == block.ended and is_free(block), place
+        assert all(signal.getsignal(number) is signal.SIG_DFL for number in ENDINGS), place
         finished += block.within
     assert finished > 40
 
@@ -216,6 +217,32 @@ def test_what_no_check_follows_comes_at_the_end_of_the_block():
     with pytest.raises(ZeroDivisionError), DeferredInterrupt():  # which somebody has to hear of
         press()
         raise ZeroDivisionError
+
+
+def test_what_would_end_the_process_waits_too_and_may_be_repeated():
+    for number in ENDINGS:
+        with pytest.raises(Interrupted) as told, DeferredInterrupt() as interrupt:
+            for _ in range(3):
+                signal.raise_signal(number)
+            interrupt.check()
+            raise AssertionError("never reached")
+        assert told.value.number == number and signal.getsignal(number) is signal.SIG_DFL
+        with pytest.raises(KeyboardInterrupt), DeferredInterrupt():  # Ctrl-C does not wait for it
+            signal.raise_signal(number)
+            press()
+            raise AssertionError("never reached")
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None])
+def test_what_others_handle_or_ignore_is_left_to_them(handler):
+    for number in ENDINGS:
+        before = signal.signal(number, handler)
+        try:
+            with DeferredInterrupt() as interrupt:
+                signal.raise_signal(number)
+                assert not interrupt.asked and signal.getsignal(number) is handler
+        finally:
+            signal.signal(number, before)
 
 
 QUICK = ("digits", "--epochs", "2", "--hidden", "8", "--latent", "3", "--out", "run")

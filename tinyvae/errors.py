@@ -1,5 +1,7 @@
 """What can go wrong that is not a bug: each message says what was wrong, with which value, and what to do."""
 
+import signal
+
 
 class UserError(ValueError):
     """Something the user can mend; a command prints it without a traceback and exits with status 2."""
@@ -22,4 +24,12 @@ class DivergenceError(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, taken between two steps of training, where everything is whole; exit status 130."""
+    """Ctrl-C, or another signal to end, taken between two steps of training, where everything is whole.
+
+    Args:
+        number: of the signal; the exit status is 128 more.
+    """
+
+    def __init__(self, number: int = signal.SIGINT):
+        super().__init__()
+        self.number = number

@@ -1,7 +1,7 @@
 """Ctrl-C where something must stay whole: it is put off until the moment when it may come.
 
-A SIGINT that the process was told to ignore (as a script's background job is) stays ignored. Only the main thread
-is ever interrupted; in another one nothing here changes anything.
+A signal that the process was told to ignore (SIGINT as a script's background job is, SIGHUP under nohup) stays ignored.
+Only the main thread is ever interrupted; in another one nothing here changes anything.
 """
 
 import signal
@@ -12,42 +12,54 @@ from typing import Any
 
 from tinyvae.errors import Interrupted
 
+# How a process is told to end: by a batch system at its limit of time, by ``timeout``, by a terminal that is closed.
+ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class DeferredInterrupt:
     """Inside, Ctrl-C waits for the next ``check``, so that a step of training is finished; a second one does not.
 
-    Where no check follows it comes at the end of the block, as errors.Interrupted too.
+    Where no check follows it comes at the end of the block, as errors.Interrupted too. So do SIGTERM and SIGHUP where
+    they would end the process; these may be repeated (``timeout`` sends its signal twice), and still wait.
 
     Args:
-        say: called at once when it was pressed, in the handler of the signal.
+        say: called at once when Ctrl-C was pressed, in the handler of the signal.
     """
 
     def __init__(self, say: Callable[[], object] = lambda: None):
         self._say = say
 
     def __enter__(self) -> "DeferredInterrupt":
-        self.asked, self._deferring = False, _can_be_deferred()
-        if self._deferring:
-            self._previous: Any = signal.signal(signal.SIGINT, self._note)
+        self.asked: int | None = None  # the signal
+        self._previous: dict[int, Any] = {}
+        if _can_be_deferred():
+            self._previous[signal.SIGINT] = signal.signal(signal.SIGINT, self._note)
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDINGS:
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    self._previous[number] = signal.signal(number, self._note_end)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._deferring:
-            signal.signal(signal.SIGINT, self._previous)
+        for number, handler in reversed(self._previous.items()):  # SIGINT last: until then it is only noted
+            signal.signal(number, handler)
         if kind is None:
             self.check()
 
     def check(self) -> None:
-        """Raise errors.Interrupted if Ctrl-C was pressed."""
+        """Raise errors.Interrupted if Ctrl-C was pressed, or the process was told to end."""
         if self.asked:
-            raise Interrupted
+            raise Interrupted(self.asked)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
-            self._previous(number, frame)
+            self._previous[number](number, frame)
         else:
-            self.asked = True
+            self.asked = number
             self._say()
+
+    def _note_end(self, number: int, frame: FrameType | None) -> None:
+        self.asked = self.asked or number
 
 
 class Block:

@@ -48,8 +48,9 @@ def main(argv=None):
                 for rows in tables:
                     print(console.table(rows))
                 print("\n".join([f"{folder}/", *(f"  {path.name}" for path in sorted(folder.iterdir()))]))
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("the same command goes on where it stopped") from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("the same command goes on where it stopped",)
+        raise
     return 0
 
 

@@ -36,8 +36,9 @@ def main(argv=None):
     try:
         history = fit(run, state, history, arguments)
         names = finish(run, state, history)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"go on with: {resuming(run.path)}") from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = (f"go on with: {resuming(run.path)}",)
+        raise
     except DivergenceError as error:
         kept = f"\n{run.path} keeps the last checkpoint before it." if run.has_checkpoint() else ""
         raise DivergenceError(f"{error}{kept}") from None

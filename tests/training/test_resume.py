@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import shutil
 import subprocess
 import sys
@@ -100,6 +101,20 @@ def test_ctrl_c_finishes_the_step_says_how_to_go_on_and_exits_with_130(whole, tm
     assert (state["epoch"], state["step"], state["position"]) == (1, 9, 900)
     result = train_with_signal("tinyvae.train:finish", "--resume", "run", cwd=tmp_path, number="SIGINT")
     assert result.returncode == 130 and "--resume run" in result.stderr and "Traceback" not in result.stderr
+    assert content(tmp_path / "run") == whole
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it has no such signals")
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_what_ends_a_process_finishes_the_step_too(number, whole, tmp_path):
+    """As a batch system does it at its limit of time."""
+    words = ("digits", *WORDS, "--out", "run")
+    result = train_with_signal("tinyvae.training.loop:Training._step", *words, cwd=tmp_path, number=number, count=9)
+    assert result.returncode == 128 + getattr(signal, number) and "Traceback" not in result.stderr
+    assert result.stderr.endswith("interrupted; go on with: python -m tinyvae.train --resume run\n")
+    _, state = Run.open(tmp_path / "run").load_checkpoint()
+    assert (state["epoch"], state["step"], state["position"]) == (1, 9, 900)
+    assert command("--resume", "run", "--quiet", cwd=tmp_path).returncode == 0
     assert content(tmp_path / "run") == whole
 
 

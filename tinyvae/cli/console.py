@@ -21,7 +21,7 @@ from tinyvae.errors import DivergenceError, UserError
 from tinyvae.system import MOST_THREADS
 
 # UNTOLD: all is done, but not all of what there is to say could be printed, or written where it was to be kept.
-FAILURE, MISUSE, UNTOLD, INTERRUPTED = 1, 2, 3, 130
+FAILURE, MISUSE, UNTOLD, SIGNALLED = 1, 2, 3, 128
 WIDTH = 110  # of a report, in letters
 MOST_DIGITS = 100
 NOT_FINITE = (
@@ -145,10 +145,10 @@ def attempt(main):
             "error: the memory of this machine is not enough\nMake the model or the minibatch smaller.", file=sys.stderr
         )
         return MISUSE
-    except KeyboardInterrupt as error:
+    except KeyboardInterrupt as interrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the next would show a traceback of the interpreter's end
-        print("; ".join(["interrupted", *map(str, error.args)]), file=sys.stderr)
-        return INTERRUPTED
+        print("; ".join(["interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        return SIGNALLED + getattr(interrupt, "number", signal.SIGINT)
     except SystemExit as end:  # of the parser
         return end.code
 
