@@ -98,12 +98,13 @@ def logistic_mean(outputs: Array, components: int = 1) -> Array:
     P(x >= j / 255) is the sigmoid of the distance from the edge below that level, in scales.
     """
     weights, m, t = _parts(outputs, components)
-    mean = np.zeros_like(m[:, 0])
-    above, scale = np.empty_like(m).reshape(len(m), -1), np.exp(-t)
+    mean, scale = np.zeros_like(m[:, 0]), np.exp(-t)
+    distance, above = np.empty(m.shape, m.dtype), np.empty(m.shape, m.dtype)
     for j in range(1, LEVELS):
-        edge = (j - 0.5) / (LEVELS - 1)
-        machine.sigmoid(((m - edge) * scale).reshape(above.shape), above)
-        mean += (weights * above.reshape(m.shape)).sum(axis=1)
+        np.subtract(m, (j - 0.5) / (LEVELS - 1), out=distance)
+        distance *= scale
+        machine.sigmoid(distance.reshape(len(m), -1), above.reshape(len(m), -1))
+        mean += np.einsum("rcd,rcd->rd", weights, above)
     return mean / (LEVELS - 1)
 
 
@@ -201,11 +202,11 @@ def logistic_colour_mean(outputs: Array, components: int = 1) -> Array:
     """
     outputs = outputs.copy()
     means, coefficients = _means_and_coefficients(outputs, components)
-    own, plain_outputs = means.copy(), outputs.reshape(len(outputs), -1)[:, : -coefficients.shape[1]]
-    mean = logistic_mean(plain_outputs, components)
-    for _ in range(2):  # green by red, then blue by both
+    own, mean = means.copy(), np.zeros_like(coefficients)
+    for channel in range(3):  # red, green by it, then blue by both
         means[:] = own + _moved(mean, coefficients)[:, None]
-        mean = logistic_mean(plain_outputs, components)
+        its_outputs = outputs.reshape(len(outputs), -1, mean.shape[1])[:, :-1, channel::3]
+        mean[:, channel::3] = logistic_mean(its_outputs.reshape(len(outputs), -1), components)
     return mean
 
 
