@@ -11,8 +11,12 @@ from scipy import special
 from tinyvae.coding import elementary, network
 from tinyvae.machine.code_cache import EXACTLY
 
-random = np.random.default_rng(0)
 ABSOLUTE = 2.0**-53  # of numbers up to 1
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
 
 
 def values(function, x):
@@ -24,29 +28,29 @@ def ulps(found, wanted):
     return np.max(np.abs(found - wanted) / np.spacing(np.abs(wanted)))
 
 
-def test_exp_within_2_ulps():
+def test_exp_within_2_ulps(random):
     x = np.concatenate([random.uniform(-700, 700, 20_000), random.uniform(-2, 2, 20_000), [-700, 0, 700]])
     assert ulps(values(elementary.exp, x), np.exp(x)) <= 2
     assert elementary.exp(0.0) == 1
 
 
-def test_log_within_4_ulps():
+def test_log_within_4_ulps(random):
     x = np.concatenate([np.exp(random.uniform(-600, 600, 20_000)), random.uniform(0.5, 2, 20_000), [1e-300, 2.0**62]])
     assert ulps(values(elementary.log, x), np.log(x)) <= 4
     assert elementary.log(1.0) == 0
 
 
-def test_tanh_within_4_ulps_of_its_largest_value():
+def test_tanh_within_4_ulps_of_its_largest_value(random):
     x = np.concatenate([random.uniform(-20, 20, 20_000), random.uniform(-1e-3, 1e-3, 5000), [-1e300, 0, 1e300]])
     assert np.abs(values(elementary.tanh, x) - np.tanh(x)).max() <= 4 * ABSOLUTE
 
 
-def test_sigmoid_within_4_ulps():
+def test_sigmoid_within_4_ulps(random):
     x = np.concatenate([random.uniform(-700, 700, 20_000), random.uniform(-5, 5, 20_000)])
     assert ulps(values(elementary.sigmoid, x), special.expit(x)) <= 4
 
 
-def test_the_normal_distribution_function_over_its_whole_range():
+def test_the_normal_distribution_function_over_its_whole_range(random):
     """Relative, 2e-14 where anybody looks, 1e-12 far out, where the exponent's rounding grows; absolutely 4 ulps."""
     near, far = random.uniform(-8, 8, 20_000), random.uniform(-37, 37, 5000)
     for x, tolerance in ((near, 2e-14), (far, 1e-12)):
@@ -67,7 +71,7 @@ def test_every_argument_has_a_value(name):
     assert np.isfinite(values(function, [-np.inf, np.inf, np.nan, -1e308, 1e308, 5e-324])).all()
 
 
-def test_the_sigmoid_never_falls():
+def test_the_sigmoid_never_falls(random):
     """In steps as small as the coders take, 1 / 255 in scales of e^20: some thousand of them in many places."""
     steps = np.arange(5000) / 255 / math.exp(20)
     x = (np.concatenate([random.uniform(-40, 40, 300), [-1, 0, 1, 36, 37, 38]])[:, None] + steps).ravel()

@@ -10,8 +10,7 @@ from tests.data.test_formats import idx_bytes
 from tinyvae.data import datasets
 from tinyvae.errors import DataError
 
-random = np.random.default_rng(6)
-TRAIN, TEST = (random.integers(0, 256, (n, 5, 4), np.uint8) for n in (7, 3))
+TRAIN, TEST = (np.random.default_rng(n).integers(0, 256, (n, 5, 4), np.uint8) for n in (7, 3))
 Y_TRAIN, Y_TEST = (np.arange(n, dtype=np.uint8) % 3 for n in (7, 3))
 
 
@@ -126,6 +125,7 @@ def test_the_command_takes_such_a_folder_and_refuses_a_size(tmp_path):
 
 def cifar(n, n_labels=1, n_classes=10):
     """(records as CIFAR has them, pictures (n, 32, 32, 3), labels)."""
+    random = np.random.default_rng(n)
     pictures = random.integers(0, 256, (n, 32, 32, 3), np.uint8)
     labels = random.integers(0, n_classes, (n, n_labels), np.uint8)
     planes = [pictures[..., colour].reshape(n, -1) for colour in range(3)]

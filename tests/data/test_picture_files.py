@@ -12,9 +12,8 @@ from PIL import Image, ImageDraw
 from tinyvae.data import picture_files
 from tinyvae.errors import DataError
 
-random = np.random.default_rng(3)
-PICTURE = random.integers(0, 256, (9, 14, 3), np.uint8)
-GREY = random.integers(0, 256, (9, 14), np.uint8)
+PICTURE = np.random.default_rng(3).integers(0, 256, (9, 14, 3), np.uint8)
+GREY = np.random.default_rng(4).integers(0, 256, (9, 14), np.uint8)
 # What turns an upright picture into one that a camera stores with each orientation, from the tables of EXIF's standard.
 STORED = {
     1: lambda x: x,
@@ -83,7 +82,7 @@ def test_a_camera_that_was_held_otherwise_is_turned_back(saved, name, orientatio
 
 
 def test_what_is_transparent_lies_on_white(saved):
-    alpha = random.integers(0, 256, (9, 14), np.uint8)
+    alpha = np.random.default_rng(5).integers(0, 256, (9, 14), np.uint8)
     alpha[0, :2] = 0, 255
     blend = np.rint((PICTURE * (alpha / 255)[..., None]) + 255 * (1 - alpha / 255)[..., None])
     path = saved(np.concatenate([PICTURE, alpha[..., None]], axis=2))

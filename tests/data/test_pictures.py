@@ -13,7 +13,6 @@ from tinyvae.data import datasets, picture_files
 from tinyvae.disk.run import Run
 from tinyvae.errors import DataError
 
-random = np.random.default_rng(5)
 SMALL = ("--epochs", 1, "--hidden", 8, "--latent", 3, "--quiet")
 
 
@@ -67,8 +66,8 @@ def test_a_folder_of_files_with_images_names_that_folder(folder):
 
 
 def colours(*names, shape=(6, 5, 3)):
-    """{name: a picture of random pixels}."""
-    return {name: random.integers(0, 256, shape, np.uint8) for name in names}
+    """{name: a picture of random pixels, another for another name}."""
+    return {name: np.random.default_rng([*name.encode()]).integers(0, 256, shape, np.uint8) for name in names}
 
 
 def refusal(source, **options):

@@ -20,5 +20,5 @@ def test_the_curves_of_figure_2():
 def test_table_1():
     assert published.iwae(1, 1, "vae") == (86.76, "19") == published.iwae(1, 1, "iwae")
     assert published.iwae(2, 50, "iwae") == (82.90, "26+7")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="has no vae of 3 stochastic layers with k = 1"):
         published.iwae(3, 1, "vae")

@@ -172,8 +172,8 @@ def test_what_is_no_string_of_the_model_is_refused(rules):
     trained, _ = rules
     with pytest.raises(DataError, match="does not parse from character 3 on"):
         trained.encode(["0+1", "0+2"])
-    for wrong in ("0+1", ["0", 1.5], [["0"]]):
-        with pytest.raises(ValueError):
+    for wrong, words in (("0+1", "not one of them"), (["0", 1.5], "does not parse"), ([["0"]], "of shape \\(1, 1\\)")):
+        with pytest.raises(ValueError, match=words):
             trained.encode(wrong)
     other = Training(replace(SMALL, likelihood="bernoulli", dtype="float32"), datasets.load("digits", limit=40)).fitted
     for call_it in (

@@ -237,7 +237,9 @@ class Fitted:
             images = np.asarray(images)
             if images.dtype.kind == "U" and images.ndim == 0:
                 raise ValueError(f"a list of strings is needed, not one of them: [{str(images)!r}]")
-            if self.vocabulary is not None and images.dtype.kind == "U" and images.ndim == 1:
+            if self.vocabulary is not None and images.dtype.kind == "U":
+                if images.ndim > 1:
+                    raise ValueError(f"a list of strings is needed, not an array of shape {images.shape}")
                 images = self.vocabulary.one_hot(self.vocabulary.encode(images.tolist()))
         if images.dtype != np.uint8 and images.dtype.kind not in "bf":
             raise ValueError(f"images of uint8 (grey levels 0 to 255), bool or floats are needed, not {images.dtype}")

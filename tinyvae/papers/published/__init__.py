@@ -38,10 +38,13 @@ def iwae(stochastic_layers: int, k: int, model: str) -> tuple[float, str]:
         model: "vae" or "iwae".
 
     Returns: (-log p(x) in nats, active units as written there).
+
+    Raises: ValueError where the table has no such entry.
     """
-    key = (str(stochastic_layers), str(k), model)
-    (row,) = (row for row in _rows("iwae_table1.csv")
-              if tuple(row[name] for name in ("stochastic_layers", "k", "model")) == key)  # fmt: skip
+    rows = {(row["stochastic_layers"], row["k"], row["model"]): row for row in _rows("iwae_table1.csv")}
+    row = rows.get((str(stochastic_layers), str(k), model))
+    if row is None:
+        raise ValueError(f"Table 1 has no {model} of {stochastic_layers} stochastic layers with k = {k}")
     return float(row["nll_nats"]), row["active_units"]
 
 
