@@ -126,7 +126,7 @@ def test_a_vocabulary_is_the_same_after_json():
     ],
 )  # fmt: skip
 def test_junk_is_no_vocabulary(junk):
-    with pytest.raises(ValueError, match="it is no vocabulary|steps is|never comes to an end"):
+    with pytest.raises(ValueError, match=r"it is no vocabulary|steps is|never comes to an end"):
         sequences.from_json(junk)
 
 
