@@ -155,7 +155,7 @@ def test_a_test_bound_that_has_turned_down_is_marked_where_it_was_highest(end, m
     figure = curves.bound_panels(tmp_path / "bounds.png", panels)
     marks = [line for line in figure.axes[0].get_lines() if line.get_marker() == "v"]
     assert [line.get_xydata().tolist() for line in marks] == ([[[1000.0, -5.0]]] if marked else [])
-    assert any("highest" in text.get_text() for text in figure.legends[0].get_texts()) == marked
+    assert any("turns down" in text.get_text() for text in figure.legends[0].get_texts()) == marked
     assert figure.axes[0].get_ylim()[1] > -5
 
 
@@ -169,6 +169,11 @@ def test_a_bound_that_wavers_has_not_turned_down():
 
 
 def test_places_are_even_along_the_logarithmic_axis():
+    x = np.arange(1, 10_001)
+    places = curves.even_places(x, 101)
+    assert (places[0], places[-1]) == (0, 9999) and len(places) <= 101
+    np.testing.assert_allclose(np.diff(np.log(x[places]))[-40:], np.log(10_000) / 100, atol=0.003)
+    assert curves.even_places(np.array([1, 10]), 101).tolist() == [0, 1]
     np.testing.assert_allclose(curves.evenly(np.array([1, 10, 100]), np.arange(3)), np.linspace(0, 2, 200))
 
 

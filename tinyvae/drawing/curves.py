@@ -17,6 +17,7 @@ Points = tuple[Sequence[float], Sequence[float]]  # (samples_seen, bound), as pu
 # The colours stay apart under colour-blindness; each line has a style of its own too.
 LINES = tuple(zip(OKABE_ITO, ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))))
 PANELS = 3  # in a row
+DRAWN = 400  # places of a curve, evenly along a panel's logarithmic axis
 TURN = 1.0  # nats by which a bound must have fallen since its highest to have turned down
 SHOWN = (0.05, 0.35)  # the shares of the published points and of our logarithmic axis that may be under the picture
 SHORT = 50  # times its beginning, an axis of examples with round numbers
@@ -112,7 +113,8 @@ def bound_limits(curves: Sequence[Pair], kept: Pair) -> tuple[float, float] | No
 def bound_panels(path: AnyPath, panels: Sequence[tuple[str, Columns, Mapping[str, Points]]]) -> Figure:
     """The bound against the training examples seen, a panel for each latent space (AEVB, Figure 2).
 
-    A test bound that has turned down is marked where it was highest.
+    Of curves of thousands of epochs as many are drawn as can be told apart, the published points above them. A test
+    bound that has turned down is marked where it did.
 
     Args:
         path: of the PNG.
@@ -129,14 +131,16 @@ def bound_panels(path: AnyPath, panels: Sequence[tuple[str, Columns, Mapping[str
         panel(axes, title)
         train = visible_points("train", curves["samples_seen"], curves["train_bound"])
         test = visible_points("test", curves["samples_seen"], curves["test_bound"])
-        axes.plot(*theirs["test"], "o", mfc="none", color=PUBLISHED, ms=4.5, mew=0.9, label="published, test")
-        axes.plot(*theirs["train"], "x", color=PUBLISHED, ms=3.5, mew=0.8, label="published, training")
-        axes.plot(*test, "-", color=TEST, lw=2, label="ours, test")
-        axes.plot(*train, "--", color=TRAIN, lw=1.3, label="ours, training")
+        above = {"color": PUBLISHED, "zorder": 3}
+        axes.plot(*theirs["test"], "o", mfc="none", ms=4.5, mew=0.9, label="published, test", **above)
+        axes.plot(*theirs["train"], "x", ms=3.5, mew=0.8, label="published, training", **above)
+        shown = [[points[even_places(curve[0], DRAWN)] for points in curve] for curve in (test, train)]
+        axes.plot(*shown[0], "-", color=TEST, lw=2, label="ours, test")
+        axes.plot(*shown[1], "--", color=TRAIN, lw=1.3, label="ours, training")
         turn = turning_point(curves["test_bound"])
         if turn is not None:
             turned = curves["samples_seen"][turn], curves["test_bound"][turn]
-            axes.plot(*turned, "v", color=TEST, ms=6, label="ours, test: the highest")
+            axes.plot(*turned, "v", color=PUBLISHED, mfc="white", ms=7, zorder=4, label="ours, test: turns down")
         axes.set_xscale("log")
         published = [bound for points in theirs.values() for bound in points[1]]
         early = np.quantile(evenly(*test), SHOWN[1])
@@ -163,6 +167,11 @@ def turning_point(bounds: np.ndarray) -> int | None:
     smooth = median_filter(np.asarray(bounds, float), size=2 * (len(bounds) // 40) + 1)
     turn = int(np.argmax(smooth))
     return turn if smooth[turn] > smooth[-1] + TURN else None
+
+
+def even_places(x: np.ndarray, count: int) -> np.ndarray:
+    """The indices of at most so many of x (E,), which rises, even along the logarithmic axis, with both ends."""
+    return np.unique(np.searchsorted(x, np.geomspace(x[0], x[-1], count) * (1 - 1e-9)))
 
 
 def evenly(x: np.ndarray, bound: np.ndarray) -> np.ndarray:

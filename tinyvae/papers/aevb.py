@@ -69,10 +69,11 @@ def write_aevb(report):
 
 def thinned(curves):
     """Rows of a history's columns, evenly along the logarithm of the examples seen, with the first and the last."""
-    seen = curves["samples_seen"]
-    places = np.searchsorted(seen, np.geomspace(seen[0], seen[-1], MOST_POINTS) * (1 - 1e-9))
+    from tinyvae.drawing.curves import even_places
+
     names = ("samples_seen", "train_bound", "test_bound")
-    return [{name: curves[name][i].item() for name in names} for i in np.unique(np.append(places, len(seen) - 1))]
+    places = even_places(curves["samples_seen"], MOST_POINTS)
+    return [{name: curves[name][i].item() for name in names} for i in places]
 
 
 def end_of(curves, theirs):

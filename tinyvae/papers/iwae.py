@@ -58,7 +58,9 @@ def write_iwae(report):
         more, error = "", ""
         if len(each) == len(first) > 1:
             more, error = (round(number, 2) for number in paired(np.array(first), np.array(each)))
-        name = f"{model.upper()} k={k}, {layers} layer{'s' if layers > 1 else ''}, {schedule} schedule"
+        estimator = plan.settings.estimator
+        gradients = "" if estimator == "standard" else f", {estimator}"
+        name = f"{model.upper()} k={k}, {layers} layer{'s' if layers > 1 else ''}, {schedule} schedule{gradients}"
         lines.append((name, report.history(plan)))
         rows.append(
             {
@@ -66,6 +68,7 @@ def write_iwae(report):
                 "k": k,
                 "model": "vae = iwae" if k == 1 else model,
                 "schedule": schedule,
+                "estimator": estimator,
                 "epochs": evaluation["epochs"],
                 "nll": rounded(nll),
                 "standard_error": rounded(evaluation["standard_error"]),
