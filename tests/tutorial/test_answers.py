@@ -224,6 +224,19 @@ def test_an_argument_that_is_changed_in_place_is_told():
     assert "argument number 2" in diagnosis(careless_with_a_layer, lambda n, _: n, {"a layer": (1.0, [(x, x[0])])})
 
 
+def test_what_is_near_in_large_numbers_alone_is_not_near():
+    cases = {"small": (np.array([5.0, 7.0]),), "large": (np.array([1e9, 2e9]),)}
+    with pytest.raises(Wrong, match="the largest difference"):
+        compare("yours", lambda x: np.add(x, [2, 3]), lambda x: x, cases)
+    with pytest.raises(Wrong, match="nearly ours, with a relative error of 3e-05"):
+        compare("yours", lambda x: x * [1 + 4e-5, 1], lambda x: x, {name: cases[name] for name in ("large", "small")})
+
+
+def test_complex_numbers_are_told_from_what_is_no_number():
+    with pytest.raises(Wrong, match=r"complex numbers\. Take the real part"):
+        compare("yours", lambda x: x + 0j, lambda x: x, {"any": (np.ones(3),)})
+
+
 def test_an_argument_that_is_not_a_number_has_not_changed():
     compare("yours", np.isnan, np.isnan, {"NaN": (np.array([np.nan, 1.0]),)})
 

@@ -203,8 +203,8 @@ def adds_and_subtracts(f, x, h, again):
         (lambda f, x, h: 2 * numerical_gradient(f, x, h), "from x - h to x"),
         (lambda f, x, h: numerical_gradient(f, x, h / 2), "steps are h / 2"),
         (lambda f, x, h: np.ones(x.shape) * (f(x + h) - f(x - h)) / (2 * h), "all entries are moved at once"),
-        (lambda f, x, h: adds_and_subtracts(f, x, h, False), "x is not as it was"),
-        (lambda f, x, h: adds_and_subtracts(f, x, h, True), "x is not as it was"),
+        (lambda f, x, h: adds_and_subtracts(f, x, h, False), r"x is not as it was.*into its place\.$"),
+        (lambda f, x, h: adds_and_subtracts(f, x, h, True), "x is not as it was.*rounded twice"),
         (lambda f, x, h: adds_and_subtracts(f, x.copy(), h, False), "not put back before"),
     ],
 )
@@ -326,7 +326,8 @@ def altered(x=lambda x: x, W=lambda W: W, b=lambda b: b, u=lambda u: u, **shape)
         (altered(sizes=(3, 3, 3), W=lambda W: W + W.T), "not transposed”.*symmetric"),
         (altered(x=np.zeros_like, b=np.zeros_like), "the slope forgets"),
         (altered(W=lambda W: 1000 * W), "saturated"),
-        (altered(dtype=np.float32), "float64 is expected|of float64 are expected"),
+        (altered(dtype=np.float32), "of float64 are expected, not float32"),
+        (altered(x=lambda x: np.rint(x).astype(int)), "of float64 are expected, not int64"),
         (altered(sizes=(3, 2)), "hidden layer"),
         (altered(u=lambda u: u[:, :1]), "Your u: its shape"),
         (lambda rng: random_inputs(rng)[:2], "three things"),
@@ -368,9 +369,19 @@ def by_formula(sample, eps):
     return np.allclose(sample(1.0, 2.0, eps), 1 + np.e * eps)
 
 
+def one_sided(sample, eps, mean=lambda error: error, spread=lambda error: error):
+    """A test that forgets an absolute value, of the mean or of the spread."""
+    z, sigma = sample(0.7, 1.3, eps), np.exp(0.65)
+    return bool(
+        mean(z.mean() - 0.7) < 5 * sigma / np.sqrt(z.size) and spread(z.std() - sigma) < 5 * sigma / np.sqrt(2 * z.size)
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
+        (lambda sample, eps: one_sided(sample, eps, spread=abs), "a mean that is far too small: take the absolute"),
+        (lambda sample, eps: one_sided(sample, eps, mean=abs), "a spread that is half as large: take the absolute"),
         (by_formula, "it rejects mu - sigma eps"),
         (lambda sample, eps: oracle(sample, eps, logvar=0.0), r"accepts mu \+ exp\(logvar\) eps"),
         (lambda sample, eps: oracle(sample, eps, mu=0.0), "without mu"),

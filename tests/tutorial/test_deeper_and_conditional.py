@@ -27,6 +27,15 @@ def log_weights(x, eps1, eps2, encoder, encoder2, decoder2, log_likelihood, **wr
     return log_p - log_normal(z1, mu1, logvar1) - wrong.get("q2", 1) * log_normal(z2, mu2, logvar2)
 
 
+def with_variances(x, eps1, eps2, encoder, encoder2, decoder2, log_likelihood):
+    """sigma = exp(logvar) in samples and densities."""
+
+    def twice(network):
+        return lambda h: (network(h)[0], 2 * network(h)[1])
+
+    return log_weights(x, eps1, eps2, twice(encoder), twice(encoder2), twice(decoder2), log_likelihood)
+
+
 def log_density_backward(z, mu, logvar):
     r, p = z - mu, np.exp(-logvar)
     return -r * p, r * p, (r**2 * p - 1) / 2
@@ -34,10 +43,10 @@ def log_density_backward(z, mu, logvar):
 
 def second_layer_backward(z1, eps2, A, a, B, b, **wrong):
     mu2, logvar2 = np.split(z1 @ A + a, 2, axis=1)
-    sigma2 = np.exp(logvar2 / 2)
+    sigma2 = np.exp(logvar2 / 2 * wrong.get("variance", 1))
     z2 = mu2 + sigma2 * eps2
     m, s = np.split(z2 @ B + b, 2, axis=1)
-    direct, dm, ds = log_density_backward(z1, m, s)
+    direct, dm, ds = log_density_backward(z1, m, s * wrong.get("variance", 1))
     dz2 = wrong.get("decoder", 1) * np.concatenate([dm, ds], axis=1) @ B.T - wrong.get("prior", 1) * z2
     if "score" in wrong:
         dz2 = dz2 + (z2 - mu2) / sigma2**2
@@ -194,6 +203,12 @@ MISTAKES = [
         "with_labels",
         lambda h, y, C: np.concatenate([h, np.eye(C)[np.tile(y, len(h) // len(y))]], axis=1),
         "right for K = 1, but",
+    ),
+    ("two_layer_log_weights", with_variances, "is taken for sigma everywhere"),
+    (
+        "second_layer_backward",
+        lambda *a: second_layer_backward(*a, variance=2),
+        "is taken for the standard deviation",
     ),
     ("with_labels", lambda h, y, C: np.c_[np.eye(C)[np.repeat(y, len(h) // len(y))], h], "before the input"),
     ("with_labels", lambda h, y, C: np.c_[h, np.repeat(y, len(h) // len(y))], "nine times 1"),

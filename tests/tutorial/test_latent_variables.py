@@ -51,7 +51,7 @@ LOG_MARGINALS = [
         lambda x, W, m, s2: log_marginal(x, W, m, covariance(W, s2), constant=1 / x.shape[1]),
         "due for each of the D dimensions",
     ),
-    (lambda x, W, m, s2: log_marginal(x, W, m, covariance(W, s2), log_det=2), "log det C enters whole"),
+    (lambda x, W, m, s2: log_marginal(x, W, m, covariance(W, s2), log_det=2), "log det C is there twice"),
     (lambda x, W, m, s2: log_marginal(x, W, m, covariance(W, s2), log_det=-1), "the sign of log det C"),
     (lambda x, W, m, s2: log_marginal(x, W, m, covariance(W, s2), log_det=0), "log det C is missing"),
     (lambda x, W, m, s2: log_marginal(x, W, m, covariance(W, s2)).sum(), "a sum or a mean too many"),

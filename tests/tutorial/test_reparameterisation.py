@@ -89,6 +89,7 @@ def with_score(by_mu, by_logvar=lambda s, e: (e**2 - 1) / 2, z=lambda mu, s, e: 
         (lambda f, mu, logvar, eps: score_gradient(np.ones_like, mu, logvar, eps), "f\\(z\\) is missing"),
         (lambda f, *arguments: [a.mean() for a in score_gradient(f, *arguments)], "shape is .* a mean too many"),
         (with_score(lambda s, e: -e / s), "exactly the negative"),
+        (lambda f, mu, logvar, eps: score_gradient(f, mu, 2 * logvar, eps), "taken for sigma everywhere"),
     ],
 )
 def test_mistakes_of_score_gradient(answer, words):
@@ -262,7 +263,7 @@ def test_log_q_derivatives_are_accepted():
     [
         (0, lambda s, e: -e, "sigma is missing"),
         (0, lambda s, e: e / s, "this is the direct one"),
-        (0, lambda s, e: -e / s**2, "one too many"),
+        (0, lambda s, e: -e / s**2, "a factor sigma² is too much"),
         (1, lambda s, e: -(e**2), "exactly twice"),
         (1, lambda s, e: -e / s, "alone"),
         (1, lambda s, e: 0 * e - 0.5, "the full derivative"),
@@ -342,6 +343,8 @@ def test_mistakes_of_log_weight_gradient(changes, words):
 
 def test_more_mistakes_of_log_weight_gradient():
     right = log_weight_gradient
+    twice = lambda x, mu, logvar, *rest: right(x, mu, 2 * logvar, *rest)  # noqa: E731
+    rejects(tutorial.check_log_weight_gradient, twice, "the variance, is taken for sigma")
     rejects(tutorial.check_log_weight_gradient, lambda *a: right(*a[:-1], 1), "`direct` plays no part")
     rejects(tutorial.check_log_weight_gradient, lambda *a: right(*a[:6], a[6] ** 2, a[7]), "enters squared")
     rejects(tutorial.check_log_weight_gradient, lambda *a: [g.sum(axis=1) for g in right(*a)], "a sum over the samples")

@@ -468,7 +468,7 @@ def slope(change):
     (price(lambda kl, beta, free: beta * np.maximum(free, kl).mean(axis=0).sum()), "a maximum of each example"),
     (price(lambda kl, beta, free: beta * max(free, kl.sum(axis=1).mean())), "one maximum for the sum"),
     (price(lambda kl, beta, free: beta * kl.sum(axis=1).mean()), "the maximum is missing"),
-    (price(lambda kl, beta, free: beta * np.maximum(0, kl.mean(0) - free).sum()), "the free nats are subtracted"),
+    (price(lambda kl, beta, free: beta * np.maximum(0, kl.mean(0) - free).sum()), "it is the maximum of the wrong two"),
     (price(lambda kl, beta, free: beta * np.minimum(free, kl.mean(0)).sum()), "the other way round"),
     (price(lambda kl, beta, free: by_dimension(kl, 1, free)[0]), "the factor beta is not there"),
     (price(lambda kl, beta, free: np.maximum(free, beta * kl.mean(0)).sum()), "beta stands within the maximum"),

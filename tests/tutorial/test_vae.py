@@ -267,7 +267,7 @@ def test_the_water_level_is_accepted():
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (lambda v, s2, beta: np.log(v / (beta * s2)) / 2, "negative where the variance is below"),
+        (lambda v, s2, beta: np.log(v / (beta * s2)) / 2, "the maximum is missing"),
         (lambda v, s2, beta: np.maximum(np.log(v / (beta * s2)), 0), "exactly twice ours"),
         (lambda v, s2, beta: np.log(1 + v / (beta * s2)) / 2, "if w² were v"),
         (lambda v, s2, beta: average_kl(v, s2, 1), "beta plays no part"),

@@ -48,12 +48,13 @@ KINDS = [
             r"have no tanh|for the angle itself|^only\b|votes, whatever|has to be|there once|first row|first sample",
             "something is missing.",
         ),
+        (r"one too (many|few)", "it is off by one somewhere."),
         (
             r"\bsign\b|negative|(is|are) (added|subtracted)|other way|^the gradient of minus|below zero",
             "a sign is wrong.",
         ),
         (
-            r"(twice|half|half of|quarter of|times) ours|\bfactor\b|the 1/2|divided|one too many|too much|1/K|1/C|"
+            r"(twice|half|half of|quarter of|times) ours|\bfactor\b|the 1/2|divided|too much|1/K|1/C|"
             r"is there twice|^this is how many|per cent|^these are (numbers|bits)|one over ours|h / 2",
             "a factor is wrong.",
         ),
@@ -243,7 +244,7 @@ def as_outputs(value: Any, outputs: Sequence[str] | None, what: str = "") -> tup
         raise Wrong(f"{sentence(what)}: the function returns None. Is there a return at its end?")
     try:
         if any(np.iscomplexobj(part) for part in values):
-            raise TypeError
+            raise Wrong(f"{sentence(what)}: these are complex numbers. Take the real part (.real).")
         return tuple(np.asarray(part, float) for part in values)
     except (TypeError, ValueError):
         found = f"a tuple of {len(value)}" if isinstance(value, tuple) and not outputs else type(values[0]).__name__
@@ -337,13 +338,14 @@ def slip(
         size = " = ".join(dict.fromkeys([f"{abs(offset):.4g}", *known[:1]]))
         where = "everywhere" if are_all else "wherever it differs"
         return f"{size} {'more' if offset > 0 else 'less'} than ours {where}: a constant?"
-    if rtol == 0 and same(theirs, ours, NEARLY, atol):
+    is_nearly = all(same(t, o, NEARLY, atol) for t, o in pairs)
+    if rtol == 0 and is_nearly:
         return (
             "nearly ours, but whole numbers have to agree to the last digit: another rounding, a / for //, or one too"
             " few?"
         )
-    if same(theirs, ours, NEARLY, atol):
-        error = np.max(np.abs(difference)) / np.max(np.abs(ours))
+    if is_nearly:
+        error = max(np.max(np.abs(t - o)) / np.max(np.abs(o)) for t, o in pairs if np.any(t != o))
         return f"nearly ours, with a relative error of {error:.0e}: float32, or an approximation?"
     place = int(np.argmax(np.abs(difference)))
     return f"the largest difference is where yours is {theirs[place]:.6g} and ours {ours[place]:.6g}."

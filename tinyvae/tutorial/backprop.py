@@ -245,9 +245,10 @@ def check_numerical_gradient(answer):
         gradient = called("your numerical gradient", answer, f, x, h)
         if not np.array_equal(x, before):
             change = np.max(np.abs(x - before))
+            twice = " (x - h + h is not x: it has been rounded twice)" if change < 1e-12 else ""
             raise Wrong(
                 f"Your numerical gradient: x is not as it was; an entry has moved by {change:.1e}. Put the number that "
-                "you have kept back into its place (x - h + h is not x: it has been rounded twice)."
+                f"you have kept back into its place{twice}."
             )
         return gradient
 
@@ -402,7 +403,11 @@ def check_hard_inputs(answer):
     layers = [(np.asarray(W), np.asarray(b)) for W, b in value[1]]
     arrays = [x, *(array for layer in layers for array in layer)]
     if any(array.dtype != np.float64 for array in (*arrays, u)):
-        raise Wrong("Your inputs: arrays of float64 are expected. In float32 rounding hides errors of a thousandth.")
+        found = next(array.dtype for array in (*arrays, u) if array.dtype != np.float64)
+        raise Wrong(
+            f"Your inputs: arrays of float64 are expected, not {found}. Whole numbers cannot take a small step, and in"
+            " float32 rounding hides errors of a thousandth."
+        )
     if len(layers) < 2:
         raise Wrong("Your inputs: without a hidden layer there is no tanh to be checked. Give two layers.")
     shape = mlp.mlp(x, layers)[0].shape
@@ -468,6 +473,18 @@ SAMPLERS = (
         lambda mu, logvar, eps: mu + np.exp(logvar) * eps,
         False,
         "it accepts mu + exp(logvar) eps. Is your logvar 0? There the standard deviation and the variance are both 1.",
+        SPREAD,
+    ),
+    (
+        lambda mu, logvar, eps: mu - 10 * np.exp(logvar / 2) + np.exp(logvar / 2) * eps,
+        False,
+        "it accepts a mean that is far too small: take the absolute value of the difference.",
+        MEAN,
+    ),
+    (
+        lambda mu, logvar, eps: mu + 0.5 * np.exp(logvar / 2) * eps,
+        False,
+        "it accepts a spread that is half as large: take the absolute value of the difference.",
         SPREAD,
     ),
     (

@@ -186,6 +186,20 @@ def check_push(answer):
             but(lambda s, f, c, M: f * (s // M) + c + s % f),
             "f and M have changed places: the message has to grow, by the factor M / f.",
         ),
+        (but(lambda s, f, c, M: M * (s // f)), "start and rest are missing: M times the quotient, c[k], and s mod f."),
+        (but(lambda s, f, c, M: M * (s // f) - c + s % f), "the sign of the start: it is added, and pop takes it off."),
+        (
+            but(lambda s, f, c, M: M * (s // f) + c + f),
+            "the rest is not f: it is what the division leaves, s mod f.",
+        ),
+        (
+            but(lambda s, f, c, M: M * (s // f) + s % f * c),
+            "start and rest are a sum, not a product: c[k] + s mod f.",
+        ),
+        (
+            lambda s, k, c: c[-1] * (s // (c[k + 1] - c[k])) + c[k + 1] + s % (c[k + 1] - c[k]),
+            "the start is that of the next symbol, c[k + 1]: a symbol's digits begin at c[k].",
+        ),
         (but(lambda s, f, c, M: f * (s // M) + s % M - c), "this is the inverse, an order is wrong: it pops."),
         (
             but(lambda s, f, c, M: M * s // f + c),
@@ -266,6 +280,15 @@ def check_pop(answer):
         (but(lambda s, f, c, M, u: s // M + u - c), "f is missing: push divided by it, so pop multiplies."),
         (but(lambda s, f, c, M, u: M * (s // f) + u - c), "f and M have changed places: the message has to shrink."),
         (but(lambda s, f, c, M, u: f * (s // M) + u + c), "the sign of the start: push added it."),
+        (but(lambda s, f, c, M, u: f * (s // M) - u + c), "the sign of the rest: it is u - c."),
+        (
+            but(lambda s, f, c, M, u: f * (s // M) + u % f),
+            "the rest is no remainder: it is how far u is from the start, u - c.",
+        ),
+        (
+            lambda s, c: (pop(s, c)[0], pop(s, c)[1] + c[pop(s, c)[0]] - c[pop(s, c)[0] + 1]),
+            "the start is that of the next symbol, c[k + 1]: a symbol's digits begin at c[k].",
+        ),
         (but(lambda s, f, c, M, u: f * s // M), "s f / M is what it is nearly. The rest is missing: u - c."),
         (
             but(lambda s, f, c, M, u: s),
@@ -459,7 +482,7 @@ def check_push_word(answer):
         ),
         (
             but(move=lambda words, state: (words.append(state & MASK), int(state / 2**WORD))[1]),
-            "the order of the last digits is lost, / rounds: a float holds 53 bits of the state's 64. state >> 32.",
+            "/ rounds the last digits away: a float holds 53 bits of the state's 64. state >> 32.",
         ),
         (
             but(move=upper),

@@ -452,7 +452,7 @@ def check_excess(answer):
         (surrogate, "this is the logged number itself. Subtract the bound."),
         (
             lambda logw: surrogate(logw) - logw.mean(axis=1),
-            "the bound to subtract is log (1/K) sum_k w_k, not the ELBO.",
+            "it is the ELBO that is taken off, and not the bound: log (1/K) sum_k w_k.",
         ),
         (
             naive,
@@ -497,7 +497,8 @@ ORDERS = (
     (
         lambda eps: iwae(linear_log_weights(eps)),
         True,
-        "it rejects a right bound. Samples are the axis 1 of eps: permute that one. And a sum in another order is"
+        "it rejects a right bound. Samples are the axis 1 of eps: permute that one, a sample as a whole (rng.permuted"
+        " shuffles each number's own samples). And a sum in another order is"
         " rounded in another way, so ask for equality within 1e-9, not to the last bit.",
         "",
     ),

@@ -23,6 +23,12 @@ def odd_one_before(length, kernel, stride):
     return count, more, fewer
 
 
+def less_after(length, kernel, stride):
+    """``places`` with the smaller half of the zeros after the pixels, whatever is before."""
+    count, fewer, _ = places(length, kernel, stride)
+    return count, np.nan, fewer
+
+
 def all_after(length, kernel, stride):
     """``places`` with all zeros on one side."""
     count, before, after = places(length, kernel, stride)
@@ -167,8 +173,12 @@ def check_places(answer):
         ),
         (counted(lambda length, k, s: length), "the stride is left out: there is a place for every stride pixels."),
         (
+            less_after,
+            "a zero is missing where their number is odd: the half before the pixels is rounded down, and this one up.",
+        ),
+        (
             odd_one_before,
-            "the sides have changed places where the number of zeros is odd: the greater half comes after the pixels.",
+            "the order of the halves where the number of zeros is odd: the greater half comes after the pixels.",
         ),
         (all_after, "there are no zeros before the pixels. Both sides share those that the last window needs."),
         (all_before, "all zeros stand before the pixels. Both sides share them."),
@@ -503,6 +513,18 @@ def check_is_transpose(answer):
             "",
         ),
         (pair(scale=1e-9), True, f"it rejects a right pair whose numbers {small}.", ""),
+        (
+            pair(backward=lambda y: back(y, 2.0)),
+            False,
+            "it passes twice the transpose: is it the absolute value of the difference that is compared?",
+            "",
+        ),
+        (
+            pair(backward=lambda y: back(y, 0.5)),
+            False,
+            "it passes half the transpose: is it the absolute value of the difference that is compared?",
+            "",
+        ),
         (
             pair(backward=lambda y: back(y, filters=over_turned(F, kernel))),
             False,

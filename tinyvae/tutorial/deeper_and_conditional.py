@@ -15,7 +15,7 @@ def log_normal(z, mu, logvar):
 
 def random_networks(rng, D, D1, D2):
     """encoder, encoder2, decoder2 and log_likelihood of a small random model with affine networks."""
-    A, B, C = (0.5 * rng.standard_normal(shape) for shape in ((D, 2 * D1), (D1, 2 * D2), (D2, 2 * D1)))
+    A, B, C = (0.2 * rng.standard_normal(shape) for shape in ((D, 2 * D1), (D1, 2 * D2), (D2, 2 * D1)))
     a, b, c = (0.5 * rng.standard_normal(2 * n) for n in (D1, D2, D1))
     W = rng.standard_normal((D1, D))
 
@@ -36,7 +36,16 @@ def check_two_layer_log_weights(answer):
         return mu + np.exp(logvar / spread) * eps
 
     def log_weights(
-        x, eps1, eps2, *networks, signs=(1, 1, 1, -1, -1), spread=2, read_mean=False, normal_z1=False, noise2=1
+        x,
+        eps1,
+        eps2,
+        *networks,
+        signs=(1, 1, 1, -1, -1),
+        spread=2,
+        density=2,
+        read_mean=False,
+        normal_z1=False,
+        noise2=1,
     ):
         encoder, encoder2, decoder2, log_likelihood = networks
         q1 = [stat[:, None] for stat in encoder(x)]
@@ -44,8 +53,12 @@ def check_two_layer_log_weights(answer):
         q2 = encoder2(np.broadcast_to(q1[0], z1.shape) if read_mean else z1)
         z2 = sample(*q2, noise2 * eps2, spread)
         zeros = np.zeros(z2.shape)
-        p1 = log_normal(z1, 0 * z1, 0 * z1) if normal_z1 else log_normal(z1, *decoder2(z2))
-        terms = log_likelihood(x, z1), log_normal(z2, zeros, zeros), p1, log_normal(z1, *q1), log_normal(z2, *q2)
+
+        def log_density(z, mu, logvar):
+            return log_normal(z, mu, logvar * 2 / density)
+
+        p1 = log_density(z1, 0 * z1, 0 * z1) if normal_z1 else log_density(z1, *decoder2(z2))
+        terms = log_likelihood(x, z1), log_normal(z2, zeros, zeros), p1, log_density(z1, *q1), log_density(z2, *q2)
         return sum(sign * term for sign, term in zip(signs, terms))
 
     def but(**changes):
@@ -64,6 +77,10 @@ def check_two_layer_log_weights(answer):
         (but(signs=(1, 1, 1, 1, -1)), "log q(z1 | x) is added. Both log q are in the denominator of the weight."),
         (but(signs=(1, 1, 1, 1, 1)), "both log q are added. They are in the denominator of the weight."),
         (but(signs=(1, 1, -1, -1, -1)), "log p(z1 | z2) is subtracted. It belongs to the model, above the line."),
+        (
+            but(spread=1, density=1),
+            "exp(logvar), the variance, is taken for sigma everywhere: sigma = exp(logvar / 2).",
+        ),
         (but(spread=1), "the samples use exp(logvar), the variance, where sigma = exp(logvar / 2) belongs."),
     ]
     cases = {}
@@ -118,13 +135,15 @@ def check_log_density_backward(answer):
     compare("your backward pass", answer, backward, cases, mistakes, outputs)
 
 
-def second_layer_backward(z1, eps2, A, a, B, b, direct=1, above=1, entropy=1, prior=1, density=1, residual=0, half=0.5):
+def second_layer_backward(
+    z1, eps2, A, a, B, b, direct=1, above=1, entropy=1, prior=1, density=1, residual=0, half=0.5, spread=2
+):
     """Derivative by z1 of log p(z1 | z2) + log p(z2) - log q(z2 | z1), affine networks; the factors make mistakes."""
     mu2, logvar2 = np.split(z1 @ A + a, 2, axis=1)
-    sigma2 = np.exp(logvar2 / 2)
+    sigma2 = np.exp(logvar2 / spread)
     z2 = mu2 + sigma2 * eps2
     m, s = np.split(z2 @ B + b, 2, axis=1)
-    r, p = z1 - m, np.exp(-s)
+    r, p = z1 - m, np.exp(-s * 2 / spread)
     dz2 = density * np.concatenate([r * p, (r**2 * p - 1) / 2], axis=1) @ B.T - prior * z2 + residual * eps2 / sigma2
     dstats = np.concatenate([dz2, half * dz2 * sigma2 * eps2 + entropy / 2], axis=1)
     return -direct * r * p + above * dstats @ A.T
@@ -155,6 +174,7 @@ def check_second_layer_backward(answer):
         ),
         (but(half=1), "dz2 / dlogvar2 is sigma2 eps2 / 2: the 1/2 of the standard deviation is missing."),
         (but(half=0), "z2 depends on logvar2 too, through sigma2."),
+        (but(spread=1), "exp(logvar), the variance, is taken for the standard deviation: sigma2 = exp(logvar2 / 2)."),
         (but(direct=-1), "the sign of the direct way: log p(z1 | z2) falls as z1 moves away from its mean."),
     ]
     cases = {}

@@ -340,7 +340,7 @@ def check_active_units(answer):
         ),
         (
             but(variance=lambda mu, logvar: mu.var(axis=0) + np.exp(logvar).mean(axis=0)),
-            "the posterior's own variance is added. This is the variance of z, and it is near 1 for unused units too.",
+            "the posterior's own variance is in it too. This is the variance of z, near 1 for unused units too.",
         ),
         (
             but(variance=lambda mu, logvar: np.mean(mu**2, axis=0)),

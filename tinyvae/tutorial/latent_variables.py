@@ -44,7 +44,7 @@ def check_log_marginal(answer):
         ),
         (
             off_by(lambda W, m, s2: -log_det(W, s2) / 2),
-            "log det C enters whole: its factor is 1/2, as all the others'.",
+            "log det C is there twice: its factor is 1/2, as all the others'.",
         ),
         (off_by(lambda W, m, s2: log_det(W, s2)), "the sign of log det C: a wide density is low, so it is subtracted."),
         (off_by(lambda W, m, s2: log_det(W, s2) / 2), "log det C is missing."),

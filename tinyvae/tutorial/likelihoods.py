@@ -49,7 +49,7 @@ def check_dequantised_bound(answer):
         (but(x=lambda v, u: (v + 0.5) / 256 + 0 * u), "the noise is missing: this is the density at the middle."),
         (
             but(x=lambda v, u: (v + u - 0.5) / 256),
-            "1/2 is subtracted: cells from v - 1/2 on begin below zero. Here they go from v to v + 1.",
+            "half a level less than ours everywhere: cells from v - 1/2 on begin below 0. They go from v to v + 1.",
         ),
         (
             but(samples=log_mean_exp),

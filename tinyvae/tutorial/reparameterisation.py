@@ -109,6 +109,10 @@ def check_score_gradient(answer):
             but(at=lambda mu, logvar, eps: mu + np.exp(logvar) * eps),
             "z is made with exp(logvar), the variance: sigma = exp(logvar / 2).",
         ),
+        (
+            lambda f, mu, logvar, eps: score_gradient(f, mu, 2 * logvar, eps),
+            "exp(logvar), the variance, is taken for sigma everywhere in it: sigma = exp(logvar / 2).",
+        ),
         (with_df, "this is the derivative of f along the path. The score function needs f itself, and no derivative."),
     ]
     cases = {}
@@ -304,7 +308,7 @@ def check_log_q_derivatives(answer):
     slope = "d log q / dz = -(z - mu) / sigma² = -eps / sigma"
     mistakes = [
         (but(0, lambda s, e: -e), f"sigma is missing: {slope}, and dz / dmu = 1."),
-        (but(0, lambda s, e: -e / s**2), f"sigma² is one too many, since z - mu = sigma eps: {slope}."),
+        (but(0, lambda s, e: -e / s**2), f"a factor sigma² is too much, since z - mu = sigma eps: {slope}."),
         (but(0, lambda s, e: e / s), f"this is the direct one. Along the path {slope}, and dz / dmu = 1."),
         (but(1, lambda s, e: -(e**2)), f"exactly twice ours: {slope}, times dz / dlogvar = sigma eps / 2."),
         (but(1, lambda s, e: -e / s), "this is d log q / dz alone; it is to be multiplied with sigma eps / 2."),
@@ -373,7 +377,11 @@ def check_log_weight_gradient(answer):
             lambda x, mu, logvar, eps, W, m, s2, direct: gradient(x, mu, logvar, eps, W, m, s2**0.5, direct),
             "the noise enters with its square root. s2 is a variance.",
         ),
-        (but(half=1.0), "dz / dlogvar = sigma eps / 2: the 1/2?"),
+        (but(half=1.0), "the 1/2 of dz / dlogvar = sigma eps / 2 is missing."),
+        (
+            lambda x, mu, logvar, *rest: gradient(x, mu, 2 * logvar, *rest),
+            "exp(logvar), the variance, is taken for sigma: sigma = exp(logvar / 2).",
+        ),
         (twice, "the noise enters squared. s2 is the variance already."),
         (
             lambda *a: tuple(part.sum(axis=1) for part in gradient(*a)),

@@ -686,7 +686,7 @@ def check_aided_price(answer):
         ),
         (
             price(lambda kl, beta, free: beta * np.maximum(0, kl.mean(axis=0) - free).sum()),
-            "the free nats are subtracted: max(free, KL), not max(0, KL - free). The derivative is the same.",
+            "it is the maximum of the wrong two: max(free, KL), not max(0, KL - free). The derivative is the same.",
         ),
         (
             price(lambda kl, beta, free: beta * np.minimum(free, kl.mean(axis=0)).sum()),
@@ -724,7 +724,7 @@ def check_aided_price(answer):
         (slope(lambda above, kl, beta, free: above / len(kl)), "the factor beta is not there."),
         (
             slope(lambda above, kl, beta, free: beta * (kl.mean(axis=0) >= free) / len(kl) + 0 * kl),
-            "at the corner, where a mean is exactly what is free, it is not 0, and has to be: > and not >=.",
+            "at the corner, where a mean is exactly what is free, it is not 0: > and not >=.",
         ),
         (
             slope(lambda above, kl, beta, free: beta / len(kl) + 0 * kl),

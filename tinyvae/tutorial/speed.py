@@ -70,6 +70,7 @@ def check_fused_layer(answer):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((3, 5)), rng.standard_normal(5)
     doubles = {"float64": (a, b), "one row": (a[:1], b), "no row": (a[:0], b)}
+    doubles["sums of a thousand"] = 1000 * np.sign(a), b
     compare("your kernel in float64", written, lambda a, b: np.tanh(a + b), doubles, mistakes)
     singles = {"float32": (a.astype(np.float32), b.astype(np.float32))}
     if any("NRT_MemInfo_alloc" in code for code in answer.inspect_llvm().values()):

@@ -393,7 +393,7 @@ def check_water_level(answer):
     mistakes = [
         (
             lambda v, s2, beta: 0.5 * np.log(v / (beta * s2)),
-            "negative where the variance is below beta s2. Such a direction is not used at all: its KL is 0.",
+            "the maximum is missing: below beta s2 it comes out negative. Such a direction is not used, its KL is 0.",
         ),
         (
             lambda v, s2, beta: 2 * water_level(v, s2, beta),
