@@ -122,16 +122,25 @@ def test_aevb_s_table(data, folder, digits):
         (20, "those of 20 dimensions are {:.1f} and {:.1f}"),
         (10, "those of 10 are {:.1f} and {:.1f}"),
         (5, "those of 5 are {:.1f} and {:.1f}"),
+        (3, "those of 3 are {:.1f} and {:.1f}"),
     ],
 )
 def test_bounds_after_ten_times_the_examples(n_latent, ours):
-    last = json.loads((ROOT / f"results/runs/aevb-mnist-{n_latent}-long/summary.json").read_text(encoding="utf-8"))
+    run = f"runs/aevb-mnist-{n_latent}-long"
+    last = json.loads((ROOT / f"results/{run}/summary.json").read_text(encoding="utf-8"))
     published = [aevb("mnist", n_latent, split) for split in ("test", "train")]
     theirs = [np.interp(8, np.log10(seen), bounds) for seen, bounds in published]
     assert last["samples_seen"] == 100_020_000
     words = f"{ours}, the published ones {{:.1f}} and {{:.1f}}".format(last["test_bound"], last["train_bound"], *theirs)
-    assert words in " ".join(README.split())
-    assert last["test_bound"] > theirs[0] - 1
+    readme, below = " ".join(README.split()), theirs[0] - last["test_bound"]
+    assert words in readme
+    if n_latent == 3:  # which falls short, and that is said
+        best = max(table(f"{run}/history.csv"), key=lambda row: float(row["test_bound"]))
+        highest = f"was highest, {float(best['test_bound']):.1f}, after {float(best['samples_seen']) / 1e7:.1f} x 10^7"
+        assert highest in readme and f"ends {below:.1f} nats below the published one" in readme
+        assert f"(with a standard error of {last['test_standard_error']:.1f})" in readme
+    else:
+        assert below < 0.7
 
 
 def test_where_the_bounds_on_the_frey_faces_end_and_turn_down():
