@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from tinyvae.checks import finite_differences
 from tinyvae.checks.random_problems import densities
@@ -63,6 +63,16 @@ def test_the_bias_gives_the_mean_of_the_data():
     mean = np.array([0.0, 0.2, 0.5, 1.0])
     bias = LIKELIHOODS["bernoulli"].bias(mean)
     np.testing.assert_allclose(likelihoods.bernoulli_mean(bias[None])[0], [0.001, 0.2, 0.5, 0.999])
+
+
+def test_the_mean_and_the_bias_of_a_gaussian():
+    """By SciPy: the first half of the outputs is the mean, through a sigmoid or plain; the variance begins at 1."""
+    outputs, mean = np.random.default_rng(0).standard_normal((4, 6)), np.array([0.2, 0.5, 0.9])
+    squashed, plain = LIKELIHOODS["gaussian"], LIKELIHOODS["gaussian-linear"]
+    np.testing.assert_allclose(squashed.mean(outputs), special.expit(outputs[:, :3]))
+    np.testing.assert_array_equal(plain.mean(outputs), outputs[:, :3])
+    np.testing.assert_allclose(squashed.bias(mean), [*special.logit(mean), 0, 0, 0])
+    np.testing.assert_array_equal(plain.bias(mean), [*mean, 0, 0, 0])
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)

@@ -245,15 +245,27 @@ def test_labels_and_their_lack():
     assert conditional.shapes()["encoder.0.W"] == (4 + 3, 3) and conditional.shapes()["decoder.0.W"] == (2 + 3, 3)
 
 
-def test_decoding_draws_each_lower_layer_from_the_one_above():
-    model, params, *_ = random_model(6, data_shape=(4,), latent=(3, 2), hidden=((5,), (4,)))
+@pytest.mark.parametrize("n_labels", [0, 3])
+def test_decoding_draws_each_lower_layer_from_the_one_above(n_labels):
+    sizes = {"latent": (3, 2, 4), "hidden": ((5,), (4,), (3,)), "n_labels": n_labels}
+    model, params, *_ = random_model(6, data_shape=(4,), **sizes)
     rng = np.random.default_rng(0)
-    z2, eps1 = rng.standard_normal((2, 2)), rng.standard_normal((2, 1, 3))
-    mu, logvar = np.split(mlp(z2, layers(params, "decoder2"))[0], 2, axis=1)
-    z1 = mu + np.exp(logvar / 2) * eps1[:, 0]
-    expected = special.expit(mlp(z1, layers(params, "decoder"))[0])
-    np.testing.assert_allclose(model.decode(params, z2, [eps1]), expected)
-    np.testing.assert_allclose(model.decode(params, z1), expected)
+    z3, eps1, eps2 = (rng.standard_normal(shape) for shape in ((2, 4), (2, 1, 3), (2, 1, 2)))
+    y, labels = (np.array([2, 0]), np.eye(3)[[2, 0]]) if n_labels else (None, np.empty((2, 0)))
+
+    def network(name, z):
+        return mlp(np.hstack([z, labels]), layers(params, name))[0]
+
+    def below(name, z, eps):
+        mu, logvar = np.split(network(name, z), 2, axis=1)
+        return mu + np.exp(logvar / 2) * eps[:, 0]
+
+    z2 = below("decoder3", z3, eps2)
+    z1 = below("decoder2", z2, eps1)
+    expected = special.expit(network("decoder", z1))
+    np.testing.assert_allclose(model.decode(params, z3, [eps1, eps2], y), expected)
+    np.testing.assert_allclose(model.decode(params, z2, [eps1], y), expected)
+    np.testing.assert_allclose(model.decode(params, z1, y=y), expected)
 
 
 def test_encoding_gives_the_statistics_of_the_lowest_layer():

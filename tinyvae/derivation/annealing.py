@@ -38,11 +38,11 @@ from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.shapes import require_count
 from tinyvae.types import Array, Arrays, Labels
 
-STEEPNESS = 4.0  # of the schedule: how much finer its ends are than its middle (Wu et al. 2017)
+STEEPNESS = 4.0  # of the schedule, a sigmoid from -4 to 4: finer at its ends than in its middle (Wu et al. 2017)
 LEAPS = 10  # in a step
-SPREAD = 0.2  # of their lengths: they are up to so much shorter and longer (Neal 2011, section 3.2)
-ACCEPTED = 0.8  # the share of steps that shall be; more is slow, and less is wasted
-FASTER = 1.1  # how much longer leaps become where more are, while their length is sought
+SPREAD = 0.2  # of their lengths: each is up to this share shorter or longer (Neal 2011, section 3.2)
+ACCEPTED = 0.8  # the share of steps to be accepted: with more leaps are short, with less many steps are in vain
+FASTER = 1.1  # the factor by which leaps become longer, while their length is sought, where more are accepted
 
 # From z, [(R, D_l) for each layer], to log p(x | z) (N, K), log f (N, K) and the derivative of log f by z.
 Density = Callable[[Arrays], tuple[Array, Array, Arrays]]

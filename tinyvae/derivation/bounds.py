@@ -62,7 +62,7 @@ def iwae(logw: Array) -> Pair:
 
 
 def kl_weights(divergence: Array, beta: float, free_bits: float = 0.0) -> Array:
-    """How much the divergence of each dimension weighs where not the ELBO is maximised, over a minibatch, but
+    """The weight of each dimension's divergence where, in the place of the ELBO, this is maximised over a minibatch:
 
         (1/N) sum_n E[log p(x_n | z_n)] - beta sum_d max(lambda, (1/N) sum_n KL_nd)
 
