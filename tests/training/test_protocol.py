@@ -37,6 +37,13 @@ def test_every_setting_changes_it(name):
         assert protocol(replace(BASE, **{name: OTHER[name]})) != protocol(BASE)
 
 
+@pytest.mark.parametrize("name", ["learning_rate", "epsilon", "beta", "free_bits", "weight_prior", "word_dropout"])
+def test_the_last_digit_of_a_number_changes_it(name):
+    one = replace(BASE, network="gru", **{name: 0.3})
+    other = replace(one, **{name: np.nextafter(0.3, 1).item()})
+    assert protocol(one) != protocol(other)
+
+
 def test_where_one_layer_ends_and_the_next_begins():
     two = [replace(BASE, latent=(4, 2), hidden=hidden) for hidden in (((8, 8), (6,)), ((8,), (8, 6)), ((8, 8, 6), ()))]
     assert len(set(map(protocol, two))) == 3

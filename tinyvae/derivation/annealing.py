@@ -66,6 +66,8 @@ def schedule(T: int) -> Array:
     """b_0 ... b_T, (T + 1,) float64: a sigmoid from -STEEPNESS to STEEPNESS, from 0 to 1.
 
     The ends are fine: at 0 the likelihood comes in, and the chains must find it; at 1 it is sharp.
+
+    Raises: ValueError for a T below 1.
     """
     require_count("T", T)
     s = 1 / (1 + np.exp(-STEEPNESS * np.linspace(-1, 1, T + 1)))
@@ -186,6 +188,8 @@ def anneal(
         lengths: (T - 1, N) of the leaps; or one number, to begin with: then they are sought, longer after a step that
             more of an example's chains than ``ACCEPTED`` have accepted, and shorter after another. Lengths that depend
             on the chains themselves make E[w] inexact: those which are found are for other chains.
+
+    Raises: ValueError for a T below 1.
     """
     is_sought, betas = np.ndim(lengths) == 0, schedule(T)
     logw = np.zeros((len(x), len(z[0]) // len(x)))

@@ -96,6 +96,8 @@ def gru(
     Returns:
         h: (T R, H), the state after reading each step, in the order of the steps.
         cache: for ``gru_backward``.
+
+    Raises: ValueError for shapes that do not fit, and for less than one step.
     """
     require_count("T", T)
     R, H, U = len(s), len(weights["state.b"]) // 3, weights["state.W"]
@@ -132,6 +134,8 @@ def gru_backward(
     Returns:
         da: (T N, I), the sum over the rows that share it; or None.
         ds: (R, J), the sum over the steps; None where J is 0.
+
+    Raises: ValueError for a dh of another shape.
     """
     a, s, gates, states, weights, is_reversed = cache
     R, U = len(s), weights["state.W"]

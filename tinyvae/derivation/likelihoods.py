@@ -3,7 +3,9 @@
 A likelihood is a pair of functions on the network's raw outputs, the mean of the data, an output bias to start from,
 and the interval that the data must lie in; ``settings.LIKELIHOODS`` lists them by name.
 
-The decoder has a row of outputs for each sample: row n K + k belongs to example n and sample k.
+The decoder has a row of outputs for each sample: row n K + k belongs to example n and sample k. Data and outputs are of
+one dtype, float32 or float64. Shapes that do not fit raise a ValueError in all likelihoods; compiled kernels raise a
+TypeError for arrays of two dtypes.
 """
 
 import math

@@ -265,7 +265,8 @@ class Model:
             cache: from ``log_weights``.
             dlogw: (N, K).
             path: (N, K) weights of the encoders' path derivatives, 0 where dlogw is; by default dlogw.
-            direct: (N, K) weights of the direct derivative of log q, 0 where dlogw is; by default the path's.
+            direct: (N, K) weights of the direct derivative of log q, 0 where dlogw is; by default the path's. (With the
+                divergence in closed form there is none, and they have no effect.)
             out: Parameters to write the gradient into; new ones by default.
             consume: whether the cache may be used up, which saves a copy of the decoder's outputs; a second use is then
                 an error. Otherwise it serves as often as one likes.
@@ -275,7 +276,7 @@ class Model:
         Returns: the gradient, as Parameters.
 
         Raises: ValueError for a cache that was used up, for shapes that do not fit, for weights of the path or of the
-            direct way where dlogw is 0, and for what goes with a sampled divergence only, or with the closed form only.
+            direct way where dlogw is 0, for weights of the path with the closed form, and for kl_weights without it.
         """
         grads = params.with_flat(np.empty_like(params.flat)) if out is None else out
         path = dlogw if path is None else path

@@ -26,8 +26,8 @@ def protocol(settings: Settings, dataset: Dataset | None = None) -> str:
             *_model(settings),
             f"{settings.epochs} epochs{_raised(settings)}",
             f"minibatch {settings.batch_size}",
-            f"{settings.optimiser} at {settings.learning_rate:g} ({settings.schedule})",
-            f"epsilon {settings.epsilon:g}",
+            f"{settings.optimiser} at {_number(settings.learning_rate)} ({settings.schedule})",
+            f"epsilon {_number(settings.epsilon)}",
             f"{settings.initialisation} weights{' and the mean as bias' if settings.mean_bias else ''}",
             settings.dtype,
             f"seed {settings.seed}",
@@ -55,10 +55,10 @@ def _bound(settings: Settings) -> str:
 
 def _aids(settings: Settings) -> list[str]:
     """What was trained in the place of the bound, as in "trained with beta = 4, annealed over 10 epochs"."""
-    words = [f"beta = {settings.beta:g}"] if settings.beta != 1 or settings.anneal else []
+    words = [f"beta = {_number(settings.beta)}"] if settings.beta != 1 or settings.anneal else []
     words += [f"annealed over {settings.anneal} epochs"] if settings.anneal else []
-    words += [f"{settings.free_bits:g} nats free in each dimension"] if settings.free_bits else []
-    words += [f"a prior N(0, {settings.weight_prior:g}²) on the weights"] if settings.weight_prior else []
+    words += [f"{_number(settings.free_bits)} nats free in each dimension"] if settings.free_bits else []
+    words += [f"a prior N(0, {_number(settings.weight_prior)}²) on the weights"] if settings.weight_prior else []
     return [f"trained with {words[0]}", *words[1:]] if words else []
 
 
@@ -71,7 +71,7 @@ def _model(settings: Settings) -> list[str]:
     components = f" of {settings.components} components" if PRIORS[settings.prior].has_components else ""
     labels = ["given labels"] if settings.conditional else []
     words = [_named(name, getattr(settings, name)) for name in NETWORKS[settings.network][0].own_settings]
-    words += [f"word dropout {settings.word_dropout:g}"] if settings.word_dropout else []
+    words += [f"word dropout {_number(settings.word_dropout)}"] if settings.word_dropout else []
     words += [settings.activation] if settings.activation != "tanh" else []
     options = f" ({', '.join(filter(None, words))})" if words else ""
     return [
@@ -85,6 +85,11 @@ def _model(settings: Settings) -> list[str]:
 def _named(name: str, value: object) -> str:
     """A setting of a network: its name alone, or nothing, where it is a yes or a no."""
     return name * value if isinstance(value, bool) else f"{name} {_dashed(value)}"
+
+
+def _number(value: float) -> str:
+    """A number with all of its digits, and no more."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def _dashed(value: object) -> str:

@@ -244,7 +244,7 @@ def as_outputs(value: Any, outputs: Sequence[str] | None, what: str = "") -> tup
         raise Wrong(f"{sentence(what)}: the function returns None. Is there a return at its end?")
     try:
         if any(np.iscomplexobj(part) for part in values):
-            raise Wrong(f"{sentence(what)}: these are complex numbers. Take the real part (.real).")
+            raise Wrong(f"{sentence(what)}: real numbers are expected, not complex ones. Take their real part (.real).")
         return tuple(np.asarray(part, float) for part in values)
     except (TypeError, ValueError):
         found = f"a tuple of {len(value)}" if isinstance(value, tuple) and not outputs else type(values[0]).__name__
