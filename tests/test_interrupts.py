@@ -200,12 +200,13 @@ def test_in_a_deferring_block_the_second_one_does_not_wait():
 
 
 def test_it_is_said_at_once_that_it_was_understood():
-    said = []
-    with pytest.raises(Interrupted), DeferredInterrupt(lambda: said.append(1)) as interrupt:
-        press()
-        assert said == [1] and interrupt.asked
-        interrupt.check()
-        raise AssertionError("never reached")
+    for number in (signal.SIGINT, *ENDINGS):
+        said = []
+        with pytest.raises(Interrupted), DeferredInterrupt(lambda: said.append(1)) as interrupt:  # noqa: B023
+            signal.raise_signal(number)
+            assert said == [1] and interrupt.asked == number
+            interrupt.check()
+            raise AssertionError("never reached")
 
 
 def test_what_no_check_follows_comes_at_the_end_of_the_block():

@@ -23,7 +23,7 @@ class DeferredInterrupt:
     they would end the process; these may be repeated (``timeout`` sends its signal twice), and still wait.
 
     Args:
-        say: called at once when Ctrl-C was pressed, in the handler of the signal.
+        say: called at once at the first signal, in its handler.
     """
 
     def __init__(self, say: Callable[[], object] = lambda: None):
@@ -54,12 +54,12 @@ class DeferredInterrupt:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
             self._previous[number](number, frame)
-        else:
-            self.asked = number
-            self._say()
+        self._note_end(number, frame)
 
     def _note_end(self, number: int, frame: FrameType | None) -> None:
-        self.asked = self.asked or number
+        if not self.asked:
+            self.asked = number
+            self._say()
 
 
 class Block:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import joblib
@@ -15,13 +16,13 @@ import pytest
 from tests.commands import call
 from tests.training.test_resume import content, in_training
 from tinyvae import evaluate
-from tinyvae.disk.run import Run
+from tinyvae.disk.run import CONFIG, Run
 from tinyvae.errors import Interrupted, RunError
 from tinyvae.papers import sweep
 from tinyvae.papers.report import Report
 from tinyvae.papers.sweep import Plan, Progress, carry_out, carry_out_all
 from tinyvae.settings import Settings
-from tinyvae.training import annealing
+from tinyvae.training import annealing, importance_sampling, opening
 from tinyvae.training.loop import Training
 
 SETTINGS = Settings(latent=(2,), hidden=((8,),), epochs=4, schedule="constant", batch_size=50)
@@ -276,18 +277,50 @@ def test_no_more_jobs_than_there_is_left_to_train(tmp_path, monkeypatch):
     carry_out(plans[0], tmp_path)
     asked, parallel = [], joblib.Parallel
     monkeypatch.setattr(joblib, "Parallel", lambda n_jobs: (asked.append(n_jobs), parallel(n_jobs=1))[1])
-    for jobs, expected in ((12, 2), (12, 1), (1, 1), (-1, -1)):
+    for jobs, expected in ((12, [2]), (12, []), (1, []), (-1, [-1])):
         carry_out_all(plans, tmp_path, jobs=jobs, quiet=True)
-        assert asked.pop() == expected
+        assert asked == expected
+        asked.clear()
     assert all(sweep.is_done(plan, tmp_path) for plan in plans)
 
 
 def test_a_plan_at_which_another_process_is_at_work_is_refused_in_its_words(tmp_path):
     plan = Plan("one", "digits", Settings(hidden=((8,),), epochs=10**6), limit=200)
     with in_training(tmp_path / "one") as process:
-        for attempt in (lambda: carry_out(plan, tmp_path), lambda: carry_out_all([plan, PLAN], tmp_path, jobs=2)):
+        for attempt in (lambda: carry_out(plan, tmp_path), lambda: carry_out_all([plan, LONG[0]], tmp_path, jobs=2)):
             with pytest.raises(RunError, match=f"one: process {process.pid} on .* is at work here since"):
                 attempt()
+    # the other one, which had begun or had not, finished its step
+    assert Run.open(tmp_path / LONG[0].name).has_checkpoint() or not (tmp_path / LONG[0].name).exists()
+    assert not list(tmp_path.glob(".going-on-*"))
+
+
+def test_a_worker_ends_after_its_step_when_it_is_told_to(tmp_path, monkeypatch):
+    word, parent = tmp_path / "word", ("another host", 1)
+    word.touch()
+    step, counter, groups = Training._step, iter(range(100)), importance_sampling._groups
+
+    def until_the_sixth(*arguments):
+        if next(counter) == 5:
+            word.unlink()
+        return step(*arguments)
+
+    with monkeypatch.context() as context:
+        context.setattr(Training, "_step", until_the_sixth)
+        assert isinstance(sweep.carry_out_for(parent, word, PLAN, tmp_path), Interrupted)
+        assert opening.load(Run.open(tmp_path / "one")).step == 6  # of 16
+        assert isinstance(sweep.carry_out_for(parent, word, PLAN, tmp_path), Interrupted)  # does not begin
+        assert opening.load(Run.open(tmp_path / "one")).step == 6
+    word.touch()
+    with monkeypatch.context() as context:
+        context.setattr(importance_sampling, "_groups", lambda logw: (word.unlink(missing_ok=True), groups(logw))[1])
+        assert isinstance(sweep.carry_out_for(parent, word, PLAN, tmp_path), Interrupted)
+        assert Run.open(tmp_path / "one").read_json("summary.json")["epochs"] == 4
+        assert not (tmp_path / "one/evaluation.json").exists()
+    word.touch()
+    assert sweep.carry_out_for(parent, word, PLAN, tmp_path) is None and sweep.is_done(PLAN, tmp_path)
+    wrong = longer(PLAN, 4, seed=1)
+    assert "seed" in str(sweep.carry_out_for(parent, word, wrong, tmp_path)) and not word.exists()
 
 
 LONG = [Plan(f"seed-{seed}", "digits", longer(PLAN, 10**6, seed=seed).settings, limit=200) for seed in (1, 2, 3)]
@@ -295,35 +328,66 @@ LONG = [Plan(f"seed-{seed}", "digits", longer(PLAN, 10**6, seed=seed).settings, 
 REPRODUCE = """
 import sys
 from tests.papers.test_sweep import LONG
+from tinyvae.cli import console
 from tinyvae.papers import sweep
 
 if __name__ == "__main__":
-    sweep.carry_out_all(LONG, sys.argv[1], jobs=12, quiet=True)
+    console.run(lambda: sweep.carry_out_all(LONG, sys.argv[1], jobs=12, quiet=True))
 """
 
 
-@pytest.mark.slow  # six workers
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_their_parent_and_the_same_command_goes_on(number, tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(REPRODUCE)
+@pytest.mark.slow  # three workers, twice
+def test_workers_end_with_their_parent_and_the_same_command_goes_on(tmp_path):
     epochs = 0
     for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, program, tmp_path / "runs"], env=os.environ | {"PYTHONPATH": "."}, start_new_session=True
-        )
-        try:
+        with sweeping(tmp_path) as process:
             while not all(begun(plan, tmp_path / "runs", epochs) for plan in LONG):
                 assert process.poll() is None
                 time.sleep(0.1)
             workers = {int(path.read_text().split()[1]) for path in (tmp_path / "runs").glob("*/.owner")}
             assert len(workers) == len(LONG) and process.pid not in workers
-        finally:
-            process.send_signal(number)
-            assert process.wait() == -number
+            process.kill()
+            process.wait()
         while any(map(sweep._is_alive, workers)):
             time.sleep(0.1)
         epochs = max(len(Run.open(tmp_path / "runs" / plan.name).history()) for plan in LONG)
+
+
+@pytest.mark.slow  # as above
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_workers_finish_their_step_at_a_signal_to_end(number, tmp_path):
+    """From a terminal (SIGINT here) it comes to all, from ``timeout`` to the parent alone."""
+    for _ in range(2):  # at any moment: before the first epoch is done, and later
+        with sweeping(tmp_path) as process:
+            while not all(is_held(tmp_path / "runs" / plan.name) for plan in LONG):
+                assert process.poll() is None
+                time.sleep(0.1)
+            before = {plan.name: step_of(plan, tmp_path / "runs") for plan in LONG}
+            (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+            assert process.wait() == 128 + number
+            assert "Traceback" not in (tmp_path / "errors").read_text()
+        for plan in LONG:
+            assert step_of(plan, tmp_path / "runs") > before[plan.name]
+    assert not list((tmp_path / "runs").glob(".going-on-*"))
+
+
+@contextmanager
+def sweeping(folder):
+    """A process that carries out LONG in ``folder/runs`` and writes into ``folder/errors``; killed at the end."""
+    (folder / "program.py").write_text(REPRODUCE)
+    with open(folder / "errors", "w") as errors:
+        words, env = [sys.executable, folder / "program.py", folder / "runs"], os.environ | {"PYTHONPATH": "."}
+        process = subprocess.Popen(words, env=env, start_new_session=True, stderr=errors)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_held(path):
+    """Whether a run's folder is there, and somebody at work in it."""
+    return (path / CONFIG).exists() and (path / ".owner").exists()
 
 
 def begun(plan, folder, epochs):
@@ -332,13 +396,20 @@ def begun(plan, folder, epochs):
     return (path / "checkpoint.npz").exists() and len(Run.open(path).history()) > epochs
 
 
+def step_of(plan, folder):
+    """The step of a plan's checkpoint, 0 if there is none."""
+    run = Run.open(folder / plan.name)
+    return run.load_checkpoint()[1]["step"] if run.has_checkpoint() else 0
+
+
 def test_a_worker_whose_parent_is_gone_before_it_begins_does_not_begin(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
+    (word := tmp_path / "word").touch()
     with pytest.raises(RunError, match="nobody waits for this training any more"):
-        sweep.carry_out_for((sweep.platform.node(), gone.pid), PLAN, tmp_path)
+        sweep.carry_out_for((sweep.platform.node(), gone.pid), word, PLAN, tmp_path)
     assert not (tmp_path / "one").exists()
-    sweep.carry_out_for(("another host", gone.pid), PLAN, tmp_path)
+    sweep.carry_out_for(("another host", gone.pid), word, PLAN, tmp_path)
     assert sweep.is_done(PLAN, tmp_path)
 
 

@@ -8,16 +8,20 @@ import functools
 import math
 import os
 import platform
+import signal
 import sys
+import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
 
 from tinyvae.disk.files import explained, open_to_read
-from tinyvae.errors import RunError
+from tinyvae.errors import DivergenceError, Interrupted, RunError, UserError
+from tinyvae.interrupts import ENDINGS, DeferredInterrupt
 from tinyvae.settings import Settings
 
 DATA_SHAPES: dict[str, tuple[int, ...]] = {"mnist": (28, 28), "frey": (28, 20), "digits": (8, 8)}
@@ -78,20 +82,21 @@ class Plan:
         ]
 
 
-def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
+def carry_out(plan, folder, data_dir=None, threads=None, with_model=True, check=lambda: None):
     """Train a plan to its end, from where it stands, and evaluate it.
 
     Args:
         plan: Plan.
         folder: of the runs.
         data_dir: where to look for the data first.
-        threads: of a run that begins here; one that goes on keeps its own.
+        threads: as many as there are cores where it begins, and as before where it goes on, if they are not given.
         with_model: whether the trained model is wanted too, and not only what is written about it.
+        check: called after each step of the training and each block of the evaluation; errors.Interrupted out of it
+            ends them, and the training leaves a checkpoint.
 
     Raises: RunError if the run's folder holds something else than a beginning of the plan, another process is at work
         there, or the end of the plan is wanted and the run is longer, or is evaluated by more samples or images.
     """
-    from tinyvae.interrupts import DeferredInterrupt
     from tinyvae.training import description, evaluation, loop
 
     if is_done(plan, folder, with_model):
@@ -100,14 +105,14 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True):
     with run:
         if state.epoch < state.settings.epochs:
             with DeferredInterrupt() as interrupt:
-                history = loop.train(state, run, None, history, check_interrupt=interrupt.check)
+                history = loop.train(state, run, None, history, check_interrupt=lambda: (interrupt.check(), check()))
         if summarised(run) != state.epoch:
             run.write_summary(description.summarise(state, history))
         if plan.samples and not evaluated(run, plan, state.epoch):
             images = state.dataset.test[: plan.images]
             labels = state.labels(state.dataset.test_labels, slice(plan.images))
             with state.crew:
-                results = evaluation.evaluate(state.fitted, images, labels, plan.samples)
+                results = evaluation.evaluate(state.fitted, images, labels, plan.samples, lambda _: check())
             results = description.describe_evaluation(state, run.name) | results
             before = run.read_json("evaluation.json") if os.path.exists(run.path / "evaluation.json") else {}
             if description.are_of_one_state(before, results):
@@ -182,7 +187,7 @@ def begin(plan, folder, data_dir=None, threads=None, with_model=True):
         state = Training(plan.settings, dataset, threads)
         return Run.create(path, description.describe(state, dataset, plan.source, plan.limit)), state, []
     run = Run.open(path, to_train=True)
-    state, history = opening.go_on(run, data_dir)
+    state, history = opening.go_on(run, data_dir, threads)
     require_same(plan, run, state.settings, with_model)
     if plan.settings.epochs > state.settings.epochs:
         opening.make_longer(run, state, plan.settings.epochs)
@@ -218,13 +223,15 @@ def require_same(plan, run, settings, with_model):
 
 
 def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models=True):
-    """Carry out plans, so many at a time.
+    """Carry out plans, so many at a time. At a signal to end, or after an error in one of them, all finish their step.
 
     Args:
         plans: [Plan].
         folder, data_dir, with_models: as for ``carry_out``.
         jobs: trainings side by side, each with its share of the cores.
         quiet: no progress.
+
+    Raises: as ``carry_out``.
     """
     from tinyvae.machine import available_cores
 
@@ -233,28 +240,72 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models
     threads = max(1, available_cores() // jobs)
     longest_first = sorted(left, key=lambda plan: -plan.training_cost())
     with Progress(plans, folder, quiet):
-        joblib.Parallel(n_jobs=jobs)(
-            joblib.delayed(carry_out_for)((platform.node(), os.getpid()), plan, folder, data_dir, threads, with_models)
-            for plan in longest_first
-        )
+        if jobs == 1:
+            for plan in longest_first:
+                carry_out(plan, folder, data_dir, threads, with_models)
+            return
+        with _word_to_go_on(folder) as word, DeferredInterrupt(lambda: word.unlink(missing_ok=True)) as interrupt:
+            try:
+                ends = joblib.Parallel(n_jobs=jobs)(
+                    joblib.delayed(carry_out_for)(
+                        (platform.node(), os.getpid()), word, plan, folder, data_dir, threads, with_models
+                    )
+                    for plan in longest_first
+                )
+            except Exception:
+                interrupt.check()  # a worker that had not begun yet may have ended by the same signal
+                raise
+    errors = [end for end in ends if end]
+    for error in sorted(errors, key=lambda error: isinstance(error, Interrupted)):  # the cause before what follows
+        raise error
 
 
-def carry_out_for(parent, *arguments):
-    """``carry_out`` in a worker that ends with its parent.
+@contextmanager
+def _word_to_go_on(folder):
+    """The Path of a file that all workers see, on whichever machine: when it is gone, they are to end."""
+    folder = Path(folder)
+    with explained(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=".going-on-", dir=folder)
+    os.close(descriptor)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def carry_out_for(parent, word, *arguments):
+    """``carry_out`` in a worker, which ends with its parent.
 
     Args:
         parent: (host, number) of the process that wants it. If it started this one, this one is killed when it is gone;
             a worker of another kind (docs/cluster.md) is looked after by those who started it.
+        word: Path of a file. When it is gone, this training ends after its step; if this one fails, it takes it away.
         arguments: of ``carry_out``.
 
-    Raises: as ``carry_out``, and RunError if the parent is gone already.
+    Returns: what ended it before the end, an error for people or Interrupted; None if nothing did.
+
+    Raises: RunError if the parent is gone already.
     """
+
+    def check():
+        if not word.exists():
+            raise Interrupted
+
     host, process = parent
     if host == platform.node() and not _is_alive(process):
         raise RunError("nobody waits for this training any more")
     if os.getppid() == process:
         _end_with(process)
-    carry_out(*arguments)
+    try:
+        check()
+        carry_out(*arguments, check=check)
+    except Interrupted as interrupt:
+        return interrupt
+    except (UserError, DivergenceError, MemoryError) as error:
+        word.unlink(missing_ok=True)
+        return error
+    return None
 
 
 def _is_alive(process):
@@ -271,7 +322,11 @@ def _is_alive(process):
 
 @functools.cache
 def _end_with(parent):
-    """Have a thread, one for all trainings, kill this process when its parent is gone."""
+    """Have a thread, one for all trainings, kill this process when its parent is gone; signals to end, which a terminal
+    or a batch system sends to both, are left to the parent.
+    """
+    for number in (signal.SIGINT, *ENDINGS):
+        signal.signal(number, signal.SIG_IGN)
 
     def watch():
         while os.getppid() == parent:  # a process whose parent has died is given another one
