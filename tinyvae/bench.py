@@ -7,6 +7,7 @@ examples:
   python -m tinyvae.bench --core-types Haswell,SkylakeX    OpenBLAS's kernels for AVX2 and for AVX-512
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -61,7 +62,7 @@ def parse(argv):
     )
     parser.add_argument(
         "--core-types",
-        type=lambda text: list(filter(None, text.split(","))),
+        type=core_types,
         metavar="A,B",
         help="measure with these of OpenBLAS's kernels, one after the other, each in a process of its own (their names "
         "are those for $OPENBLAS_CORETYPE) [the processor's]",
@@ -72,6 +73,14 @@ def parse(argv):
         if name not in NAMES:
             parser.error(f"argument NAME: invalid choice: '{name}' (choose from {', '.join(NAMES)})")
     return arguments
+
+
+def core_types(text):
+    """Names of OpenBLAS's kernels, separated by commas; an empty text, which takes back an earlier one, has none."""
+    names = text.split(",") if text else []
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"names separated by commas are needed, not {text}")
+    return names
 
 
 def measure_core_types(names, argv, as_json):
@@ -88,8 +97,8 @@ def measure_core_types(names, argv, as_json):
             stdout=subprocess.PIPE if as_json else None,
             text=True,
         )
-        if child.returncode == console.MISUSE:
-            return console.MISUSE  # it has said why
+        if child.returncode in (console.MISUSE, console.UNTOLD):
+            return child.returncode  # it has said why
         if child.returncode:
             why = f"signal {-child.returncode}" if child.returncode < 0 else f"exit status {child.returncode}"
             raise UserError(
@@ -173,8 +182,8 @@ def report(name, result):
     """A result in words."""
     low, high = result["range"]
     lines = [
-        f"{name}: {result['examples_per_second']:,.0f} examples a second on {result['threads']} threads "
-        f"({low:,.0f} to {high:,.0f})",
+        f"{name}: {result['examples_per_second']:,.0f} examples a second on {result['threads']} "
+        f"thread{'s' * (result['threads'] != 1)} ({low:,.0f} to {high:,.0f})",
         f"  matrix products alone: {result['sgemm_examples_per_second']:,.0f}, {result['sgemm_gflops']:.0f} GFLOP/s; "
         f"{result['fraction_of_roofline']:.2f} of that",
     ]

@@ -56,7 +56,7 @@ def main(argv=None):
         print(f"{arguments.out}: {len(done.content):,} bytes for {len(images):,} images, {seconds:.1f} s", flush=True)
     about = {name: getattr(arguments, name) for name in ("data", "part", "binarise")}
     about |= {"seed": arguments.seed or 0} if arguments.binarise else {}
-    protocol = Run.open(arguments.run).config().get("protocol", "")
+    protocol = str(Run.open(arguments.run).config().get("protocol") or "not known")
     results = about | figures(code, fitted, protocol, images, done, seconds)
     print(json.dumps(results, indent=2) if arguments.json else report(results))
     return 0

@@ -40,7 +40,8 @@ def main(argv=None):
             experiment = experiments.EXPERIMENTS[name]
             plans = experiment.plans(size)
             if not arguments.quiet:
-                print(f"{name}: {experiment.title}, {len(plans)} trainings in {runs}", file=sys.stderr)
+                count = f"{len(plans)} training{'s' * (len(plans) != 1)}"
+                print(f"{name}: {experiment.title}, {count} in {runs}", file=sys.stderr)
             folder, models = make_folder(name, arguments), experiment.with_models
             sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet, models)
             tables = write(name, experiment, plans, runs, folder, arguments)

@@ -222,7 +222,8 @@ def report(summary, path, files, has_page=False):
     words = "" if bits is None else f", {bits:.3f} bits per dimension"
     drawn = [console.paragraph("samples    ", say_counts(summary["samples"]))] if "samples" in summary else []
     lines = [
-        f"{summary['dataset']}: {summary['epochs']} epochs, {summary['samples_seen']:,} examples seen, "
+        f"{summary['dataset']}: {summary['epochs']} epoch{'s' * (summary['epochs'] != 1)}, "
+        f"{summary['samples_seen']:,} examples seen, "
         f"{summary['seconds']:.0f} s",
         f"  test bound   {console.figure(summary['test_bound'], '10.2f')} {summary['unit']}{words}",
         f"  train bound  {console.figure(summary['train_bound'], '10.2f')}",

@@ -156,7 +156,7 @@ def test_cifar_10_is_trained_on_by_its_recipe(cifar10, tmp_path):
     assert result.returncode == 0, result.stderr
     words = " ".join(result.stdout.split())
     assert "bits per dimension" in words and "Bernoulli" not in result.stderr
-    assert "conv (channels 4, kernel 4, stride 2, relu) 8-2, normal prior, logistic-colour, 1 epochs" in words
+    assert "conv (channels 4, kernel 4, stride 2, relu) 8-2, normal prior, logistic-colour, 1 epoch," in words
 
 
 def test_colours_under_a_bernoulli_are_remarked_on(cifar10, tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.disk.test_fuzz_checkpoint import damage
 from tests.training.test_resume import trained
+from tinyvae import compare
 from tinyvae.data import datasets
 from tinyvae.disk.checkpoint import read_checkpoint, write_checkpoint
 from tinyvae.disk.run import Run
@@ -111,6 +112,7 @@ def read_all(folder):
         lambda: opening.go_on(Run.open(folder)),
         lambda: opening.read_config(run),
         lambda: sweep.is_done(PLAN, folder.parent),
+        lambda: compare.report([each := compare.read(folder)], [compare.compare(each, each)]),
     ):
         try:
             read()

@@ -38,14 +38,16 @@ def test_curve_shows_the_points_on_a_logarithmic_axis(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("last", "labels"),
+    ("epochs", "labels"),
     [
-        (75_000, ["5,000", "10,000", "20,000", "50,000"]),
-        (400_000, [r"$\mathdefault{10^{4}}$", r"$\mathdefault{10^{5}}$"]),
+        (1, ["1,617"]),
+        (3, ["1,617", "3,234", "4,851"]),
+        (20, ["1,617", "4,851", "8,085", "16,170", "32,340"]),
+        (80, [r"$\mathdefault{10^{4}}$", r"$\mathdefault{10^{5}}$"]),
     ],
 )
-def test_a_short_axis_has_round_numbers_and_a_long_one_powers_of_ten(last, labels, tmp_path):
-    x = np.geomspace(5000, last, 7)
+def test_a_short_axis_has_the_numbers_of_epochs_and_a_long_one_powers_of_ten(epochs, labels, tmp_path):
+    x = 1617 * np.arange(1, epochs + 1)
     figure = curves.curve(tmp_path / "curve.png", x, -1e4 / x, -1e4 / x)
     axis = figure.axes[0].xaxis
     low, high = figure.axes[0].get_xlim()

@@ -119,7 +119,7 @@ def test_what_is_written_says_how_long_it_was_trained_and_by_which_schedule(fitt
     clone(fitted).partial_fit(digits[0]).write_run(tmp_path / "one")
     protocols = [Run.open(tmp_path / name).config()["protocol"] for name in ("longer", "one")]
     assert "5 epochs (raised from 3), minibatch 100, adam at 0.003 (constant)" in protocols[0]
-    assert "1 epochs, minibatch 100, adam at 0.003 (constant)" in protocols[1]
+    assert "1 epoch, minibatch 100, adam at 0.003 (constant)" in protocols[1]
 
 
 def test_a_convolutional_run_of_the_command_is_an_estimator(no_pictures, tmp_path):

@@ -314,6 +314,14 @@ def test_a_divergence_names_what_may_have_made_it(words, no_pictures, out):
     assert f"than {' '.join(words)}" in result.stderr.splitlines()[1]
 
 
+def test_data_that_lie_far_out_are_not_laid_to_the_step(no_pictures, out, tmp_path):
+    np.save(tmp_path / "far.npy", np.random.default_rng(0).normal(0, 1e30, (100, 5)))
+    result = call(tmp_path / "far.npy", "--likelihood", "gaussian-linear", "--hidden", 8, "--out", out, "--quiet")
+    assert result.returncode == 1 and "diverged" not in result.stderr and "--lr" not in result.stderr
+    assert "the bound of the first minibatch is -inf, before any step" in result.stderr
+    assert "a value that lies far out, rescale the data" in result.stderr
+
+
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
 def test_divergence_keeps_the_last_checkpoint_and_gives_advice_that_fits(likelihood, no_pictures, out, monkeypatch):
     words = ("digits", *QUICK, "--optimiser", "sgd", "--lr", 1e-3, "--likelihood", likelihood, "--epochs", 3)

@@ -217,6 +217,17 @@ def test_values_that_the_likelihood_does_not_describe_are_refused(plain, values,
             method(images)
 
 
+@pytest.mark.parametrize("likelihood", ["logistic", "logistic-mixture"])
+def test_a_likelihood_of_levels_takes_no_number_between_them(likelihood, digits):
+    train, test = (np.rint(images * 255).astype(np.uint8) for images in (digits.train, digits.test))
+    trained = Training(replace(SMALL, likelihood=likelihood), replace(digits, train=train, test=test)).fitted
+    levels = test[:3] / 255
+    for method in (trained.encode, trained.log_likelihood):
+        method(levels)
+        with pytest.raises(ValueError, match=f"^images have values between the 256 levels .* the {likelihood} "):
+            method(np.clip(levels + 0.3 / 255, 0, 1))
+
+
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
@@ -227,6 +238,7 @@ def test_values_that_the_likelihood_does_not_describe_are_refused(plain, values,
         (lambda plain: plain.sample(3, seed=2**64), "from 0 to 2"),
         (lambda plain: plain.sample(3, seed=0.5), "seed=0.5"),
         (lambda plain: plain.decode(np.full((2, 3), np.nan)), "z has a value that is not finite"),
+        (lambda plain: plain.decode(np.full((2, 3), 1j)), "z has complex numbers"),
         (lambda plain: plain.log_likelihood(np.zeros((2, 64)), samples="3"), "samples='3'"),
     ],
 )

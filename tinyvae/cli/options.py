@@ -15,6 +15,7 @@ from tinyvae.settings import (
     RECIPES,
     STRING_RECIPES,
     WITH_GRAMMAR,
+    Settings,
     iwae_epochs,
     recipe_for,
     require_sense,
@@ -53,9 +54,8 @@ def add_model(group):
     group.add_argument(
         "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(DEFAULT.latent)}"
     )
-    group.add_argument(
-        "--hidden", type=units, nargs="+", metavar="H,H", help=f"units of the hidden layers {show(DEFAULT.hidden[0])}"
-    )
+    hidden = f"units of the hidden layers, or none of these {show(DEFAULT.hidden[0])}"
+    group.add_argument("--hidden", type=hidden_units, nargs="+", metavar="H,H", help=hidden)
     add_choice(group, "activation", "of the hidden layers")
     channels = f"feature maps of --network conv, from the data up {show(DEFAULT.channels)}"
     group.add_argument("--channels", type=units, metavar="C,C", help=channels)
@@ -97,13 +97,13 @@ def add_fitting(group):
     own = "[that of strings or of --network, or default]"
     add_name(group, "--recipe", RECIPES, "named settings, which other options override", own)
     length = group.add_mutually_exclusive_group()
-    length.add_argument("--stages", type=stages, metavar="n", help="or: stages of the schedule iwae, 1 to 8")
     length.add_argument(
         "--epochs", type=console.positive, help=f"visits to every example {show(DEFAULT.epochs)}, more on small data"
     )
     length.add_argument(
         "--samples-seen", type=console.positive, metavar="N", help="or: examples to see, in whole epochs"
     )
+    length.add_argument("--stages", type=stages, metavar="n", help="or: stages of --schedule iwae, 1 to 8")
     minibatch = f"minibatch {show(DEFAULT.batch_size)}, or all examples where they are fewer"
     group.add_argument("--batch-size", type=console.positive, metavar="B", help=minibatch)
     add_choice(group, "optimiser", "the step's rule")
@@ -231,32 +231,25 @@ def units(text):
     return tuple(console.positive(part) for part in text.split(","))
 
 
+def hidden_units(text):
+    """Those of the layers between a stochastic layer and the one below, of which there may be none."""
+    return () if text == "none" else units(text)
+
+
 def given_settings(arguments):
     """The settings that the arguments name, all but the length of the run: {attribute of Settings: value}."""
-    given = {
-        "latent": arguments.latent and tuple(arguments.latent),
-        "hidden": arguments.hidden and tuple(arguments.hidden),
-        "learning_rate": arguments.lr,
-        "conditional": arguments.conditional or None,
-        "dequantise": arguments.dequantise or None,
-        "feedback": arguments.feedback or None,
+    names = {field.name for field in dataclasses.fields(Settings)} - {"epochs"}
+    given = {name: getattr(arguments, option_of(name)[2:].replace("-", "_"), None) for name in names}
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value is not None and value is not False
     }
-    sizes = (
-        "channels",
-        "kernel",
-        "stride",
-        "units",
-        "directions",
-        "word_dropout",
-        "samples",
-        "beta",
-        "anneal",
-        "free_bits",
-        "weight_prior",
-    )
-    for name in (*sizes, "components", "batch_size", "seed", *CHOICES):
-        given[name] = getattr(arguments, name)
-    return {name: value for name, value in given.items() if value is not None}
+
+
+def option_of(name):
+    """The option of a setting."""
+    return OPTIONS.get(name, "--" + name.replace("_", "-"))
 
 
 def given_epochs(arguments, n_examples):
@@ -293,7 +286,16 @@ def resolve(arguments, strings=None):
     if settings.kl != "closed" and arguments.free_bits is None:  # a recipe's, which are of the closed form
         settings = dataclasses.replace(settings, free_bits=DEFAULT.free_bits)
     require_sense(settings)
+    require_stages(settings, arguments)
     return settings
+
+
+def require_stages(settings, arguments):
+    """Raise a UserError for stages of a schedule that the settings do not have."""
+    if arguments.stages and settings.schedule != "iwae":
+        raise UserError(
+            f"--stages are those of --schedule iwae, and the run's is {settings.schedule}: use --epochs instead"
+        )
 
 
 def string_recipe(arguments):
@@ -317,13 +319,14 @@ def require_same(settings, arguments):
     for name, value in given_settings(arguments).items():
         old = getattr(settings, name)
         if value != old:
-            option = OPTIONS.get(name, "--" + name.replace("_", "-"))
+            option = option_of(name)
             given = option if value is True else f"{option} {as_given(value)}"
             was = "was begun without it" if old is False else f"has {as_given(old)}"
             raise UserError(
                 f"{given} would make it another run: the one in {arguments.resume} {was}\n"
                 "Leave it out, or train anew without --resume."
             )
+    require_stages(settings, arguments)
     for name in ("recipe", "out", "overwrite", "limit", "size", "grey", "skip_broken", "grammar", "characters"):
         if getattr(arguments, name):
             option = "--" + name.replace("_", "-")
@@ -334,7 +337,7 @@ def as_given(value):
     """The value of a setting as its option takes it."""
     if not isinstance(value, tuple):
         return str(value)
-    return " ".join(",".join(map(str, part)) if isinstance(part, tuple) else str(part) for part in value)
+    return " ".join(",".join(map(str, part)) or "none" if isinstance(part, tuple) else str(part) for part in value)
 
 
 def uses_default_length(arguments):

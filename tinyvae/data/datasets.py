@@ -22,7 +22,7 @@ from numpy.typing import DTypeLike
 from tinyvae.data import arrays, downloads, formats, layouts, rows, sequences, text_files
 from tinyvae.data.grammar import Grammar
 from tinyvae.data.grammar_files import read_grammar
-from tinyvae.data.rows import Images, Pieces
+from tinyvae.data.rows import Images, Pieces, blocks
 from tinyvae.data.sequences import Strings, Vocabulary
 from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
@@ -242,6 +242,14 @@ def to_float(images: Images, dtype: DTypeLike = np.float32) -> Array:
     if images.dtype == np.uint8:
         return np.divide(images, 255, dtype=dtype)
     return images.astype(dtype, copy=False)
+
+
+def on_levels(images: Images, levels: int) -> bool:
+    """Whether all intensities of images are among 0, 1 / (levels - 1), ..., 1, up to their rounding."""
+    if images.dtype == np.bool_ or (images.dtype == np.uint8 and levels == 256):
+        return True  # which need not be read to know it
+    steps = (to_float(block, np.float64) * (levels - 1) for block in blocks(images))
+    return all((np.abs(block - np.rint(block)) < 1e-3).all() for block in steps)
 
 
 def mnist(data_dir: AnyPath | None) -> Pieces:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
@@ -20,7 +20,8 @@ PANELS = 3  # in a row
 DRAWN = 400  # places of a curve, evenly along a panel's logarithmic axis
 TURN = 1.0  # nats by which a bound must have fallen since its highest to have turned down
 SHOWN = (0.05, 0.35)  # the shares of the published points and of our logarithmic axis that may be under the picture
-SHORT = 50  # times its beginning, an axis of examples with round numbers
+SHORT = 50  # times its beginning, an axis whose numbers are those of epochs
+TICKS = 5  # such numbers at most
 HIDDEN = 0.1  # of the logarithmic axis of the curve may be out of view
 
 
@@ -56,10 +57,10 @@ def curve(
     axes.plot(*test, "-", color=TEST, marker=marker, lw=2, label="test", zorder=4)
     axes.plot(*train, "--", color=TRAIN, marker=marker, lw=1.4, label="training", zorder=3)
     axes.set_xscale("log")
-    seen = np.concatenate([train[0], test[0]])
-    if len(seen) and seen.max() < SHORT * seen.min():
+    seen = np.unique(np.concatenate([train[0], test[0]]))
+    if len(seen) and seen[-1] < SHORT * seen[0]:
         # the powers of ten alone are too few, and all that lies between them would run into one another
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(FixedLocator(seen[even_places(seen, TICKS)]))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_formatter(NullFormatter())
     limits = bound_limits([train, test], kept=test)

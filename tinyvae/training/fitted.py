@@ -21,6 +21,7 @@ from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS, Settings
 from tinyvae.training import dequantisation, importance_sampling
 from tinyvae.training.binarisation import TEST_SEED, draw_once
+from tinyvae.training.requirements import are_described
 from tinyvae.types import Array, Labels, Pair
 
 ROWS = 1000  # examples at a time through a network: bounds the memory
@@ -237,7 +238,7 @@ class Fitted:
             images = np.asarray(images)
             if images.dtype.kind == "U" and images.ndim == 0:
                 raise ValueError(f"a list of strings is needed, not one of them: [{str(images)!r}]")
-            if self.vocabulary is not None and images.dtype.kind == "U":
+            if self.vocabulary is not None and (images.dtype.kind == "U" or images.shape == (0,)):
                 if images.ndim > 1:
                     raise ValueError(f"a list of strings is needed, not an array of shape {images.shape}")
                 images = self.vocabulary.one_hot(self.vocabulary.encode(images.tolist()))
@@ -247,24 +248,35 @@ class Fitted:
         if images.shape[1:] not in (shape, (D,)):
             wanted = " or ".join(dict.fromkeys((f"(N, {', '.join(map(str, shape))})", f"(N, {D})")))
             raise ValueError(f"images {wanted} are needed, not {images.shape}")
-        if images.dtype.kind == "f" and len(images):
+        if len(images):
             self._require_described(images)
         return images
 
     def _require_described(self, images: Images) -> None:
         """ValueError for values that the likelihood does not describe, whose density would be of nothing."""
-        smallest, largest = extremes(images)
-        if not (math.isfinite(smallest) and math.isfinite(largest)):
-            raise ValueError("images have a value that is not finite: leave it out, or put a number in its place")
-        lowest, highest = LIKELIHOODS[self.settings.likelihood].support
-        if smallest < lowest or largest > highest:
+        likelihood = self.settings.likelihood
+        if images.dtype.kind == "f":
+            smallest, largest = extremes(images)
+            if not (math.isfinite(smallest) and math.isfinite(largest)):
+                raise ValueError("images have a value that is not finite: leave it out, or put a number in its place")
+            lowest, highest = LIKELIHOODS[likelihood].support
+            if smallest < lowest or largest > highest:
+                raise ValueError(
+                    f"images have values from {smallest:g} to {largest:g}, but the {likelihood} likelihood describes "
+                    f"values from {lowest:g} to {highest:g}: rescale them, or pass grey levels as uint8"
+                )
+        if not are_described(likelihood, self.data_shape, images):
             raise ValueError(
-                f"images have values from {smallest:g} to {largest:g}, but the {self.settings.likelihood} likelihood "
-                f"describes values from {lowest:g} to {highest:g}: rescale them, or pass grey levels as uint8"
+                f"images are not of symbols: one of each {self.data_shape[-1]} numbers is 1, and the others are 0"
+                if likelihood == "categorical"
+                else f"images have values between the 256 levels 0, 1/255, ..., 1, and the {likelihood} likelihood "
+                "describes these alone: round them, or pass grey levels as uint8"
             )
 
     def _latents(self, z: ArrayLike) -> Array:
-        """Values of the layer next to the data (N, D_1) as an array; ValueError for what is not finite."""
+        """Values of the layer next to the data (N, D_1) as an array; ValueError for what is complex or not finite."""
+        if np.iscomplexobj(z):
+            raise ValueError("z has complex numbers, and the latent space is real")
         z = np.ascontiguousarray(z, self.params.flat.dtype)
         if not np.isfinite(z).all():
             raise ValueError("z has a value that is not finite")

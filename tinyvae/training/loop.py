@@ -244,6 +244,11 @@ class Training:
 
     def _require_finite(self, number: float, name: str) -> None:
         if not math.isfinite(number):
+            if self.step == 0 and name == "bound":
+                raise DivergenceError(
+                    f"the bound of the first minibatch is {number}, before any step of training\n"
+                    "Look for a value that lies far out, rescale the data, or train in float64."
+                )
             settings, advice = self.settings, LIKELIHOODS[self.settings.likelihood].advice
             cures = [f"a smaller step than --lr {settings.learning_rate:g}"]
             cures += [f"a smaller weight than --beta {settings.beta:g}"] if settings.beta > 1 else []

@@ -2,10 +2,8 @@
 
 import math
 
-import numpy as np
-
-from tinyvae.data.datasets import Dataset, to_float
-from tinyvae.data.rows import Images, blocks
+from tinyvae.data.datasets import Dataset, on_levels
+from tinyvae.data.rows import Images
 from tinyvae.settings import LIKELIHOODS, NETWORKS, PRIORS, Settings
 from tinyvae.training import dequantisation
 from tinyvae.training.fitted import Fitted
@@ -24,7 +22,7 @@ def protocol(settings: Settings, dataset: Dataset | None = None) -> str:
             *_aids(settings),
             "uniform dequantisation" if settings.dequantise else BINARISATION[settings.binarise],
             *_model(settings),
-            f"{settings.epochs} epochs{_raised(settings)}",
+            f"{_epochs(settings.epochs)}{_raised(settings)}",
             f"minibatch {settings.batch_size}",
             f"{settings.optimiser} at {_number(settings.learning_rate)} ({settings.schedule})",
             f"epsilon {_number(settings.epsilon)}",
@@ -47,6 +45,10 @@ def _reading(dataset: Dataset) -> list[str]:
     return words + (["broken pictures left out"] if skip_broken else [])
 
 
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'s' * (count != 1)}"
+
+
 def _bound(settings: Settings) -> str:
     if settings.objective != "elbo":
         return settings.objective.upper()
@@ -56,7 +58,7 @@ def _bound(settings: Settings) -> str:
 def _aids(settings: Settings) -> list[str]:
     """What was trained in the place of the bound, as in "trained with beta = 4, annealed over 10 epochs"."""
     words = [f"beta = {_number(settings.beta)}"] if settings.beta != 1 or settings.anneal else []
-    words += [f"annealed over {settings.anneal} epochs"] if settings.anneal else []
+    words += [f"annealed over {_epochs(settings.anneal)}"] if settings.anneal else []
     words += [f"{_number(settings.free_bits)} nats free in each dimension"] if settings.free_bits else []
     words += [f"a prior N(0, {_number(settings.weight_prior)}²) on the weights"] if settings.weight_prior else []
     return [f"trained with {words[0]}", *words[1:]] if words else []
@@ -122,14 +124,6 @@ def quantity(fitted: Fitted, images: Images) -> str:
     if levels is None or on_levels(images, levels):
         return f"log p(x{given})"
     return f"the limit of L_K{' given y' if given else ''} (no log p(x{given}): x lies between the likelihood's values)"
-
-
-def on_levels(images: Images, levels: int) -> bool:
-    """Whether all intensities of images are among 0, 1 / (levels - 1), ..., 1, up to their rounding."""
-    if images.dtype == np.bool_ or (images.dtype == np.uint8 and levels == 256):
-        return True  # which need not be read to know it
-    steps = (to_float(block, np.float64) * (levels - 1) for block in blocks(images))
-    return all((np.abs(block - np.rint(block)) < 1e-3).all() for block in steps)
 
 
 def bits_per_dimension(fitted: Fitted, images: Images, nats: float) -> float | None:

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from tinyvae.data.datasets import Dataset, to_float
+from tinyvae.data.datasets import Dataset, on_levels, to_float
 from tinyvae.data.rows import Images, blocks, extremes
 from tinyvae.errors import DataError, UserError
 from tinyvae.settings import LIKELIHOODS, NETWORKS, Settings
-from tinyvae.training.protocol import on_levels
+from tinyvae.types import Array
 
 
 def require_fit(settings: Settings, dataset: Dataset) -> None:
@@ -71,25 +71,36 @@ def require_values(name: str, likelihood: str, data_shape: tuple[int, ...], *par
 
     Args:
         name: of the data, for the message.
+        likelihood, data_shape, parts: as for ``are_described``.
+    """
+    if are_described(likelihood, data_shape, *parts):
+        return
+    if likelihood == "categorical":
+        raise DataError(
+            f"{name} is not of symbols: the categorical likelihood takes each {data_shape[-1]} numbers of an example "
+            "for a step, of which one is 1 and the others are 0\nGive the examples the shape (steps, symbols), or use "
+            "another likelihood."
+        )
+    raise DataError(
+        f"{name} has values between the 256 levels 0, 1/255, ..., 1, and the {likelihood} likelihood gives "
+        "probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
+    )
+
+
+def are_described(likelihood: str, data_shape: tuple[int, ...], *parts: Images) -> bool:
+    """Whether a likelihood describes all values within its ends that there are.
+
+    Args:
         likelihood: its name. Those of levels know 256 alone, "categorical" one symbol at each step.
         data_shape: of an example.
         parts: (N, D) each, as data sets hold them.
     """
+    if likelihood == "categorical":
+        return all(_are_symbols(to_float(block), data_shape[-1]) for part in parts for block in blocks(part))
     levels = LIKELIHOODS[likelihood].levels
-    if levels == 256 and not all(on_levels(images, levels) for images in parts):
-        raise DataError(
-            f"{name} has values between the 256 levels 0, 1/255, ..., 1, and the {likelihood} "
-            "likelihood gives probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
-        )
-    if likelihood != "categorical":
-        return
-    V = data_shape[-1]
-    for part in parts:
-        for block in blocks(part):
-            steps = to_float(block, np.float32).reshape(-1, V)
-            if not (np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all()):
-                raise DataError(
-                    f"{name} is not of symbols: the categorical likelihood takes each {V} numbers of an "
-                    "example for a step, of which one is 1 and the others are 0\nGive the examples the shape (steps, "
-                    "symbols), or use another likelihood."
-                )
+    return levels != 256 or all(on_levels(images, levels) for images in parts)
+
+
+def _are_symbols(images: Array, V: int) -> bool:
+    steps = images.reshape(-1, V)
+    return bool(np.isin(steps, (0, 1)).all() and (steps.sum(axis=1) == 1).all())
