@@ -8,6 +8,8 @@ examples:
 """
 
 import dataclasses
+import itertools
+import os
 import shlex
 import sys
 import tempfile
@@ -16,7 +18,9 @@ from pathlib import Path
 from tinyvae import __version__
 from tinyvae.cli import console
 from tinyvae.disk.files import explained
+from tinyvae.errors import UserError
 
+PROTOCOL = "protocol.json"  # how the results of a folder came about
 NAMES = (
     "aevb-mnist", "aevb-frey", "aevb-frey-map", "aevb-frey-step-02", "latent-space", "manifold-mnist", "manifold-frey",
     "vae-vs-iwae", "one-vs-two-layers", "cvae", "samples", "photos", "coloured-digits", "grammar-vae",
@@ -26,25 +30,33 @@ NAMES = (
 def main(argv=None):
     """Carry out the trainings of each name, then write its folder of results."""
     arguments = parse(argv)
-    from tinyvae.papers import experiments, sweep
-    from tinyvae.papers.report import Size
+    from tinyvae.papers import sweep
+    from tinyvae.papers.experiments import EXPERIMENTS
+    from tinyvae.papers.report import Report, Size
 
     size = Size(arguments.examples, arguments.stages, arguments.stages_50, arguments.quick, arguments.seed)
     runs = arguments.runs / "quick" if arguments.quick else arguments.runs
+    names = NAMES if "all" in arguments.names else arguments.names
+    options = {name: options_of(EXPERIMENTS[name], size) for name in names}
+    require_effect(size, options)
+    commands = {name: command(name, options[name], arguments.quick) for name in names}
+    for name in () if arguments.overwrite else names:
+        require_own(folder_of(name, arguments), commands[name])
     if arguments.quiet:
         console.hush()
     console.announce_compilation(arguments.quiet)
     console.compile_ahead()
     try:
-        for name in NAMES if "all" in arguments.names else arguments.names:
-            experiment = experiments.EXPERIMENTS[name]
+        for name in names:
+            experiment = EXPERIMENTS[name]
             plans = experiment.plans(size)
             if not arguments.quiet:
                 count = f"{len(plans)} training{'s' * (len(plans) != 1)}"
                 print(f"{name}: {experiment.title}, {count} in {runs}", file=sys.stderr)
             folder, models = make_folder(name, arguments), experiment.with_models
             sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet, models)
-            tables = write(name, experiment, plans, runs, folder, arguments)
+            report = Report(plans, runs, folder, arguments.data_dir)
+            tables = write(experiment, report, commands[name])
             if not arguments.quiet:
                 for rows in tables:
                     print(console.table(rows))
@@ -88,30 +100,70 @@ def parse(argv):
     files.add_argument(
         "--data-dir", type=console.path, metavar="DIR", help="where the data are [$TINYVAE_DATA, then the cache]"
     )
+    files.add_argument("--overwrite", action="store_true", help="replace results that another command made")
     files.add_argument("--quiet", action="store_true", help="print errors only")
     return parser.parse_args(argv)
 
 
+def options_of(experiment, size):
+    """The options, apart from --quick, that change the trainings of an experiment of this size: {name: text}."""
+    plans, defaults = experiment.plans(size), {field.name: field.default for field in dataclasses.fields(size)}
+    return {
+        "--" + name.replace("_", "-"): str(getattr(size, name))
+        for name, default in defaults.items()
+        if name != "quick" and experiment.plans(dataclasses.replace(size, **{name: default})) != plans
+    }
+
+
+def require_effect(size, options):
+    """UserError for an option that changes nothing: it would stand in no protocol.
+
+    Args:
+        size: Size.
+        options: {name: ``options_of`` it}.
+    """
+    for field in dataclasses.fields(size):
+        option = "--" + field.name.replace("_", "-")
+        if getattr(size, field.name) != field.default and option not in {"--quick"}.union(*options.values()):
+            small = " under --quick" if size.quick else ""
+            raise UserError(f"{option} changes nothing of {', '.join(options)}{small}: leave it out")
+
+
+def folder_of(name, arguments):
+    """The folder for the results of a name."""
+    return arguments.out / (f"{name}-quick" if arguments.quick else name)
+
+
+def require_own(folder, words):
+    """UserError for a folder that has the results of another command than these words."""
+    from tinyvae.disk.run import Run
+
+    found = Run(folder).read_json(PROTOCOL).get("command") if os.path.exists(folder / PROTOCOL) else words
+    if found != words:
+        raise UserError(
+            f"{folder} has the results of another command: {found}\n"
+            "Add --overwrite to replace them, or name another folder with --out."
+        )
+
+
 def make_folder(name, arguments):
     """The folder for the results of a name, made before hours of training and seen to take files."""
-    folder = arguments.out / (f"{name}-quick" if arguments.quick else name)
+    folder = folder_of(name, arguments)
     with explained(folder, "made"):
         folder.mkdir(parents=True, exist_ok=True)
     with explained(folder, "written"), tempfile.TemporaryFile(dir=folder):
         return folder
 
 
-def write(name, experiment, plans, runs, folder, arguments):
-    """The figures, the numbers, and the protocol of every run; returns the tables that are to be printed."""
+def write(experiment, report, words):
+    """The figures, the numbers, and the protocol: the command's words and the config of every run. Returns the tables
+    that are to be printed.
+    """
     from tinyvae.disk.run import Run
-    from tinyvae.papers.report import Report
 
-    report = Report(plans, runs, folder, arguments.data_dir)
     experiment.write(report)
-    configs = {plan.name: config_of(plan, report) for plan in plans}
-    Run(folder).write_json(
-        "protocol.json", {"command": command(name, arguments), "tinyvae": __version__, "runs": configs}
-    )
+    configs = {plan.name: config_of(plan, report) for plan in report.plans}
+    Run(report.folder).write_json(PROTOCOL, {"command": words, "tinyvae": __version__, "runs": configs})
     return report.shown
 
 
@@ -126,21 +178,10 @@ def config_of(plan, report):
     return run.config() | description.describe_settings(plan.settings, report.dataset(plan))
 
 
-def command(name, arguments):
+def command(name, options, quick):
     """The command that makes these results, with all that changes them."""
-    words = ["python", "-m", "tinyvae.reproduce", name]
-    words += ["--quick"] if arguments.quick else []
-    defaults = {field.name: field.default for field in dataclasses.fields(_size())}
-    for option in ("examples", "stages", "stages_50", "seed"):
-        if getattr(arguments, option) != defaults[option]:
-            words += ["--" + option.replace("_", "-"), str(getattr(arguments, option))]
+    words = itertools.chain(["python", "-m", "tinyvae.reproduce", name], ["--quick"] * quick, *options.items())
     return shlex.join(words)
-
-
-def _size():
-    from tinyvae.papers.report import Size
-
-    return Size
 
 
 if __name__ == "__main__":

@@ -153,11 +153,11 @@ def resume(arguments):
 def fit(run, state, history, arguments):
     """Train to the end of the run; returns all rows of the history."""
     from tinyvae import interrupts
-    from tinyvae.training import loop
+    from tinyvae.training import loop, protocol
 
     total = state.settings.epochs * len(state.dataset.train)
     with (
-        console.ProgressBar(total, arguments.quiet, state.samples_seen) as bar,
+        console.ProgressBar(total, arguments.quiet, state.samples_seen, protocol.unit(state.fitted)) as bar,
         interrupts.DeferredInterrupt(lambda: console.acknowledge_interrupt(arguments.quiet)) as interrupt,
     ):
         return loop.train(state, run, bar, history, arguments.checkpoint_every, interrupt.check)

@@ -104,6 +104,7 @@ def test_a_dead_owner_s_lock_is_taken_over_and_what_it_left_is_cleared_away(fold
     left = [temporary_path(folder / name) for name in ("checkpoint.npz", "history.csv", "figures/curve.png", OWNER)]
     (folder / "figures").mkdir()
     mine = [folder / name for name in (".notes.tmp", ".checkpoint.npz.tmp", ".mine.npz.0123456789abcdef.tmp")]
+    mine += [temporary_path(folder / name) for name in ("evaluation.json", "explorer.html")]  # an evaluation is at work
     for path in [*left, *mine]:
         path.write_bytes(b"half of a fi")
     run = Run.open(folder, to_train=True)

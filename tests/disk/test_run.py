@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -105,6 +106,9 @@ def test_a_run_in_a_folder_that_keeps_its_files_is_left_whole(run, monkeypatch):
     before = files(run.path)
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("figures"))
     with pytest.raises(RunError, match=r"it cannot be removed \(Permission denied\)\nMend the permissions"):
+        Run.create(run.path, CONFIG, overwrite=True)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(RunError, match=r"\(Read-only file system\)\nNothing can be written to this disk"):
         Run.create(run.path, CONFIG, overwrite=True)
     assert files(run.path) == before
 

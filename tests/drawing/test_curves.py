@@ -215,3 +215,16 @@ def test_the_legend_names_the_right_curves(tmp_path):
     named = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
     np.testing.assert_array_equal(named["ours, test"], CURVES["test_bound"])
     np.testing.assert_array_equal(named["ours, training"], CURVES["train_bound"])
+
+
+@pytest.mark.parametrize("bounds", [[-9.0, -np.inf, -7.0, np.nan], [-np.inf] * 4, [np.nan] * 4])
+def test_bounds_that_are_not_finite_are_left_out(bounds, tmp_path):
+    bounds = np.array(bounds)
+    columns = {"epoch": np.arange(1, 5), "samples_seen": 10 ** np.arange(1, 5), "train_bound": bounds - 1}
+    columns["test_bound"] = bounds
+    shown = bounds[np.isfinite(bounds)].tolist()
+    theirs = {"test": ([], []), "train": ([], [])}
+    panels = curves.bound_panels(tmp_path / "panels.png", [("", columns, theirs)])
+    by_epoch = curves.bounds_by_epoch(tmp_path / "epochs.png", [("k=1", columns)])
+    for line in lines(panels)["ours, test"], by_epoch.axes[0].lines[0]:
+        assert line.get_ydata().tolist() == shown

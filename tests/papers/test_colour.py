@@ -89,6 +89,9 @@ def test_the_bits_of_the_photos_are_of_the_evaluated_ones_under_what_the_trainin
     assert [(row["model"], float(row["bits_per_dimension"])) for row in report.rows("bits.csv")] == [
         ("VAE, -log p(x)", 4), ("VAE, -ELBO", 5), ("one Gaussian", round(gaussian[0], 3)), ("PNG", round(png[0], 3))
     ]  # fmt: skip
+    evaluation |= {"bits_per_dimension": None, "elbo": None}  # an example has a density of zero
+    colour.write_photos(report)
+    assert [row["bits_per_dimension"] for row in report.rows("bits.csv")][:2] == ["not finite"] * 2
 
 
 class Linear:

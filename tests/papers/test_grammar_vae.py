@@ -106,6 +106,12 @@ def test_it_is_all_strings_that_must_not_be_below_the_entropy(training, is_not_b
     assert (row["training_nll"], row["training_standard_error"]) == (training, round(error, 3))
     assert row["nll_of_all"] == pytest.approx(0.9 * training + 0.1 * 12, abs=5e-4)
     assert row["standard_error_of_all"] == pytest.approx(math.hypot(0.9 * error, 0.1 * 0.04), abs=5e-4)
+    evaluation |= dict.fromkeys(("log_likelihood", "standard_error", "elbo")) | {"kl": [[1.0, None]]}
+    without = grammar_vae.likelihood_row(report, plan)
+    assert {name for name in row if without[name] != row[name]} - {"not_below_entropy"} == {
+        name for name in row if without[name] == "not finite"
+    } == {"nll", "standard_error", "nll_of_all", "standard_error_of_all", "minus_elbo", "kl"}
+    assert without["not_below_entropy"] is False
 
 
 def test_validity_is_of_draws_its_error_of_latents_and_a_reconstruction_of_its_own_string(tmp_path):

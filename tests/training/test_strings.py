@@ -163,6 +163,7 @@ def test_strings_go_in_where_images_do(model):
     rows = data.vocabulary.one_hot(data.vocabulary.encode(WORDS))
     np.testing.assert_array_equal(trained.encode(WORDS), trained.encode(rows))
     np.testing.assert_array_equal(trained.encode(np.array(WORDS)), trained.encode(tuple(WORDS)))
+    assert [array.shape for array in trained.encode([])] == [(0, 2), (0, 2)]
     values = trained.log_likelihood(WORDS, samples=50)
     np.testing.assert_array_equal(values, trained.log_likelihood(rows, samples=50))
     assert np.exp(values).sum() < 1.2  # of what the language has in six steps, and more
@@ -172,6 +173,11 @@ def test_what_is_no_string_of_the_model_is_refused(rules):
     trained, _ = rules
     with pytest.raises(DataError, match="does not parse from character 3 on"):
         trained.encode(["0+1", "0+2"])
+    symbols = trained.vocabulary.one_hot(trained.vocabulary.encode(WORDS)).astype(float)
+    for wrong in (symbols / 2, 1 - symbols, np.zeros_like(symbols), symbols > 2):
+        for method in (trained.encode, trained.log_likelihood):
+            with pytest.raises(ValueError, match="images are not of symbols: one of each"):
+                method(wrong)
     for wrong, words in (("0+1", "not one of them"), (["0", 1.5], "does not parse"), ([["0"]], "of shape \\(1, 1\\)")):
         with pytest.raises(ValueError, match=words):
             trained.encode(wrong)
@@ -246,7 +252,9 @@ def test_a_run_of_strings_is_text(words, tmp_path):
     assert result.returncode == 0 and "warning" not in result.stderr, result.stderr
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["test_bits_per_dimension"] is None and summary["unit"] == "nats per sequence"
-    assert "nats per sequence" in result.stdout and "bits" not in result.stdout + result.stderr
+    assert "nats per sequence" in result.stdout and "nats per example" not in result.stdout + result.stderr
+    assert "bits" not in result.stdout + result.stderr
+    assert "tinyvae.explore" not in result.stdout  # there is no page of a GRU
     tally = strings.Tally(**summary["samples"])
     assert tally.draws == 1000 == tally.completed + tally.cut_off + tally.invalid
     assert str(tally) in " ".join(result.stdout.split())

@@ -222,13 +222,14 @@ class ProgressBar:
         total: examples to be seen in all.
         quiet: show nothing.
         seen: examples that were seen before.
+        unit: what bounds are counted in.
     """
 
-    def __init__(self, total, quiet=False, seen=0):
+    def __init__(self, total, quiet=False, seen=0, unit="nats per example"):
         from tqdm import tqdm
 
         self.live = sys.stderr.isatty() and not quiet
-        self.quiet = quiet
+        self.quiet, self.unit = quiet, unit
         self.bar = tqdm(
             total=total,
             initial=seen,
@@ -266,7 +267,7 @@ class ProgressBar:
             bits = row.get("test_bits_per_dimension")
             words = "" if bits is None else f" ({bits:.3f} bits per dimension)"
             print(
-                f"epoch {row['epoch']}: train {row['train_bound']:.2f}, test {row['test_bound']:.2f} nats per example"
+                f"epoch {row['epoch']}: train {row['train_bound']:.2f}, test {row['test_bound']:.2f} {self.unit}"
                 f"{words}, {row['seconds']:.0f} s",
                 file=sys.stderr,
                 flush=True,

@@ -44,6 +44,8 @@ FILES = (
     CONFIG,
 )
 
+UNLOCKED = ("evaluation.json", EXPLORER)  # may be written while another process trains
+
 Row = dict[str, Any]  # of history.csv
 DEEPEST = 50  # levels of a JSON file; what we write has five
 
@@ -100,6 +102,7 @@ class Run:
         for name in FILES:
             with explained(run.path / name, "removed"):
                 (run.path / name).unlink(missing_ok=True)
+            remove_temporaries(run.path / name)
         run.write_json(CONFIG, {**config, "run": secrets.token_hex(8)})
         return run
 
@@ -136,7 +139,7 @@ class Run:
 
     def _hold_lock(self) -> None:
         self.lock = hold(self.path)
-        for name in FILES:
+        for name in sorted({*FILES} - {*UNLOCKED}):
             remove_temporaries(self.path / name)
 
     def _require_place(self, overwrite: bool, cure: str) -> None:
@@ -155,7 +158,8 @@ class Run:
                 if stat.S_ISDIR(os.lstat(path).st_mode):
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
                 if not os.access(path.parent, os.W_OK | os.X_OK):
-                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                    number = errno.EROFS if _is_read_only(path.parent) else errno.EACCES
+                    raise OSError(number, os.strerror(number))
 
     @cached_property
     def name(self) -> str | None:
@@ -287,6 +291,11 @@ def _exists(path: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a name with a zero in it
         return False
     return True
+
+
+def _is_read_only(folder: Path) -> bool:
+    """Whether the disk is one that nothing can be written to, whatever the permissions are."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def _read_text(path: Path) -> str:

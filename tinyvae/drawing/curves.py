@@ -32,6 +32,7 @@ def curve(
     test_bound: ArrayLike,
     *,
     bound_name: str = "ELBO",
+    unit: str = "nats per example",
     title: str = "",
     bits: tuple[float, float] | None = None,
 ) -> Figure:
@@ -42,8 +43,8 @@ def curve(
 
     Args:
         path: of the PNG.
-        samples_seen, train_bound, test_bound: (E,) each, a point an evaluation, samples_seen rising; nats per example.
-        bound_name: what the axis calls the bound.
+        samples_seen, train_bound, test_bound: (E,) each, a point an evaluation, samples_seen rising; nats.
+        bound_name, unit: what the axis calls the bound, and what it is counted in.
         title: of the figure.
         bits: (a, b): a bound of L nats is a L + b bits per dimension, which an axis on the right shows; or None.
 
@@ -67,7 +68,7 @@ def curve(
     if limits:
         axes.set_ylim(*limits)
     axes.set_xlabel("training examples seen")
-    axes.set_ylabel(f"{bound_name} (nats per example)")
+    axes.set_ylabel(f"{bound_name} ({unit})")
     if bits:
         slope, start = bits
         right = axes.secondary_yaxis("right", (lambda nats: slope * nats + start, lambda n: (n - start) / slope))
@@ -144,11 +145,13 @@ def bound_panels(path: AnyPath, panels: Sequence[tuple[str, Columns, Mapping[str
             axes.plot(*turned, "v", color=PUBLISHED, mfc="white", ms=7, zorder=4, label="ours, test: turns down")
         axes.set_xscale("log")
         published = [bound for points in theirs.values() for bound in points[1]]
-        early = np.quantile(evenly(*test), SHOWN[1])
-        lowest = min(lowest, early, np.quantile(published, SHOWN[0]) if published else early)
-        highest = max(highest, test[1].max(), *published, *train[1][-1:])
-    margin = 0.05 * (highest - lowest)
-    grid[0, 0].set_ylim(lowest - margin, highest + margin)
+        low = [np.quantile(evenly(*test), SHOWN[1])] if len(test[0]) else []
+        low += [np.quantile(published, SHOWN[0])] if published else []
+        lowest = min([lowest, *low])
+        highest = max([highest, *test[1], *published, *train[1][-1:]])
+    if lowest < highest:
+        margin = 0.05 * (highest - lowest)
+        grid[0, 0].set_ylim(lowest - margin, highest + margin)
     for axes in list(grid.flat)[len(panels) :]:
         axes.axis("off")
     figure.supxlabel("training examples seen", fontsize=TEXT + 1)
@@ -172,6 +175,8 @@ def turning_point(bounds: np.ndarray) -> int | None:
 
 def even_places(x: np.ndarray, count: int) -> np.ndarray:
     """The indices of at most so many of x (E,), which rises, even along the logarithmic axis, with both ends."""
+    if not len(x):
+        return np.arange(0)
     return np.unique(np.searchsorted(x, np.geomspace(x[0], x[-1], count) * (1 - 1e-9)))
 
 
@@ -181,7 +186,7 @@ def evenly(x: np.ndarray, bound: np.ndarray) -> np.ndarray:
 
 
 def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Figure:
-    """Test bounds against epochs on a logarithmic axis.
+    """Test bounds against epochs on a logarithmic axis; those that are not finite are left out.
 
     Args:
         path: of the PNG.
@@ -192,8 +197,9 @@ def bounds_by_epoch(path: AnyPath, curves: Sequence[tuple[str, Columns]]) -> Fig
     panel(axes, "")
     late = []
     for (name, columns), (colour, dashes) in zip(curves, LINES):
-        axes.plot(columns["epoch"], columns["test_bound"], color=colour, ls=dashes, lw=1.8, label=name)
-        late += list(columns["test_bound"][columns["epoch"] >= 3])
+        epochs, bounds = visible_points("test_bound", columns["epoch"], columns["test_bound"])
+        axes.plot(epochs, bounds, color=colour, ls=dashes, lw=1.8, label=name)
+        late += list(bounds[epochs >= 3])
     if late:
         margin = 0.05 * (max(late) - min(late)) + 0.1
         axes.set_ylim(min(late) - margin, max(late) + margin)

@@ -64,6 +64,7 @@ def image_grid(
     columns: int | None = None,
     row_labels: Sequence | None = None,
     column_labels: Sequence | None = None,
+    caption: str = "",
 ) -> Figure:
     """Images in a grid, row by row from the top left: black is 0, white is 1.
 
@@ -74,6 +75,7 @@ def image_grid(
         columns: images in a row; by default from the labels, else such that the grid is about as high as wide, and full
             if possible.
         row_labels, column_labels: a string or number for each row, each column, or None.
+        caption: under the picture.
 
     Raises: ValueError if the images are not n rows of H W pixels, or do not fit the columns and labels.
     """
@@ -94,6 +96,7 @@ def image_grid(
     if column_labels is not None:
         axes.xaxis.tick_top()
         axes.set_xticks((W - 1) / 2 + (W + GAP) * np.arange(columns), column_labels)
+    axes.set_xlabel(caption, fontsize=TEXT)
     fit(figure, axes, dots)
     save(figure, path)
     return figure

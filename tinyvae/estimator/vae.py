@@ -31,6 +31,7 @@ from tinyvae.estimator.inputs import is_unit, read_labels, require_same_classes,
 from tinyvae.estimator.trained import Trained
 from tinyvae.settings import Settings
 from tinyvae.training.loop import Training
+from tinyvae.training.protocol import unit
 from tinyvae.types import AnyPath, Array, Labels
 
 DTYPES = [np.float64, np.float32]
@@ -289,7 +290,7 @@ class VAE(Trained):
                 "the columns of X, as StandardScaler does."
             ) from None
         if self.verbose:
-            print(f"epoch {training.epoch}: {bound:.2f} nats per example", flush=True)
+            print(f"epoch {training.epoch}: {bound:.2f} {unit(training.fitted)}", flush=True)
         return dict(zip(runs.HISTORY, (training.epoch, training.samples_seen, bound)))
 
     # -- runs ----------------------------------------------------------------------------------------------------------

@@ -83,14 +83,14 @@ def end_of(curves, theirs):
     from tinyvae.drawing.curves import turning_point
 
     seen, test, train = (curves[name] for name in ("samples_seen", "test_bound", "train_bound"))
-    best = int(np.argmax(test))
+    best = int(np.argmax(np.where(np.isfinite(test), test, -math.inf)))
     is_published = min(theirs[0]) <= seen[-1] <= max(theirs[0])
-    there = np.interp(np.log(seen[-1]), np.log(theirs[0]), theirs[1]) if is_published else math.nan
+    there = np.interp(np.log(seen[-1]), np.log(theirs[0]), theirs[1])
     return {
         "samples_seen": seen[-1].item(),
         "test_bound": round(test[-1].item(), 2),
         "train_bound": round(train[-1].item(), 2),
-        "published_test_bound": round(float(there), 1),
+        "published_test_bound": round(float(there), 1) if is_published else "",
         "highest_test_bound": round(test[best].item(), 2),
         "highest_at": seen[best].item(),
         "turned_down_at": "" if (turn := turning_point(test)) is None else seen[turn].item(),

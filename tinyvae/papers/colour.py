@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinyvae.papers import baselines
+from tinyvae.papers.report import number_of, rounded
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import COLOUR, CONV, Settings
 
@@ -34,12 +35,12 @@ def write_photos(report):
     png, columns = baselines.png_bits(test.reshape(-1, *dataset.data_shape))
     each = 1 / (fitted.model.data_dim * math.log(2))  # bits per dimension, of a nat
     rows = [
-        ("VAE, -log p(x)", evaluation["bits_per_dimension"], f"by {evaluation['samples']} samples"),
-        ("VAE, -ELBO", -evaluation["elbo"] * each, "what bits-back coding pays"),
+        ("VAE, -log p(x)", number_of(evaluation["bits_per_dimension"]), f"by {evaluation['samples']} samples"),
+        ("VAE, -ELBO", -number_of(evaluation["elbo"]) * each, "what bits-back coding pays"),
         ("one Gaussian", gaussian, f"full covariance, ridge {ridge:g}, of dequantised levels"),
         ("PNG", png, f"of all test patches as one picture, {columns} in a row"),
     ]
-    table = [{"model": name, "bits_per_dimension": round(bits, 3), "how": how} for name, bits, how in rows]
+    table = [{"model": name, "bits_per_dimension": rounded(bits, 3), "how": how} for name, bits, how in rows]
     report.table("bits.csv", table, show=True)
     run_figures.draw_samples(report.folder / "samples.png", fitted)
     run_figures.draw_reconstructions(report.folder / "reconstructions.png", fitted, dataset)

@@ -15,6 +15,7 @@ import numpy as np
 from tinyvae.data import expressions
 from tinyvae.papers import bayesian_optimisation
 from tinyvae.papers.bayesian_optimisation import Search
+from tinyvae.papers.report import number_of, rounded
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import CHARACTERS, GRAMMAR
 from tinyvae.training.evaluation import standard_error
@@ -82,7 +83,7 @@ def likelihood_row(report, plan):
     """
     evaluation, fitted = report.run(plan).read_json("evaluation.json"), report.fitted(plan)
     dataset = report.dataset(plan)
-    held_out, error = -evaluation["log_likelihood"], evaluation["standard_error"]
+    held_out, error = -number_of(evaluation["log_likelihood"]), number_of(evaluation["standard_error"])
     values = -fitted.log_likelihood(dataset.train[: plan.images], samples=plan.samples)
     training, training_error = values.mean(), standard_error(values)
     shares = np.array([0.9, 0.1])  # of the data, also where a part of the training set is all that is trained on
@@ -95,12 +96,12 @@ def likelihood_row(report, plan):
         "nll_of_all": mean,
         "standard_error_of_all": mean_error,
         "entropy": ENTROPY,
-        "minus_elbo": -evaluation["elbo"],
-        "kl": sum(evaluation["kl"][0]),
+        "minus_elbo": -number_of(evaluation["elbo"]),
+        "kl": sum(map(number_of, evaluation["kl"][0])),
     }
     return {
         "model": kind(plan),
-        **{name: round(float(value), 3) for name, value in row.items()},
+        **{name: rounded(value, 3) for name, value in row.items()},
         "not_below_entropy": bool(mean > ENTROPY - 3 * mean_error),
         "active_units": evaluation["active_units"][0],
         "samples": evaluation["samples"],

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinyvae.papers import published
-from tinyvae.papers.report import MNIST, limit, rounded
+from tinyvae.papers.report import MNIST, limit, number_of, rounded
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import IWAE_1, IWAE_2, IWAE_BEST, iwae_epochs
 
@@ -52,8 +52,8 @@ def write_iwae(report):
         schedule = "our" if plan.settings.schedule == "cosine" else "IWAE's"
         evaluation = report.run(plan).read_json("evaluation.json")
         theirs, units = published.iwae(layers, k, model)
-        nll = evaluation["log_likelihood"] and -evaluation["log_likelihood"]  # None if it is not finite
-        each = [] if nll is None else evaluation.get("each", [])  # which older evaluations do not have
+        nll = -number_of(evaluation["log_likelihood"])
+        each = [] if np.isnan(nll) else evaluation.get("each", [])  # which older evaluations do not have
         first = first if rows else each
         more, error = "", ""
         if len(each) == len(first) > 1:
@@ -71,7 +71,7 @@ def write_iwae(report):
                 "estimator": estimator,
                 "epochs": evaluation["epochs"],
                 "nll": rounded(nll),
-                "standard_error": rounded(evaluation["standard_error"]),
+                "standard_error": rounded(number_of(evaluation["standard_error"])),
                 "more_than_first": more,
                 "error_of_more": error,
                 "samples": evaluation["samples"],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,11 @@ def limit(size):
     return 1000 if size.quick else None
 
 
-def rounded(number):
-    """A number of a table; None is how JSON has one that is not finite."""
-    return "not finite" if number is None else round(number, 2)
+def number_of(value):
+    """A number of a run's JSON, where one that is not finite is None: NaN then."""
+    return math.nan if value is None else value
+
+
+def rounded(number, digits=2):
+    """A number of a table."""
+    return round(float(number), digits) if math.isfinite(number) else "not finite"

@@ -345,7 +345,7 @@ class Progress:
     def __init__(self, plans, folder, quiet=False):
         self.plans, self.folder, self.quiet = plans, Path(folder), quiet
         self.live = sys.stderr.isatty() and not quiet
-        self._over = threading.Event()
+        self._over, self._width = threading.Event(), 0
 
     def __enter__(self):
         self.started, self.before = time.perf_counter(), self.state()[0]
@@ -392,7 +392,10 @@ class Progress:
         shown = -math.inf
         while not self._over.wait(LOOK):
             if self.live or time.perf_counter() - shown > INTERVAL:
-                print(self.line(), end="\r" if self.live else "\n", file=sys.stderr, flush=True)
+                line = self.line()
+                self._width = max(self._width, len(line))  # of what is to be covered, where lines are on one another
+                end = "\r" if self.live else "\n"
+                print(line.ljust(self._width) if self.live else line, end=end, file=sys.stderr, flush=True)
                 shown = time.perf_counter()
         if self.live:
             print(file=sys.stderr)

@@ -129,7 +129,7 @@ class Training:
 
     def test_bound(self) -> float:
         """The objective on the test set, in nats per example."""
-        with np.errstate(**QUIET):
+        with np.errstate(**QUIET):  # a mean of bounds that are not finite
             return float(self.test_bounds().mean())
 
     def test_bounds(self) -> Array:

@@ -11,7 +11,7 @@ from tinyvae.disk.run import DRAWN, Row, Run
 from tinyvae.drawing import curves, maps, mosaics
 from tinyvae.training import strings
 from tinyvae.training.fitted import Fitted
-from tinyvae.training.protocol import bits_per_dimension
+from tinyvae.training.protocol import bits_per_dimension, unit
 from tinyvae.types import AnyPath
 
 SAMPLES = 100
@@ -30,13 +30,15 @@ def draw_samples(path: AnyPath, fitted: Fitted, classes: np.ndarray | None = Non
         fitted: Fitted.
         classes: (C,) what the labels 0 ... C - 1 stand for.
     """
-    C, shape = min(fitted.model.n_labels, MOST_COLUMNS), fitted.data_shape
+    n_labels, shape = fitted.model.n_labels, fitted.data_shape
+    C = min(n_labels, MOST_COLUMNS)
     if not C:
         mosaics.image_grid(path, flat(fitted.sample(SAMPLES)), shape)
         return
     samples = flat(fitted.sample(NOISES * C, np.tile(np.arange(C), NOISES), share=C))
     names = np.arange(C) if classes is None else classes[:C]
-    mosaics.image_grid(path, samples, shape, columns=C, column_labels=[str(name) for name in names])
+    caption = f"the first {C} of {n_labels} labels" if n_labels > C else ""
+    mosaics.image_grid(path, samples, shape, columns=C, column_labels=[str(name) for name in names], caption=caption)
 
 
 def draw_reconstructions(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:
@@ -87,7 +89,7 @@ def draw_curve(path: AnyPath, fitted: Fitted, dataset: Dataset, history: Sequenc
     bound_name = fitted.settings.objective.upper()
     start, at_one = (bits_per_dimension(fitted, dataset.test, nats) for nats in (0.0, 1.0))
     bits = None if start is None or at_one is None else (at_one - start, start)
-    curves.curve(path, *columns.values(), bound_name=bound_name, title=dataset.name, bits=bits)
+    curves.curve(path, *columns.values(), bound_name=bound_name, unit=unit(fitted), title=dataset.name, bits=bits)
 
 
 def draw_latent(path: AnyPath, fitted: Fitted, dataset: Dataset) -> None:

@@ -150,7 +150,7 @@ def profile(training):
     takes beside all is the interpreter's, and the gathering of the minibatch.
 
     Args:
-        training: loop.Training; it goes on as after some steps of length 0.
+        training: loop.Training, which goes on as after half a second of training and some steps of length 0.
 
     Returns: {"products", "layers", "likelihood", "noise", "update", "python": microseconds}, whose sum is "step".
     """
