@@ -1,5 +1,6 @@
 """Sweeps: each training goes on where it stopped, another one's folder is refused, progress is honest."""
 
+import io
 import json
 import os
 import signal
@@ -191,6 +192,26 @@ def test_progress_counts_what_it_costs(tmp_path, monkeypatch):
         assert share == pytest.approx(1 / 3) and finished == 1
         monkeypatch.setattr(sweep.time, "perf_counter", lambda: progress.started + 59.9)
         assert progress.line() == "1 of 2 trainings done, 33 %, about 2 min left"
+
+
+def test_a_line_of_progress_covers_the_one_before(tmp_path, monkeypatch):
+    terminal, lines = io.StringIO(), iter(["a long line", "short", "so long, but no longer"])
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(sweep, "LOOK", 0)
+    progress = Progress([PLAN], tmp_path)
+
+    def line():
+        try:
+            return next(lines)
+        except StopIteration:
+            progress._over.set()
+            return ""
+
+    monkeypatch.setattr(progress, "line", line)
+    progress._watch()
+    shown = terminal.getvalue().split("\r")
+    assert shown == ["a long line", "short".ljust(11), "so long, but no longer", " " * 22, "\n"]
 
 
 def test_the_time_left_is_by_what_was_done_since_the_beginning_alone(tmp_path, monkeypatch):

@@ -23,6 +23,7 @@ from tinyvae.training import fitted as fitted_module
 from tinyvae.training import strings
 from tinyvae.training.fitted import Fitted
 from tinyvae.training.loop import Training
+from tinyvae.training.opening import load_fitted
 
 GRAMMAR = parse_grammar("sum -> sum '+' digit | digit\ndigit -> '0' | '1'")
 WORDS = ["+".join(digits) for n in (1, 2, 3) for digits in itertools.product("01", repeat=n)]  # 14 different
@@ -244,6 +245,13 @@ def test_the_masked_model_s_completed_draws_parse(model):
 
 
 QUICK = ("--units", 8, "--latent", 3, "--epochs", 2, "--batch-size", 20)
+
+
+def test_strings_of_one_character_are_sequences_of_one_step(tmp_path):
+    (tmp_path / "one.txt").write_text("\n".join("abcad" * 20))
+    result = call(tmp_path / "one.txt", *QUICK, "--quiet", "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert set(load_fitted(tmp_path / "run").sample_strings(200)) == set("abcd")
 
 
 @pytest.mark.parametrize("words", [(), ("--recipe", "characters"), ("--feedback",)])

@@ -57,7 +57,7 @@ def _load(
             "tinyvae.load opens it; to go on with its training, use VAE.from_run and partial_fit."
         )
     source = source or about["source"]
-    threads = threads or min(threads_before, machine.available_cores())
+    threads = min(threads_before, machine.available_cores()) if threads is None else threads
     reading = (about["pictures"] or {}) | sequences.reading(about["vocabulary"])
     dataset = datasets.load(source, data_dir, about["limit"], **reading)
     if dataset.digest != about["digest"]:

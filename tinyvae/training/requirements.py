@@ -21,8 +21,9 @@ def require_fit(settings: Settings, dataset: Dataset) -> None:
         )
     network = NETWORKS[settings.network][0]
     dimensions = network.data_dimensions
-    # a file (N, D) whose D is no square is a row of D pixels
-    if dimensions and (len(dataset.data_shape) not in dimensions or 1 in dataset.data_shape[:2]):
+    # a file (N, D) whose D is no square is a row of D pixels; strings have their steps, be it one
+    is_row = dataset.vocabulary is None and 1 in dataset.data_shape[:2]
+    if dimensions and (is_row or len(dataset.data_shape) not in dimensions):
         raise DataError(
             f"{dataset.name} has rows of {math.prod(dataset.data_shape)} numbers, and nobody says where they stand; "
             f"--network {settings.network} needs {network.data_words}: store them so, or leave it out"
