@@ -4,6 +4,7 @@ The planted errors are each looked for by the problems that name what is wrong, 
 """
 
 import json
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -12,21 +13,35 @@ import pytest
 from tinyvae import gradcheck
 from tinyvae.checks import finite_differences, random_problems
 from tinyvae.checks.finite_differences import TOLERANCE, Problem
-from tinyvae.derivation import conv, gaussian, likelihoods, mlp, model, priors
+from tinyvae.derivation import categorical, conv, gaussian, gru, levels, likelihoods, mlp, model, priors
+from tinyvae.derivation.parameters import Parameters
 from tinyvae.settings import ACTIVATIONS, BOUNDS, NETWORKS, PRIORS
 
-PARTS = (mlp, conv, gaussian, likelihoods, priors)
+PARTS = (mlp, conv, gru, gaussian, likelihoods, levels, categorical, priors)
 BACKWARD = [
     (part, name) for part in PARTS for name, f in vars(part).items()
     if name.endswith("_backward") and f.__module__ == part.__name__
 ]  # fmt: skip
+ABOUT = {"mlp.mlp": "mlp ", "gru.gru": "gru.gru, 7 steps"}  # words of the problems, where the pair's name is not it
+WRITES_INTO_ITS_THIRD_ARGUMENT = (conv, gru)  # the derivatives by the weights
+ALWAYS_ZERO = {  # arrays by which the derivatives are, whatever the numbers
+    ("gru.gru, 1 steps", "state.W"),  # it multiplies the state before each step, and there is only h_0 = 0
+    ("gru.gru, 1 steps, its last state", "state.W"),
+    ("gaussian.log_posterior", "mu"),  # it moves z as it moves q: log q(z) is a function of eps and logvar
+}
 
 
-def outputs(result):
-    """All arrays in a backward function's result."""
-    if isinstance(result, np.ndarray):
-        return [result]
-    return [array for part in result or () for array in outputs(part)]
+def arrays(of):
+    """All arrays in a result, which may be nested."""
+    if isinstance(of, np.ndarray):
+        return [of]
+    parts = of.values() if isinstance(of, Mapping) else of or ()
+    return [array for part in parts for array in arrays(part)]
+
+
+def outputs(part, args, result):
+    """All arrays that a call of a backward function returns or writes."""
+    return arrays([result, args[2]] if part in WRITES_INTO_ITS_THIRD_ARGUMENT else result)
 
 
 def errors(about):
@@ -65,33 +80,53 @@ def test_the_command_says_what_is_wrong(monkeypatch, capsys):
     assert "gaussian.log_density" not in wrong and f", {len(wrong)} wrong" in lines[-1]
 
 
+def test_no_gradient_is_zero_but_where_it_must_be(monkeypatch):
+    """In zeros a wrong factor cannot be seen."""
+    with_flat, made = Parameters.with_flat, []
+
+    def spy(self, flat):
+        made.append(with_flat(self, flat))
+        return made[-1]
+
+    monkeypatch.setattr(Parameters, "with_flat", spy)  # makes a gradient by all parameters, which has names
+    rng, zero = np.random.default_rng(0), set()
+    for problem in random_problems.all_problems():
+        result, cache = problem.forward(**problem.inputs)
+        upstream = [rng.standard_normal(output.shape) for output in finite_differences.as_tuple(result)]
+        gradients = problem.backward(*upstream, cache)
+        if "params_flat" in gradients:
+            del gradients["params_flat"]
+            gradients |= made[-1]
+        zero |= {(problem.name, name) for name, gradient in gradients.items() if not gradient.any()}
+    assert zero == ALWAYS_ZERO
+
+
 def test_every_pair_of_functions_has_a_problem_and_its_planted_errors():
     planted = {f"{part.__name__.split('.')[-1]}.{name.removesuffix('_backward')}" for part, name in BACKWARD}
+    rooms = "conv.", "gru.", "gaussian.", "likelihoods.", "levels.", "categorical.", "priors.log_"
     named = {problem.name.split(",")[0] for problem in random_problems.all_problems()}
-    named = {name for name in named if name.startswith(("conv.", "gaussian.", "likelihoods.", "priors.log_"))}
-    assert planted == named | {"mlp.mlp"}
+    assert planted == {name for name in named if name.startswith(rooms)} | {"mlp.mlp"}
 
 
 @pytest.mark.parametrize(("part", "name"), BACKWARD, ids=[name for _, name in BACKWARD])
 def test_an_error_of_a_thousandth_in_any_output_of_any_backward_function_is_found(part, name, monkeypatch):
-    right, room = getattr(part, name), part.__name__.split(".")[-1]
-    about = "mlp " if part is mlp else f"{room}.{name.removesuffix('_backward')}"
-    results = []
+    right, pair = getattr(part, name), f"{part.__name__.split('.')[-1]}.{name.removesuffix('_backward')}"
+    about, calls = ABOUT.get(pair, pair), []
 
     def spy(*args, **kwargs):
-        results.append(right(*args, **kwargs))
-        return results[-1]
+        calls.append((args, right(*args, **kwargs)))
+        return calls[-1][1]
 
     with monkeypatch.context() as patch:
         patch.setattr(part, name, spy)
         assert max(errors(about)) < TOLERANCE
-    number = len(outputs(results[0]))
+    number = len(outputs(part, *calls[0]))
     assert number > 0
     for i in range(number):
 
         def wrong(*args, i=i, **kwargs):
             result = right(*args, **kwargs)
-            outputs(result)[i][...] *= 1.001
+            outputs(part, args, result)[i][...] *= 1.001
             return result
 
         monkeypatch.setattr(part, name, wrong)
@@ -114,7 +149,7 @@ def test_an_error_of_a_thousandth_in_any_prior_is_found(key, prior, name, monkey
 
         def wrong(self, d, cache, grads, part=part):
             result = right(self, d, cache, grads)
-            array = outputs(result)[0] if part == "latent" else grads[part]
+            array = arrays(result)[0] if part == "latent" else grads[part]
             array *= 1.001
             return result
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.derivation.test_model import random_model
-from tinyvae.derivation import bounds
+from tinyvae.checks import finite_differences
+from tinyvae.derivation import bounds, gaussian
 from tinyvae.settings import BOUNDS, ESTIMATORS
 
 SHAPES = {
@@ -14,6 +15,7 @@ SHAPES = {
     "vamp": {"data_shape": (3,), "latent": (2, 2), "hidden": ((3,), (2,)), "prior": "vamp", "n_components": 2},
 }
 DRAWS = 4000
+WEIGHTS = {name: estimator.weights for name, estimator in ESTIMATORS.items()} | {"any": lambda v: (v**2, 0.3 * v)}
 UNBIASED = [(bound, name) for name, other in ESTIMATORS.items() for bound in other.objectives or ()]
 
 
@@ -28,6 +30,38 @@ def estimates(shape, objective, estimator, K, draws=DRAWS, seed=0):
         _, dlogw = BOUNDS[objective](logw)
         gradients[i] = model.backward(params, cache, dlogw, *ESTIMATORS[estimator].weights(dlogw)).flat
     return gradients
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_it_is_the_derivative_along_the_path_and_directly(shape, weights):
+    """By each way as it is defined (bounds.py): along the path only z moves, directly only the densities do.
+
+    With two layers z_1 acts in log q(z_2 | z_1) along the path, so with the weight of the path alone, while the upper
+    encoder's parameters act there in both ways (docs/derivations.md, section 6.5).
+    """
+    model, params, x, noise, y = random_model(1, N=2, K=3, scale=0.7, **SHAPES[shape])
+    logw, cache = model.log_weights(params, x, noise, y)
+    v = bounds.iwae(logw)[1]
+    path, direct = WEIGHTS[weights](v)
+    held, held_z = params.with_flat(params.flat.copy()), model.posterior(params, x, noise, y)[0]
+
+    def log_q(params, z):
+        pairs = zip(z, model.statistics(params, [x, *z[:-1]], y))
+        densities = [gaussian.log_density(z_l.reshape(len(mu), -1, mu.shape[1]), mu, s)[0] for z_l, (mu, s) in pairs]
+        return sum(density.reshape(v.shape) for density in densities)
+
+    def ways():
+        z = model.posterior(params, x, noise, y)[0]
+        log_likelihood, log_prior, _ = model.joint(held, x, z, y)
+        along_the_path = path * (log_likelihood + log_prior - log_q(held, z))
+        by_the_prior = v * model.joint(params, x, held_z, y)[1]  # moves with the encoder's parameters under a VampPrior
+        return (along_the_path - direct * log_q(params, held_z) + by_the_prior).sum()
+
+    grads = model.backward(params, cache, v, path, direct)
+    for name in [name for name in params if name.startswith("encoder")]:
+        numerical = finite_differences.numerical_gradient(ways, params[name])
+        assert finite_differences.relative_error(grads[name], numerical) < finite_differences.TOLERANCE, name
 
 
 @pytest.mark.slow

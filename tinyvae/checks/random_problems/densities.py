@@ -5,7 +5,7 @@ from numpy.random import Generator
 
 from tinyvae.checks.finite_differences import Problem
 from tinyvae.derivation import categorical as symbols
-from tinyvae.derivation import gaussian, likelihoods, priors
+from tinyvae.derivation import gaussian, levels, likelihoods, priors
 from tinyvae.derivation.networks import MLP
 from tinyvae.derivation.parameters import Parameters
 from tinyvae.settings import LIKELIHOODS, PRIORS
@@ -136,6 +136,17 @@ def bernoulli(rng: Generator, N: int, K: int, D: int) -> Problem:
     )
 
 
+def logistic(rng: Generator, N: int, K: int, D: int, components: int) -> Problem:
+    """The likelihood of values on 256 levels under a mixture of discretised logistics, by the decoder's outputs."""
+    x = data(rng, N, (D,), "logistic")
+    return Problem(
+        f"levels.logistic, {components} components",
+        {"outputs": rng.standard_normal((N * K, levels.numbers(components) * D))},
+        lambda outputs: levels.logistic(x, outputs, components=components),
+        lambda dlogp, cache: {"outputs": levels.logistic_backward(dlogp, cache)},
+    )
+
+
 def likelihood(rng: Generator, N: int, K: int, D: int, name: str) -> Problem:
     """Any likelihood by the decoder's outputs, on data that it describes: D entries, or D pixels in colour."""
     D *= LIKELIHOODS[name].channels or 1
@@ -226,7 +237,7 @@ def problems(rng: Generator) -> list[Problem]:
     found += [problem(rng, R, S, D) for problem in (sample, log_posterior, log_posterior_two_ways, layer)]
     found += [log_density(rng, R, S, D), log_densities(rng, R, 2, D), log_standard_normal(rng, R, S, D)]
     found += [gaussian_likelihood(rng, N, K, D, squash) for squash in (True, False)]
-    found += [bernoulli(rng, N, K, D), categorical(rng, N, K, 3, (0, 1, 1, 0, 2))]
+    found += [bernoulli(rng, N, K, D), logistic(rng, N, K, D, 2), categorical(rng, N, K, 3, (0, 1, 1, 0, 2))]
     found += [likelihood(rng, N, K, D, name) for name in LIKELIHOODS]
     found += [log_mixture(rng, N, K, D, 4)] + [prior(rng, N, K, 2, name) for name in PRIORS]
     return found + [prior(rng, N, K, 2, name, "kl") for name in PRIORS if PRIORS[name].has_kl]

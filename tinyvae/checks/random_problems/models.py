@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from tinyvae.checks.finite_differences import Problem
 from tinyvae.checks.random_problems import densities
-from tinyvae.checks.random_problems.networks import DATA_SHAPE, LAYOUT
+from tinyvae.checks.random_problems.networks import DATA_SHAPE, LAYOUT, awaken
 from tinyvae.derivation import bounds
 from tinyvae.derivation.model import Model
 from tinyvae.derivation.parameters import Parameters
@@ -34,6 +34,7 @@ def random_model(
     vae = Model(**small | shape)
     params = Parameters(vae.shapes(), dtype=np.float64)
     params.flat[:] = 0.3 * rng.standard_normal(params.flat.size)
+    awaken(params, vae.activation)
     x = densities.data(rng, N, vae.data_shape, vae.likelihood)
     y = rng.integers(0, vae.n_labels, N) if vae.n_labels else None
     return vae, params, x, y, [rng.standard_normal(s) for s in vae.noise_shapes(N, K)]

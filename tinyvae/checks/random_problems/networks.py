@@ -1,7 +1,7 @@
 """Random problems of networks: perceptrons, convolutions and recurrence, by their inputs and all weights."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.random import Generator
@@ -19,10 +19,23 @@ DATA_SHAPE = (5, 3)  # of the problems about networks
 LAYOUT = (3, 2), 3, 2, 3  # channels, kernel and stride of convolutional ones, units of recurrent ones
 
 
+def awaken(weights: Mapping[str, Array], activation: str) -> None:
+    """Add one to the biases of a network of rectifiers, in place.
+
+    Among random weights all the rectifiers of a small layer are off now and then. Every derivative through them is zero
+    then, whatever the backward pass makes of it: nothing is checked.
+    """
+    if activation == "relu":
+        for name in weights:
+            if name.endswith(".b"):
+                weights[name][:] += 1
+
+
 def mlp(rng: Generator, N: int, sizes: Sequence[int], activation: str = "tanh") -> Problem:
     """A network of the given sizes on N rows; biases and weights of order one."""
     inputs = {"x": rng.standard_normal((N, sizes[0]))}
     inputs |= {name: 0.7 * rng.standard_normal(shape) for name, shape in perceptron.mlp_shapes(sizes).items()}
+    awaken(inputs, activation)
 
     def forward(x: Array, **layers: Array) -> tuple[Array, Cache]:
         return perceptron.mlp(x, list(zip(*[iter(layers.values())] * 2)), ACTIVATIONS[activation])
@@ -114,6 +127,7 @@ def network(
     inputs = {"x": rng.standard_normal((R, int(np.prod(shapes[0]))))}
     inputs |= {"labels": rng.standard_normal((R, C))} if C else {}
     weights = {name: 0.7 * rng.standard_normal(shape) for name, shape in net.shapes().items()}
+    awaken(weights, activation)
 
     def forward(x: Array, labels: Array | None = None, **weights: Array) -> tuple[Array, Cache]:
         out, cache = net.forward(weights, x, np.empty((R, 0)) if labels is None else labels, *given)
