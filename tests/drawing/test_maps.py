@@ -24,11 +24,24 @@ def test_latent_colours_every_point_by_its_label(tmp_path):
     legend = axes.get_legend()
     assert [text.get_text() for text in legend.get_texts()] == [str(label) for label in range(10)]
     assert [to_hex(handle.get_facecolor()[0]) for handle in legend.legend_handles] == list(style.COLOURS)
-    named = {text.get_text(): text.get_position() for text in axes.texts}
-    np.testing.assert_allclose(named["3"], np.median(means[labels == 3], axis=0))
+    named = {int(text.get_text()): text.get_position() for text in axes.texts}
+    assert all(place in means[labels == label] for label, place in named.items())
     assert axes.get_aspect() == 1
     assert "z_{1}" in axes.get_xlabel() and "z_{2}" in axes.get_ylabel() and axes.get_title() == "test set"
     assert size(tmp_path / "latent.png") == (800, 700)
+
+
+def test_names_stand_among_their_own_points_and_apart():
+    """Class 0 has two heaps, with class 1 between them, where its mean is; class 2 is mixed with a larger class 3."""
+    rng = np.random.default_rng(0)
+    heaps = [((-5, 0), 60), ((5, 0), 50), ((0, 0), 40), ((0, 6), 30), ((0, 6), 90)]
+    points = np.concatenate([rng.normal(centre, 0.7, (n, 2)) for centre, n in heaps])
+    index = np.repeat([0, 0, 1, 2, 3], [n for _, n in heaps])
+    places = maps.places_of_names(points, index)
+    for place, centre in zip(places, [(-5, 0), (0, 0), (0, 6), (0, 6)]):
+        assert np.hypot(*(place - centre)) < 2
+    assert np.hypot(*(places[2] - places[3])) > 2 * maps.NEAR * np.ptp(points, axis=0).max()
+    np.testing.assert_array_equal(maps.places_of_names(np.ones((3, 2)), np.arange(3)), np.ones((3, 2)))
 
 
 def test_ten_different_colours():
@@ -36,8 +49,9 @@ def test_ten_different_colours():
 
 
 def test_latent_with_labels_that_are_not_0_to_9(tmp_path):
-    figure = maps.latent(tmp_path / "latent.png", np.eye(2), np.array([70, -3]))
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["-3", "70"]
+    (axes,) = maps.latent(tmp_path / "latent.png", np.eye(2), np.array([70, -3])).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["-3", "70"]
+    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [("-3", (0, 1)), ("70", (1, 0))]
 
 
 def test_latent_with_many_labels_has_a_scale(tmp_path):
@@ -80,10 +94,11 @@ def two_panels(points):
 
 
 def test_maps_share_a_legend(tmp_path):
-    points, labels = np.random.default_rng(0).standard_normal((60, 2)), np.arange(60) % 10
+    points, labels = np.random.default_rng(0).standard_normal((60, 2)), np.array([9, 3, 7] * 20)
     figure = maps.side_by_side(tmp_path / "maps.png", two_panels(points), labels)
     assert_is_drawn(tmp_path / "maps.png")
     assert [axes.get_legend() is not None for axes in figure.axes] == [False, True]
+    assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == ["3", "7", "9"]
     names = [(axes.get_xlabel(), axes.get_ylabel()) for axes in figure.axes]
     assert names == [("a", "b"), ("c", "d")]
 

@@ -7,9 +7,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from scipy.spatial import cKDTree
 
 from tinyvae.drawing.style import COLOURS, DPI, TEST, TEXT, WIDTH, panel, plot, save
 from tinyvae.types import AnyPath
+
+NEAR = 0.03  # of the width of a map: about half a name
 
 
 def latent(
@@ -23,8 +26,8 @@ def latent(
 ) -> Figure:
     """The means of q(z|x) of a set of examples in a two-dimensional latent space, or in two dimensions of one.
 
-    Up to ten different labels have a colour each, and their name at the median of their points; more share a scale, as
-    do numbers that measure something.
+    Up to ten different labels have a colour each, and their name where they are most among themselves; more share a
+    scale, as do numbers that measure something.
 
     Args:
         path: of the PNG.
@@ -65,14 +68,37 @@ def scatter_classes(axes: Axes, means: np.ndarray, labels: np.ndarray, style: di
     """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest."""
     names, index = np.unique(labels, return_inverse=True)
     axes.scatter(*means.T, c=np.array(COLOURS)[index], **style)
-    for i, (name, colour) in enumerate(zip(names, COLOURS)):
+    outline = [withStroke(linewidth=3, foreground="white")]
+    for name, colour, place in zip(names, COLOURS, places_of_names(means, index)):
         axes.scatter([], [], s=40, color=colour, label=str(name))
-        x, y = np.median(means[index == i], axis=0)
-        outline = [withStroke(linewidth=3, foreground="white")]
-        axes.text(x, y, str(name), size=13, weight="bold", ha="center", va="center", path_effects=outline)
+        axes.text(*place, str(name), size=13, weight="bold", ha="center", va="center", path_effects=outline)
     axes.legend(
         title="label", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=TEXT, title_fontsize=TEXT
     )
+
+
+def places_of_names(points: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Where the name of each class is written: at that of its points with the most n²/m, where n of the m points about
+    it are of its class. Those that stand out most choose first, and the next stay clear of their names.
+
+    Args:
+        points: (M, 2).
+        index: (M,) the classes 0 ... C - 1 of the points.
+
+    Returns: (C, 2).
+    """
+    near = NEAR * max(np.ptp(points, axis=0).max(), 1e-9)
+    everybody, names = cKDTree(points), range(index.max() + 1)
+    own = [points[index == i] for i in names]
+    counts = [
+        [tree.query_ball_point(some, near, return_length=True) for tree in (cKDTree(some), everybody)] for some in own
+    ]
+    worth = [n**2 / m for n, m in counts]
+    places = np.full((len(own), 2), np.inf)
+    for i in sorted(names, key=lambda i: -worth[i].max()):
+        is_free = np.hypot(*(own[i][:, None] - places).transpose(2, 0, 1)).min(axis=1) > 2 * near
+        places[i] = own[i][np.argmax(worth[i] - len(points) * ~is_free)]
+    return places
 
 
 def side_by_side(
