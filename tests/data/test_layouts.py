@@ -9,6 +9,7 @@ from tests.commands import call
 from tests.data.test_formats import idx_bytes
 from tinyvae.data import datasets
 from tinyvae.errors import DataError
+from tinyvae.training import run_figures
 
 TRAIN, TEST = (np.random.default_rng(n).integers(0, 256, (n, 5, 4), np.uint8) for n in (7, 3))
 Y_TRAIN, Y_TEST = (np.arange(n, dtype=np.uint8) % 3 for n in (7, 3))
@@ -148,8 +149,9 @@ def test_cifar_10_is_in_colour_and_keeps_its_split(cifar10):
     assert_is(datasets.load(folder), arrays)
 
 
-def test_cifar_10_is_trained_on_by_its_recipe(cifar10, tmp_path):
+def test_cifar_10_is_trained_on_by_its_recipe(cifar10, tmp_path, monkeypatch):
     """With the whole protocol, and counted in bits; on made files of the same layout."""
+    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})  # which take long in colour
     folder, _ = cifar10
     sizes = ("--recipe", "colour", "--channels", 4, "--hidden", 8, "--latent", 2, "--epochs", 1)
     result = call(folder, *sizes, "--out", tmp_path / "run")
