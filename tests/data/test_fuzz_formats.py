@@ -159,7 +159,7 @@ def assert_same(array, expected):
     assert array.tobytes() == expected.astype(array.dtype).tobytes()
 
 
-many = settings(max_examples=1000)
+many = settings(max_examples=300)
 
 
 @many

@@ -104,7 +104,7 @@ def load(path):
 
 
 @pytest.mark.slow
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_damaged_checkpoint_is_refused(original, data):
     path, content = original
@@ -116,7 +116,7 @@ def test_a_damaged_checkpoint_is_refused(original, data):
 
 
 @pytest.mark.slow
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_a_checkpoint_damaged_and_sealed_again_does_no_harm(original, data):
     path, content = original
@@ -127,7 +127,7 @@ def test_a_checkpoint_damaged_and_sealed_again_does_no_harm(original, data):
 
 
 @pytest.mark.slow
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_an_array_damaged_and_packed_again_does_no_harm(original, data):
     path, _ = original
