@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -126,6 +126,7 @@ def test_colours_are_scipy_s_in_three_steps(N, K, P, C, seed):
     np.testing.assert_allclose(logp, expected, rtol=1e-9, atol=1e-9)
 
 
+@settings(max_examples=30)  # of 65,536 colours each
 @given(st.sampled_from([1, 5]), st.floats(-8, 2), seeds)
 def test_the_probabilities_of_all_greens_and_blues_sum_to_that_of_red(C, log_scale, seed):
     rng = np.random.default_rng(seed)
@@ -179,6 +180,7 @@ def test_no_extreme_colour_is_not_a_number(dtype, C):
         assert np.isfinite(logp).all() and np.isfinite(derivative).all() and logp.item() <= 1e-5, (t, a)
 
 
+@settings(max_examples=50)
 @given(counts, counts, counts, components, seeds)
 def test_gradients_of_colours(N, K, P, C, seed):
     rng = np.random.default_rng(seed)

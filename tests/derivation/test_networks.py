@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyvae.checks import finite_differences
@@ -30,6 +30,7 @@ def random_network(name, end, C=2, R=3, seed=0, activation="tanh"):
 @ends
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("name", NETWORKS)
+@settings(max_examples=40)  # there are 20 shapes
 @given(st.integers(1, 5), st.integers(0, 3), seeds)
 def test_gradients(name, activation, end, R, C, seed):
     problem = networks.network(np.random.default_rng(seed), R, C, name, end, activation)
