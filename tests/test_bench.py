@@ -38,9 +38,44 @@ def test_one_workload_is_one_json_object(name):
 def test_several_are_named_and_told_in_words():
     result = call("iwae-k1", "evaluate", *QUICK, "--threads", 1, main=bench.main)
     assert result.returncode == 0, result.stderr
-    assert "iwae-k1: " in result.stdout and "evaluate: " in result.stdout and "on 1 threads" in result.stdout
+    assert "iwae-k1: " in result.stdout and "evaluate: " in result.stdout and "on 1 thread " in result.stdout
     assert result.stdout.count("matrix products alone") == 2 and "noise" in result.stdout
     assert list(json.loads(call("iwae-k1", "vae", "--json", *QUICK, main=bench.main).stdout)) == ["iwae-k1", "vae"]
+
+
+def test_medians_are_taken_and_the_share_is_of_the_products_in_the_same_round():
+    """A round on a machine that is twice as slow changes no share."""
+    result = bench.summary([(40, 50, 6), (10, 40, 8), (30, 60, 4)], threads=3)
+    assert (result["examples_per_second"], result["range"]) == (30, [10, 40])
+    assert (result["sgemm_examples_per_second"], result["sgemm_gflops"]) == (50, 6)
+    assert result["fraction_of_roofline"] == 0.5
+    assert bench.report("vae", result) == (
+        "vae: 30 examples a second on 3 threads (10 to 40)\n  matrix products alone: 50, 6 GFLOP/s; 0.50 of that"
+    )
+
+
+ENCODER, DECODER = 64 * 200 + 200 * 200 + 200 * 100, 50 * 200 + 200 * 200 + 200 * 64  # of digits, in iwae-k1
+
+
+@pytest.mark.parametrize(
+    ("backward", "K", "products"),
+    [(True, 1, 3 * ENCODER - 64 * 200 + 3 * DECODER), (False, 50, ENCODER + 50 * DECODER)],
+)
+def test_a_product_counts_its_multiplications_and_its_additions(backward, K, products):
+    """Forward each layer has one, backward one by the weights and one by its input, unless that is the image."""
+    training = Training(workloads.WORKLOADS["iwae-k1"], datasets.load("digits"), 1)
+    rate, gflops = workloads.sgemm(training, 0, backward, K)
+    assert gflops == pytest.approx(rate * 2 * products / 1e9)
+
+
+def test_an_evaluation_is_held_against_the_products_of_all_its_samples(monkeypatch):
+    """Those of 50 samples are measured, again and again: 100 samples take twice as long."""
+    monkeypatch.setattr(workloads, "EVALUATION_SAMPLES", 100)
+    monkeypatch.setattr(workloads, "duration", lambda *_: 0.5)
+    monkeypatch.setattr(workloads, "sgemm", lambda *_, backward, K: (320.0, 7.0) if (backward, K) == (False, 50) else 0)
+    result = bench.measure_evaluation("evaluate", datasets.load("digits"), 1, 0.02, threads=1)
+    assert (result["examples_per_second"], result["sgemm_examples_per_second"]) == (40 / 0.5, 160)
+    assert result["fraction_of_roofline"] == 0.5
 
 
 def test_a_workload_that_does_not_exist_is_misuse():
@@ -101,11 +136,18 @@ def test_kernels_that_the_processor_cannot_execute_are_misuse(monkeypatch):
     assert_misuse(result, "OpenBLAS's kernels Future", "signal 4")
 
 
-def test_of_kernels_that_were_not_tried_nothing_is_said(monkeypatch):
+@pytest.mark.parametrize("status", [2, 3])  # misuse; a result that could not be printed
+def test_of_kernels_that_are_not_to_blame_nothing_is_said(status, monkeypatch):
     """The process for them has said itself what is wrong."""
-    monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=2))
+    monkeypatch.setattr(bench.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=status))
     result = call("vae", *QUICK, "--core-types", "Haswell", main=bench.main)
-    assert (result.returncode, result.stderr) == (2, "")
+    assert (result.returncode, result.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("names", [",", "Haswell,"])
+def test_kernels_without_a_name_are_misuse(names):
+    result = call("vae", *QUICK, "--core-types", names, main=bench.main)
+    assert_misuse(result, f"--core-types: names separated by commas are needed, not {names}")
 
 
 def test_data_for_less_than_a_minibatch_are_refused_in_words(tmp_path):

@@ -6,14 +6,17 @@ import re
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from scipy import stats
 
 import tinyvae
 from tests import published_data
 from tests.commands import assert_misuse, call, command, python
+from tinyvae import train
 from tinyvae.cli import options
 from tinyvae.disk.run import Run
 from tinyvae.errors import UserError
 from tinyvae.settings import CHOICES, RECIPES, Settings
+from tinyvae.training import opening
 
 QUICK = ("--epochs", "2", "--hidden", "16", "--latent", "2", "--batch-size", "50")
 
@@ -34,6 +37,9 @@ def test_a_run_on_digits_leaves_its_folder(digits_run):
     assert summary["test_bound"] == rows[-1]["test_bound"] and summary["samples_seen"] == rows[-1]["samples_seen"]
     assert (summary["objective"], summary["k"]) == ("elbo", 1)
     assert {"seconds", "protocol"} <= set(summary)
+    bounds = opening.load(run).test_bounds()
+    assert summary["test_bound"] == pytest.approx(bounds.mean())
+    assert summary["test_standard_error"] == pytest.approx(stats.sem(bounds))
     arrays, state = run.load_checkpoint()
     assert arrays["params"].dtype == np.float32 and state["epoch"] == 2
     assert sorted(path.name for path in run.path.glob("figures/*")) == [
@@ -55,6 +61,7 @@ def test_the_config_says_everything(digits_run):
 def test_results_go_to_standard_output_and_progress_to_standard_error(digits_run):
     _, result = digits_run
     assert "test bound" in result.stdout and "nats per example" in result.stdout and "runs/digits" in result.stdout
+    assert result.stdout.endswith("\nto explore it in a browser: python -m tinyvae.explore runs/digits\n")
     assert "epoch 2:" in result.stderr and "epoch" not in result.stdout.replace("epochs", "")
 
 
@@ -126,6 +133,22 @@ def test_a_conditional_model_with_learned_priors_draws_a_row_a_noise_vector_and_
     assert not np.allclose(samples[0], samples[10])
 
 
+def test_a_small_data_set_is_shown_until_400_000_examples_are_seen_unless_a_length_is_asked_for(tmp_path):
+    np.save(tmp_path / "many.npy", np.zeros((30_000, 2, 2), bool))
+    quick = ("--hidden", "4", "--latent", "2", "--quiet", "--out", str(tmp_path / "run"), "--overwrite")
+
+    def epochs(*words):
+        run, state, _ = train.start(options.build_parser(None).parse_args([*words, *quick]))
+        run.close()
+        return state.settings.epochs
+
+    assert epochs("digits") == 248  # of 1,617 examples, in whole epochs
+    assert epochs("digits", "--limit", "100") == 4000
+    assert epochs(str(tmp_path / "many.npy")) == 20 == Settings.epochs  # which are more
+    assert epochs("digits", "--epochs", "3") == 3
+    assert epochs("digits", "--recipe", "aevb") == RECIPES["aevb"].epochs
+
+
 @pytest.mark.parametrize("recipe", [(), ("--recipe", "aevb")])
 def test_a_default_minibatch_is_at_most_what_there_is(recipe, tmp_path):
     """And such a run goes on, as one that was asked for so small a minibatch; one that is too large is refused."""
@@ -154,6 +177,7 @@ def test_a_default_minibatch_is_at_most_what_there_is(recipe, tmp_path):
         (["digits", "--prior", "vamp", "--kl", "closed"], "leave it out"),
         (["floats.npy", "--conditional", "--epochs", "1"], "has no labels"),
         (["digits", "--stages", "9"], "from 1 to 8"),
+        (["digits", "--stages", "2"], "those of --schedule iwae, and the run's is cosine: use --epochs"),
         (["digits", "--epoch", "3"], "did you mean --epochs?"),
         (["mnis"], "mnist"),
         (["digits", "--epochs", "0"], "--epochs: a whole number above zero is needed, not 0"),

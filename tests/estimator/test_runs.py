@@ -93,6 +93,15 @@ def test_a_run_of_the_command_is_an_estimator(digits, no_pictures, tmp_path):
     assert list(vae.get_feature_names_out()) == ["vae0", "vae1", "vae2"]
 
 
+def test_the_labels_of_a_run_of_the_command_are_those_of_its_file(no_pictures, tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.random.default_rng(0).random((60, 4)), y=np.array([9, 3, 7] * 20))
+    words = ("--conditional", "--hidden", 4, "--latent", 2, "--epochs", 1, "--quiet", "--out", tmp_path / "run")
+    assert call(tmp_path / "mine.npz", *words).returncode == 0
+    vae, loaded = VAE.from_run(tmp_path / "run"), tinyvae.load(tmp_path / "run")
+    assert vae.classes_.tolist() == [3, 7, 9]
+    np.testing.assert_array_equal(vae.sample(3, [9, 3, 7]), loaded.sample(3, np.array([2, 0, 1])).reshape(3, 4))
+
+
 @pytest.mark.parametrize(
     "words",
     [

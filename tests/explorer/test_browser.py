@@ -685,6 +685,7 @@ def test_a_dot_has_the_colour_of_its_label(visit):
     first_pixel = "c => [...c.getContext('2d').getImageData(0, 0, 1, 1).data]"
     chips = tab.evaluate(f"[...document.querySelectorAll('#legend canvas')].map({first_pixel})")
     legend = np.array(chips)[:, :3] / 255
+    assert tab.locator("#legend").inner_text().split() == ["0", "10", "20"]
     for label, z in enumerate(mu):
         assert np.abs(legend - at(image, z)).sum(axis=1).argmin() == label
 

@@ -88,6 +88,7 @@ def test_the_page_says_which_run_it_shows_and_what_rounding_costs():
     content, _, shown = made(state)
     about = content["about"]
     assert about["run"] == "a run" and about["data"] == "noise" and "mlp 7-3" in about["protocol"]
+    assert list(content["classes"]) == [0, 10, 20]  # as the labels were given, and not their places
     difference = cost.bounds(state.fitted, state.dataset.test, None) - cost.bounds(shown, state.dataset.test, None)
     assert content["rounding"]["nats"] == pytest.approx(difference.mean())
 

@@ -3,8 +3,11 @@
 import csv
 import itertools
 import json
+import shlex
 from dataclasses import replace
+from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.model_selection import cross_val_score
@@ -15,8 +18,8 @@ from tests.papers.reports import Told
 from tinyvae import reproduce
 from tinyvae.data import datasets
 from tinyvae.disk.run import Run
-from tinyvae.drawing import mosaics
-from tinyvae.papers import aevb, experiments, iwae, pictures, published
+from tinyvae.drawing import curves, mosaics
+from tinyvae.papers import aevb, experiments, iwae, pictures, published, sweep
 from tinyvae.papers.experiments import EXPERIMENTS
 from tinyvae.papers.report import Size
 from tinyvae.settings import Settings
@@ -100,10 +103,10 @@ def test_the_end_of_a_curve_names_the_published_bound_there_and_where_ours_was_h
     assert end["published_highest_at"] == 10_000
     curves["test_bound"][2] = -7.0
     assert aevb.end_of(curves, ([100], [-8.0]))["turned_down_at"] == 100
-    assert np.isnan(aevb.end_of(curves, ([2000, 3000], [-8.0, -4.0]))["published_test_bound"])
+    assert aevb.end_of(curves, ([2000, 3000], [-8.0, -4.0]))["published_test_bound"] == ""
 
 
-def test_each_curve_of_figure_2_ends_beside_the_published_bound_of_the_test_set(tmp_path):
+def test_each_curve_of_figure_2_ends_beside_the_published_bound_of_the_test_set(tmp_path, monkeypatch):
     seen = np.array([10**6, 10**7])
     history = {"samples_seen": seen, "train_bound": np.array([-130.0, -90.0]), "test_bound": np.array([-120.0, -95.0])}
     kinds = [{"test_standard_error": 2.88675}, {"test_standard_error": None}, {}]
@@ -112,7 +115,12 @@ def test_each_curve_of_figure_2_ends_beside_the_published_bound_of_the_test_set(
     summaries = itertools.cycle(kinds)
     mnist, frey = plans("aevb-mnist").values(), plans("aevb-frey").values()
     report = Told([*mnist, *frey], tmp_path, history=history, summary=lambda _: next(summaries))
+    drawn = []
+    monkeypatch.setattr(curves, "bound_panels", lambda path, panels: drawn.extend(panels))
     aevb.write_aevb(report)
+    of_mnist = [f"$N_z$ = {n}" for n in (3, 5, 10, 20, 200)]
+    assert [title for title, *_ in drawn[:6]] == [*of_mnist, "$N_z$ = 20, our recipe"]
+    assert [title for title, *_ in drawn[6:]] == [f"$N_z$ = {n}" for n in (2, 5, 10, 20)]
     for plan, row, error in zip(report.plans, report.rows("ends.csv"), itertools.cycle(["2.89", "", "", ""])):
         theirs = published.aevb("mnist" if plan in mnist else "frey", plan.settings.latent[0], "test")
         there = np.interp(np.log(1e7), np.log(theirs[0]), theirs[1])
@@ -145,6 +153,21 @@ def test_each_row_of_table_1_stands_beside_the_published_one_of_its_model(tmp_pa
     ]
 
 
+def test_samples_stand_under_the_size_of_their_latent_space(tmp_path, monkeypatch):
+    """Each model's are all of the grey that is its size."""
+    drawn = []
+    monkeypatch.setattr(mosaics, "side_by_side", lambda path, panels, shape, columns: drawn.extend(panels))
+
+    def fitted(plan):
+        (n,) = plan.settings.latent
+        return SimpleNamespace(data_shape=(2, 3), sample=lambda count: np.full((count, 2, 3), n))
+
+    pictures.write_samples(Told(list(plans("samples").values()), tmp_path, fitted=fitted))
+    assert [title for title, _ in drawn] == [f"$N_z$ = {n}" for n in (2, 5, 10, 20)]
+    for (_, images), n in zip(drawn, (2, 5, 10, 20)):
+        np.testing.assert_array_equal(images, np.full((64, 6), n))
+
+
 def test_an_analogy_is_the_style_of_its_row_under_the_label_of_its_column(tmp_path, monkeypatch):
     """So that on the diagonal is a reconstruction. The model is one that was not trained."""
     dataset, grids = datasets.load("digits"), []
@@ -174,6 +197,75 @@ def digits(monkeypatch):
 
 def quick(tmp_path, *names):
     return call(*names, "--quick", "--runs", tmp_path / "runs", "--out", tmp_path / "results", main=reproduce.main)
+
+
+@pytest.fixture
+def planned(monkeypatch, tmp_path):
+    """The plans that each call of the command would have carried out; all that is written are protocols."""
+    monkeypatch.chdir(tmp_path)
+    lists = []
+    monkeypatch.setattr(sweep, "carry_out_all", lambda plans, *_: lists.append(plans))
+    monkeypatch.setattr(reproduce, "config_of", lambda *_: {})
+    for name, experiment in EXPERIMENTS.items():
+        monkeypatch.setitem(EXPERIMENTS, name, replace(experiment, write=lambda report: None))
+    return lists
+
+
+@pytest.mark.parametrize(
+    ("words", "recorded", "size"),
+    [
+        ("vae-vs-iwae --jobs 2 --quiet --stages 5 --stages-50 3 --seed 0", "vae-vs-iwae", {}),
+        ("vae-vs-iwae --seed 7", "vae-vs-iwae --seed 7", {"seed": 7}),
+        ("vae-vs-iwae --stages-50 2", "vae-vs-iwae --stages-50 2", {"stages_50": 2}),
+        (
+            "--seed 1 --stages-50 4 --stages 2 vae-vs-iwae",
+            "vae-vs-iwae --stages 2 --stages-50 4 --seed 1",
+            {"stages": 2, "stages_50": 4, "seed": 1},
+        ),
+        ("aevb-mnist --examples 600000", "aevb-mnist --examples 600000", {"examples": 600_000}),
+        ("cvae --quick --seed 3", "cvae --quick --seed 3", {"quick": True, "seed": 3}),
+    ],
+)
+def test_the_command_that_is_recorded_makes_the_same_again(words, recorded, size, planned, tmp_path):
+    """What changes nothing is left out of it."""
+    assert call(*words.split(), main=reproduce.main).returncode == 0
+    (file,) = tmp_path.glob("results/*/protocol.json")
+    command = json.loads(file.read_text())["command"]
+    assert command == f"python -m tinyvae.reproduce {recorded}"
+    assert call(*shlex.split(command)[3:], main=reproduce.main).returncode == 0
+    wanted = EXPERIMENTS[recorded.split()[0]].plans(Size(**size))
+    assert planned == [wanted, wanted]
+
+
+def test_an_option_that_changes_nothing_is_refused(planned):
+    """It would stand in no protocol."""
+    result = call("cvae", "samples", "--stages-50", 2, main=reproduce.main)
+    assert_misuse(result, "--stages-50 changes nothing of cvae, samples: leave it out")
+    result = call("aevb-mnist", "--quick", "--examples", 10, main=reproduce.main)
+    assert_misuse(result, "--examples changes nothing of aevb-mnist under --quick: leave it out")
+    assert planned == []
+
+
+def test_results_of_another_command_are_replaced_if_that_is_asked_for(planned, tmp_path):
+    assert call("cvae", main=reproduce.main).returncode == 0
+    before = (tmp_path / "results/cvae/protocol.json").read_bytes()
+    refused = call("samples", "cvae", "--seed", 1, main=reproduce.main)
+    assert_misuse(refused, "has the results of another command: python -m tinyvae.reproduce cvae\n", "--overwrite")
+    assert (tmp_path / "results/cvae/protocol.json").read_bytes() == before and len(planned) == 1
+    assert call("cvae", "--seed", 1, "--overwrite", main=reproduce.main).returncode == 0
+    assert "--seed 1" in json.loads((tmp_path / "results/cvae/protocol.json").read_text())["command"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_longest_training_begins_first(jobs, tmp_path, monkeypatch):
+    """Else it would go on alone, at the end, on its share of the cores."""
+    begun, parallel = [], joblib.Parallel
+    monkeypatch.setattr(sweep, "carry_out", lambda plan, *_, **__: begun.append(plan.name))
+    monkeypatch.setattr(joblib, "Parallel", lambda n_jobs: parallel(n_jobs=1))
+    five, one = (plans("vae-vs-iwae")[name] for name in ("iwae-1-k5", "iwae-1-k1"))  # samples, of as many epochs
+    longest = replace(one, name="longest", settings=replace(one.settings, epochs=3280))
+    sweep.carry_out_all([five, one, longest], tmp_path, jobs=jobs, quiet=True)
+    assert begun == ["longest", "iwae-1-k5", "iwae-1-k1"]
 
 
 def test_a_folder_that_cannot_be_made_is_noticed_before_hours_of_training(digits, tmp_path):

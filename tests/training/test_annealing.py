@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from tests.derivation.test_annealing import linear_gaussian
 from tinyvae.derivation.model import Model
@@ -28,8 +28,8 @@ def test_no_noise_is_used_twice(name, monkeypatch):
     assert len(set(steps)) == len(steps) > 30
 
 
-def test_chains_start_under_the_label_of_their_example():
-    """A linear-Gaussian model with a prior for each label, far apart: the truth is known for each example."""
+def with_labels():
+    """A linear-Gaussian model with a prior for each of two labels, far apart; five labels, and the densities of x."""
     model = Model((3,), (1,), ((),), "gaussian-linear", n_labels=2, prior="label")
     params = Parameters(model.shapes(), dtype=np.float64)
     params.flat[:] = 0
@@ -38,7 +38,32 @@ def test_chains_start_under_the_label_of_their_example():
     params["decoder.0.W"][0, :3], params["decoder.0.b"][3:] = w, math.log(variance)
     y = np.array([0, 1, 1, 0, 1])
     covariance = np.outer(w, w) * math.exp(-2) + variance * np.eye(3)
-    given = [stats.multivariate_normal((-4, 4)[label] * w, covariance) for label in y]
+    return model, params, y, [stats.multivariate_normal((-4, 4)[label] * w, covariance) for label in y]
+
+
+def test_chains_start_under_the_label_of_their_example():
+    """And the truth is known for each example."""
+    model, params, y, given = with_labels()
     x = np.stack([density.rvs(random_state=i) for i, density in enumerate(given)])
     estimate = annealing.log_likelihood(model, params, 0, x, y, steps=200)["log_likelihood"]
     np.testing.assert_allclose(estimate, [density.logpdf(row) for density, row in zip(given, x)], atol=0.2)
+
+
+def test_what_is_said_of_an_example_does_not_depend_on_who_shares_its_block(monkeypatch):
+    """All in one block and in blocks of two, held against the chains' own weights; no two have the same noise."""
+    model, params, y, given = with_labels()
+    x = np.stack([density.mean for density in given])  # the same for the same label
+    anneal, ends, told = annealing.annealing.anneal, [], []
+    monkeypatch.setattr(annealing.annealing, "anneal", lambda *given: ends.append(anneal(*given)) or ends[-1])
+    whole = annealing.log_likelihood(model, params, 0, x, y, chains=3, steps=30)
+    _, chains = ends  # the first have sought the lengths of the leaps
+    v = special.softmax(chains.logw, axis=1)
+    np.testing.assert_allclose(whole["log_likelihood"], special.logsumexp(chains.logw, axis=1) - math.log(3))
+    np.testing.assert_allclose(whole["ess"], 1 / (v**2).sum(axis=1))
+    np.testing.assert_allclose(whole["accepted"], chains.accepted.mean(axis=0))
+    assert len(np.unique(whole["log_likelihood"])) == 5
+    monkeypatch.setattr(annealing, "ROWS", 2 * 3)
+    blocks = annealing.log_likelihood(model, params, 0, x, y, chains=3, steps=30, on_block=told.append)
+    assert told == [6, 6, 3] and len(ends) == 2 + 2 * 3
+    for name, values in whole.items():
+        np.testing.assert_allclose(blocks[name], values, rtol=1e-9)

@@ -56,6 +56,9 @@ def test_streaming_in_blocks_is_the_same_as_all_weights_at_once(two_layers, monk
     v = special.softmax(blocks, axis=2)
     np.testing.assert_allclose(streamed["ess 50"], (1 / (v**2).sum(axis=2)).mean(axis=1), rtol=1e-12)
     np.testing.assert_allclose(streamed["largest 50"], v.max(axis=2).mean(axis=1), rtol=1e-12)
+    said = evaluation.evaluate(two_layers.fitted, images, None, K)
+    assert said["effective_sample_size"][50] == pytest.approx((1 / (v**2).sum(axis=2)).mean(), rel=1e-12)
+    assert said["largest_weight"][50] == pytest.approx(v.max(axis=2).mean(), rel=1e-12)
 
 
 def test_log_p_is_the_integral_over_the_latent_space():
@@ -150,7 +153,10 @@ def test_the_command_says_it_in_words_and_in_numbers(tmp_path):
     assert call("digits", "--hidden", 16, "--latent", 3, "--epochs", 3, "--quiet", "--out", run).returncode == 0
     words = command("run", "--samples", "100", cwd=tmp_path, module="tinyvae.evaluate")
     assert words.returncode == 0, words.stderr
-    assert "of 3 latent dimensions are used" in words.stdout and "k = 50 is effectively" in words.stdout
+    found = Run.open(run).read_json("evaluation.json")
+    share, effective = (found[name]["50"] for name in ("largest_weight", "effective_sample_size"))
+    told = f"the largest of 50 weights holds {100 * share:.0f} % of the mass: k = 50 is effectively {effective:.1f}\n"
+    assert "of 3 latent dimensions are used" in words.stdout and told in words.stdout
     numbers = call(run, "--samples", 100, "--limit", 50, "--json", "--overwrite", main=evaluate.main)
     result = json.loads(numbers.stdout)
     assert result == Run.open(run).read_json("evaluation.json")
@@ -163,9 +169,22 @@ def test_the_command_says_it_in_words_and_in_numbers(tmp_path):
     assert sorted(counts, reverse=True) == counts and result["active_units_at"]["0.01"] == result["active_units"]
 
 
+def annealed_by(monkeypatch, steps):
+    """Have annealing take so many steps, and not as many as by default; returns the list of what it will have said."""
+    estimate, estimates = annealing.log_likelihood, []
+
+    def fewer(*given, **options):
+        estimates.append(estimate(*given, steps=steps, **options))
+        return estimates[-1]
+
+    monkeypatch.setattr(annealing, "STEPS", steps)
+    monkeypatch.setattr(annealing, "log_likelihood", fewer)
+    return estimates
+
+
 def test_what_annealing_says_stands_beside_it(tmp_path, monkeypatch):
     """Where z has two dimensions both estimates are good: they agree."""
-    monkeypatch.setattr(annealing, "STEPS", 200)
+    estimates = annealed_by(monkeypatch, 200)
     run = tmp_path / "run"
     assert call("digits", "--hidden", 16, "--latent", 2, "--epochs", 9, "--quiet", "--out", run).returncode == 0
     done = call(run, "--samples", 500, "--limit", 9, "--ais", 6, "--quiet", main=evaluate.main)
@@ -173,6 +192,9 @@ def test_what_annealing_says_stands_beside_it(tmp_path, monkeypatch):
     found = Run.open(run).read_json("evaluation.json")
     annealed = found["annealed"]
     assert abs(annealed["gain"]) < 0.1 and 0.5 < annealed["accepted"] < 1
+    (said,) = estimates
+    assert annealed["effective_chains"] == pytest.approx(said["ess"].mean())
+    assert annealed["accepted"] == pytest.approx(said["accepted"].mean())
     assert np.mean(annealed["each"]) - np.mean(found["each"][:6]) == pytest.approx(annealed["gain"], abs=1e-3)
     assert annealed["standard_error"] == pytest.approx(stats.sem(annealed["each"]), abs=1e-4)
     gains = np.subtract(annealed["each"], found["each"][:6])
@@ -225,6 +247,8 @@ def test_models_are_compared_image_by_image(tmp_path):
     each = [np.array(Run.open(tmp_path / name).read_json("evaluation.json")["each"][:80]) for name in "ab"]
     assert pair["difference"] == pytest.approx((each[1] - each[0]).mean()) and pair["n_images"] == 80
     assert f"{pair['difference']:+.2f} ± {pair['standard_error']:.2f} nats per example" in words.stdout
+    assert pair["better_in"] == (each[1] > each[0]).mean() > 0.5  # it has learned for longer
+    assert f"more in {100 * pair['better_in']:.0f} % of 80" in " ".join(words.stdout.split())
     assert pair["protocols"] == [Run.open(tmp_path / name).config()["protocol"] for name in "ab"]
     assert all(protocol in " ".join(words.stdout.split()) for protocol in pair["protocols"])
     refused = call(tmp_path / "a", tmp_path / "drawn", main=compare.main)
@@ -325,7 +349,7 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
 
 
 def test_what_annealing_said_stays_beside_a_new_estimate(tmp_path, monkeypatch):
-    monkeypatch.setattr(annealing, "STEPS", 10)
+    annealed_by(monkeypatch, 10)
     run = tmp_path / "run"
     assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
 

@@ -71,17 +71,22 @@ def test_strings_are_drawn_in_the_two_dimensions_in_which_they_vary_most(monkeyp
 
 
 @pytest.fixture
+def data():
+    """Digits whose labels, as a file may have them, are 3, 7, 11, ..."""
+    return replace(datasets.load("digits", limit=300), classes=3 + 4 * np.arange(10))
+
+
+@pytest.fixture
 def drawn(monkeypatch):
-    """The arguments of what was drawn, by the name of the function that would have drawn it."""
+    """The arguments of what was drawn, by the name of the function that would have drawn it; options are the last."""
     calls = {}
     functions = [(mosaics, "manifold"), (mosaics, "image_grid"), (mosaics, "reconstructions"), (maps, "latent")]
     for module, name in (*functions, (curves, "curve")):
-        monkeypatch.setattr(module, name, lambda path, *arguments, name=name, **_: calls.update({name: arguments}))
+        monkeypatch.setattr(module, name, lambda path, *given, name=name, **how: calls.update({name: (*given, how)}))
     return calls
 
 
-def test_the_manifold_is_the_grid_s_and_the_map_has_the_test_images_labels(drawn, tmp_path):
-    data = datasets.load("digits", limit=300)
+def test_the_manifold_is_the_grid_s_and_the_map_has_the_test_images_labels(drawn, data, tmp_path):
     fitted = Training(Settings(latent=(2,), hidden=((8,),), batch_size=20, epochs=1), data, 1).fitted
     row = {"samples_seen": 1, "train_bound": -9.0, "test_bound": -8.0}
     for draw in run_figures.drawings(Run(tmp_path), fitted, data, [row]).values():
@@ -91,11 +96,13 @@ def test_the_manifold_is_the_grid_s_and_the_map_has_the_test_images_labels(drawn
     np.testing.assert_array_equal(drawn["latent"][1], data.classes[data.test_labels])
 
 
-def test_samples_have_a_label_in_each_column_and_a_noise_in_each_row(drawn):
-    data = datasets.load("digits", limit=300)
+def test_samples_have_a_label_in_each_column_and_a_noise_in_each_row(drawn, data, tmp_path):
     settings = Settings(latent=(2,), hidden=((8,),), batch_size=20, epochs=1, conditional=True)
     fitted = Training(settings, data, 1).fitted
     fitted.params.flat[:] += 0.5 * np.random.default_rng(0).standard_normal(fitted.params.flat.size)
-    run_figures.draw_samples("samples.png", fitted, data.classes)
+    run_figures.drawings(Run(tmp_path), fitted, data, [])["figures/samples.png"]()
     wanted = fitted.sample(100, np.tile(np.arange(10), 10), share=10).reshape(100, 64)
     np.testing.assert_allclose(drawn["image_grid"][0], wanted)
+    assert drawn["image_grid"][-1]["column_labels"] == ["3", "7", "11", "15", "19", "23", "27", "31", "35", "39"]
+    run_figures.draw_samples("samples.png", fitted)  # of labels that nobody has named
+    assert drawn["image_grid"][-1]["column_labels"] == list("0123456789")
