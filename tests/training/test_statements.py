@@ -132,6 +132,28 @@ def test_what_falls_short_of_the_published_bounds_on_mnist():
     assert f"ends {below[3]:.1f} nats below the published one (with a standard error of {error:.1f})" in readme
 
 
+def test_what_was_tried_for_three_dimensions():
+    readme = " ".join(README.split())
+
+    def bounds(name, epoch):
+        row = table(f"runs/aevb-mnist-3{name}/history.csv")[epoch - 1]
+        return f"{float(row['test_bound']):.1f} and {float(row['train_bound']):.1f}"
+
+    theirs = [
+        np.interp(np.log10(3e6), np.log10(seen), at) for seen, at in (aevb("mnist", 3, s) for s in ("test", "train"))
+    ]
+    published = "the published test bound is above the training bound, {:.1f} and {:.1f}".format(*theirs)
+    assert f"{published}, and ours is below, {bounds('', 50)}." in readme
+    assert (
+        f"A step of 0.01 makes {bounds('-step-01', 50)} of these, narrow first weights {bounds('-narrow', 50)}"
+        in readme
+    )
+    last = len(table("runs/aevb-mnist-3-map/history.csv"))
+    assert f"of which {last} were done" in readme
+    with_prior = f"the bounds are {bounds('-map', last)} after {last * 6 / 1000:.1f} x 10^7 examples"
+    assert f"{with_prior}; without it they were {bounds('', last)}" in readme
+
+
 def test_aevb_s_figure_on_mnist_is_drawn_from_the_runs_that_are_kept(tmp_path):
     words = ("aevb-mnist", "--examples", 10**8, "--runs", ROOT / "results/runs", "--out", tmp_path, "--quiet")
     assert call(*words, main=reproduce.main).returncode == 0
