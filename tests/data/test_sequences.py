@@ -93,9 +93,9 @@ def test_one_hot():
 @pytest.mark.parametrize(
     ("vocabulary", "string", "words"),
     [
-        (Characters(3, "abc"), "abca", "'abca' has 4 characters, and a sequence 3 steps"),
+        (Characters(3, "abc"), "abca", "'abca' has 4 characters, and a sequence has room for 3"),
         (Characters(3, "abc"), "ad", "'ad' has 'd', which is none of the characters abc"),
-        (Rules(5, NUMBERS), "1+0+1", "'1+0+1' takes 6 rules, and a sequence has 5 steps"),
+        (Rules(5, NUMBERS), "1+0+1", "'1+0+1' takes 6 rules, and a sequence has room for 5"),
         (Rules(5, NUMBERS), "1+", "'1+' ends too early"),
     ],
 )

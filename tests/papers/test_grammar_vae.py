@@ -108,9 +108,11 @@ def test_it_is_all_strings_that_must_not_be_below_the_entropy(training, is_not_b
     assert row["standard_error_of_all"] == pytest.approx(math.hypot(0.9 * error, 0.1 * 0.04), abs=5e-4)
     evaluation |= dict.fromkeys(("log_likelihood", "standard_error", "elbo")) | {"kl": [[1.0, None]]}
     without = grammar_vae.likelihood_row(report, plan)
-    assert {name for name in row if without[name] != row[name]} - {"not_below_entropy"} == {
-        name for name in row if without[name] == "not finite"
-    } == {"nll", "standard_error", "nll_of_all", "standard_error_of_all", "minus_elbo", "kl"}
+    assert (
+        {name for name in row if without[name] != row[name]} - {"not_below_entropy"}
+        == {name for name in row if without[name] == "not finite"}
+        == {"nll", "standard_error", "nll_of_all", "standard_error_of_all", "minus_elbo", "kl"}
+    )
     assert without["not_below_entropy"] is False
 
 

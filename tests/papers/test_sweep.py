@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import joblib
 import numpy as np
@@ -111,7 +112,7 @@ def test_an_evaluation_of_more_samples_or_images_is_not_replaced_unasked(changes
 
 
 def test_what_annealing_said_stays_beside_an_evaluation_by_more_samples(tmp_path, monkeypatch):
-    monkeypatch.setattr(annealing, "STEPS", 10)
+    monkeypatch.setattr(annealing, "log_likelihood", partial(annealing.log_likelihood, steps=10))
     carry_out(PLAN, tmp_path)
     words = (tmp_path / "one", "--samples", 20, "--limit", 30, "--ais", 4, "--quiet")
     assert call(*words, main=evaluate.main).returncode == 0

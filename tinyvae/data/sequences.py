@@ -113,7 +113,9 @@ class Characters(Vocabulary):
         number = {character: i for i, character in enumerate(self.characters)}
         for row, string in zip(codes, strings):
             if len(string) > self.steps:
-                raise DataError(f"{string[:200]!r} has {len(string)} characters, and a sequence {self.steps} steps")
+                raise DataError(
+                    f"{string[:200]!r} has {len(string)} characters, and a sequence has room for {self.steps}"
+                )
             if unknown := set(string) - number.keys():
                 raise DataError(f"{string!r} has {min(unknown)!r}, which is none of the characters {self.characters}")
             row[: len(string)] = [number[character] for character in string]
@@ -159,7 +161,7 @@ class Rules(Vocabulary):
         for string, derivation in zip(strings, derivations):
             if len(derivation) > self.steps:
                 raise DataError(
-                    f"{string[:200]!r} takes {len(derivation)} rules, and a sequence has {self.steps} steps"
+                    f"{string[:200]!r} takes {len(derivation)} rules, and a sequence has room for {self.steps}"
                 )
         return _padded(derivations, self.steps, self.grammar.padding)
 
