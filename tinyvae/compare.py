@@ -70,7 +70,7 @@ def read(path):
     drawn = settings.binarise != "none", settings.dequantise
     return {
         "run": str(path),
-        "protocol": str(found.get("protocol") or "not known"),
+        "protocol": found.get("protocol"),
         "each": np.array(each),
         "samples": samples,
         "digests": {"test examples": found.get("test_digest"), "data": about["digest"]},
@@ -136,7 +136,9 @@ def compare(first, second):
 
 def report(evaluations, pairs):
     """How each run came about, and the comparisons, in words."""
-    protocols = [f"{each['run']}\n{console.paragraph('protocol', each['protocol'])}" for each in evaluations]
+    protocols = [
+        f"{each['run']}\n{console.paragraph('protocol', str(each['protocol'] or 'not known'))}" for each in evaluations
+    ]
     return "\n".join([*map(line, pairs), *protocols])
 
 

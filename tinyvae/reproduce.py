@@ -2,9 +2,9 @@
 
 examples:
   python -m tinyvae.reproduce aevb-mnist --quick       a small version, to see what it makes
-  python -m tinyvae.reproduce aevb-mnist --jobs 2      two trainings side by side
-  python -m tinyvae.reproduce vae-vs-iwae --stages 6
-  python -m tinyvae.reproduce all
+  python -m tinyvae.reproduce latent-space --jobs 2    two trainings side by side
+  python -m tinyvae.reproduce vae-vs-iwae --stages 6 --out mine
+  python -m tinyvae.reproduce all --out mine
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from pathlib import Path
 from tinyvae import __version__
 from tinyvae.cli import console
 from tinyvae.disk.files import explained
-from tinyvae.errors import UserError
+from tinyvae.errors import RunError, UserError
 
 PROTOCOL = "protocol.json"  # how the results of a folder came about
 NAMES = (
@@ -46,6 +46,10 @@ def main(argv=None):
         console.hush()
     console.announce_compilation(arguments.quiet)
     console.compile_ahead()
+
+    def say():
+        console.acknowledge_interrupt(arguments.quiet)
+
     try:
         for name in names:
             experiment = EXPERIMENTS[name]
@@ -54,7 +58,7 @@ def main(argv=None):
                 count = f"{len(plans)} training{'s' * (len(plans) != 1)}"
                 print(f"{name}: {experiment.title}, {count} in {runs}", file=sys.stderr)
             folder, models = make_folder(name, arguments), experiment.with_models
-            sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet, models)
+            sweep.carry_out_all(plans, runs, arguments.data_dir, arguments.jobs, arguments.quiet, models, say)
             report = Report(plans, runs, folder, arguments.data_dir)
             tables = write(experiment, report, commands[name])
             if not arguments.quiet:
@@ -138,10 +142,15 @@ def require_own(folder, words):
     """UserError for a folder that has the results of another command than these words."""
     from tinyvae.disk.run import Run
 
-    found = Run(folder).read_json(PROTOCOL).get("command") if os.path.exists(folder / PROTOCOL) else words
+    if not os.path.exists(folder / PROTOCOL):
+        return
+    try:
+        found = Run(folder).read_json(PROTOCOL).get("command")
+    except RunError:
+        found = None
     if found != words:
         raise UserError(
-            f"{folder} has the results of another command: {found}\n"
+            f"{folder} has the results of another command: {found or f'{PROTOCOL} does not say of which'}\n"
             "Add --overwrite to replace them, or name another folder with --out."
         )
 
@@ -161,6 +170,8 @@ def write(experiment, report, words):
     """
     from tinyvae.disk.run import Run
 
+    with explained(report.folder / PROTOCOL, "removed"):
+        (report.folder / PROTOCOL).unlink(missing_ok=True)  # which is not of what is written now
     experiment.write(report)
     configs = {plan.name: config_of(plan, report) for plan in report.plans}
     Run(report.folder).write_json(PROTOCOL, {"command": words, "tinyvae": __version__, "runs": configs})

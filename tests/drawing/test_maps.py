@@ -31,7 +31,7 @@ def test_latent_colours_every_point_by_its_label(tmp_path):
     assert size(tmp_path / "latent.png") == (800, 700)
 
 
-def test_names_stand_among_their_own_points_and_apart():
+def test_names_stand_among_their_own_points_and_apart(tmp_path):
     """Class 0 has two heaps, with class 1 between them, where its mean is; class 2 is mixed with a larger class 3."""
     rng = np.random.default_rng(0)
     heaps = [((-5, 0), 60), ((5, 0), 50), ((0, 0), 40), ((0, 6), 30), ((0, 6), 90)]
@@ -42,6 +42,9 @@ def test_names_stand_among_their_own_points_and_apart():
         assert np.hypot(*(place - centre)) < 2
     assert np.hypot(*(places[2] - places[3])) > 2 * maps.NEAR * np.ptp(points, axis=0).max()
     np.testing.assert_array_equal(maps.places_of_names(np.ones((3, 2)), np.arange(3)), np.ones((3, 2)))
+    points[[3, 70]] = np.nan
+    figure = maps.side_by_side(tmp_path / "maps.png", two_panels(points), index)
+    assert all(len(axes.collections[0].get_offsets()) == len(points) - 2 for axes in figure.axes)
 
 
 def test_ten_different_colours():

@@ -254,6 +254,23 @@ def test_results_of_another_command_are_replaced_if_that_is_asked_for(planned, t
     assert (tmp_path / "results/cvae/protocol.json").read_bytes() == before and len(planned) == 1
     assert call("cvae", "--seed", 1, "--overwrite", main=reproduce.main).returncode == 0
     assert "--seed 1" in json.loads((tmp_path / "results/cvae/protocol.json").read_text())["command"]
+    for damaged in ("{", "[]", "{}"):
+        (tmp_path / "results/cvae/protocol.json").write_text(damaged)
+        refused = call("cvae", "--seed", 1, main=reproduce.main)
+        assert_misuse(refused, "another command: protocol.json does not say of which\n", "--overwrite")
+    assert call("cvae", "--seed", 1, "--overwrite", main=reproduce.main).returncode == 0
+
+
+def test_results_that_were_written_in_part_do_not_pass_for_those_of_an_earlier_command(planned, monkeypatch, tmp_path):
+    assert call("cvae", main=reproduce.main).returncode == 0
+
+    def interrupted(report):
+        report.table("table.csv", [{"new": 1}])
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(EXPERIMENTS, "cvae", replace(EXPERIMENTS["cvae"], write=interrupted))
+    assert call("cvae", "--seed", 1, "--overwrite", main=reproduce.main).returncode == 130
+    assert [path.name for path in (tmp_path / "results/cvae").iterdir()] == ["table.csv"]
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -354,7 +354,7 @@ from tinyvae.cli import console
 from tinyvae.papers import sweep
 
 if __name__ == "__main__":
-    console.run(lambda: sweep.carry_out_all(LONG, sys.argv[1], jobs=12, quiet=True))
+    console.run(lambda: sweep.carry_out_all(LONG, sys.argv[1], jobs=12, quiet=True, say=console.acknowledge_interrupt))
 """
 
 
@@ -375,6 +375,20 @@ def test_workers_end_with_their_parent_and_the_same_command_goes_on(tmp_path):
         epochs = max(len(Run.open(tmp_path / "runs" / plan.name).history()) for plan in LONG)
 
 
+def test_a_signal_is_acknowledged_at_once(tmp_path, monkeypatch):
+    said, step, counter = [], Training._step, iter(range(100))
+
+    def pressed(*arguments):
+        if next(counter) == 2:
+            signal.raise_signal(signal.SIGINT)
+            assert said == ["finishing"]
+        return step(*arguments)
+
+    monkeypatch.setattr(Training, "_step", pressed)
+    with pytest.raises(Interrupted):
+        carry_out_all([PLAN], tmp_path, quiet=True, say=lambda: said.append("finishing"))
+
+
 @pytest.mark.slow  # as above
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_workers_finish_their_step_at_a_signal_to_end(number, tmp_path):
@@ -387,7 +401,8 @@ def test_workers_finish_their_step_at_a_signal_to_end(number, tmp_path):
             before = {plan.name: step_of(plan, tmp_path / "runs") for plan in LONG}
             (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
             assert process.wait() == 128 + number
-            assert "Traceback" not in (tmp_path / "errors").read_text()
+            errors = (tmp_path / "errors").read_text()
+            assert "this step is finished first" in errors and "Traceback" not in errors
         for plan in LONG:
             assert step_of(plan, tmp_path / "runs") > before[plan.name]
     assert not list((tmp_path / "runs").glob(".going-on-*"))

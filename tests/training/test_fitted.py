@@ -425,7 +425,8 @@ def test_the_runs_that_were_kept_without_their_checkpoints(path):
     settings, about, _ = opening.read_config(run)
     shapes = fitted.build_model(settings, tuple(about["data_shape"]), 0).shapes()
     assert sum(map(math.prod, shapes.values())) == run.config()["parameters"]
-    assert run.history()[-1]["epoch"] == settings.epochs == run.read_json("summary.json")["epochs"]
+    end = 545 if path.name == "aevb-mnist-3-map" else settings.epochs  # that one was stopped (results/README.md)
+    assert run.history()[-1]["epoch"] == end == run.read_json("summary.json")["epochs"]
     with pytest.raises(RunError, match="there is no checkpoint"):
         tinyvae.load(path)
 

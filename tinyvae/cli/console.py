@@ -174,10 +174,10 @@ def compile_ahead(network="mlp", dtype="float32"):
 
 
 def acknowledge_interrupt(quiet=False):
-    """Say that Ctrl-C was understood; from a signal's handler, where no stream of Python's may be used."""
+    """Say that a signal to end was understood; from its handler, where no stream of Python's may be used."""
     if not quiet:
         with suppress(OSError):
-            os.write(2, b"\ninterrupted: this step is finished first (press Ctrl-C again to stop at once)\n")
+            os.write(2, b"\ninterrupted: this step is finished first (Ctrl-C now stops at once)\n")
 
 
 def paragraph(label, text):

@@ -29,8 +29,8 @@ OWN = {
     **dict.fromkeys(("units", "directions", "feedback"), ("gru", "recurrent")),
 }
 
-# The option of a setting where it is not --NAME-OF-THE-SETTING.
-OPTIONS = {"learning_rate": "--lr"}
+# The name of a setting's option where it is another.
+OTHERWISE = {"learning_rate": "lr"}
 
 
 def build_parser(doc):
@@ -54,7 +54,7 @@ def add_model(group):
     group.add_argument(
         "--latent", type=console.positive, nargs="+", metavar="D", help=f"dimensions of z {show(DEFAULT.latent)}"
     )
-    hidden = f"units of the hidden layers, or none of these {show(DEFAULT.hidden[0])}"
+    hidden = f"units of the hidden layers, or the word none {show(DEFAULT.hidden[0])}"
     group.add_argument("--hidden", type=hidden_units, nargs="+", metavar="H,H", help=hidden)
     add_choice(group, "activation", "of the hidden layers")
     channels = f"feature maps of --network conv, from the data up {show(DEFAULT.channels)}"
@@ -238,8 +238,8 @@ def hidden_units(text):
 
 def given_settings(arguments):
     """The settings that the arguments name, all but the length of the run: {attribute of Settings: value}."""
-    names = {field.name for field in dataclasses.fields(Settings)} - {"epochs"}
-    given = {name: getattr(arguments, option_of(name)[2:].replace("-", "_"), None) for name in names}
+    names = [field.name for field in dataclasses.fields(Settings) if field.name != "epochs"]
+    given = {name: getattr(arguments, OTHERWISE.get(name, name), None) for name in names}
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
@@ -249,7 +249,7 @@ def given_settings(arguments):
 
 def option_of(name):
     """The option of a setting."""
-    return OPTIONS.get(name, "--" + name.replace("_", "-"))
+    return "--" + OTHERWISE.get(name, name).replace("_", "-")
 
 
 def given_epochs(arguments, n_examples):

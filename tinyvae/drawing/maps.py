@@ -65,7 +65,12 @@ def latent(
 
 
 def scatter_classes(axes: Axes, means: np.ndarray, labels: np.ndarray, style: dict[str, Any]) -> None:
-    """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest."""
+    """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest.
+
+    Those that are not finite are left out.
+    """
+    shown = np.isfinite(means).all(axis=1)
+    means, labels = means[shown], labels[shown]
     names, index = np.unique(labels, return_inverse=True)
     axes.scatter(*means.T, c=np.array(COLOURS)[index], **style)
     outline = [withStroke(linewidth=3, foreground="white")]

@@ -82,7 +82,7 @@ class Plan:
         ]
 
 
-def carry_out(plan, folder, data_dir=None, threads=None, with_model=True, check=lambda: None):
+def carry_out(plan, folder, data_dir=None, threads=None, with_model=True, say=lambda: None, check=lambda: None):
     """Train a plan to its end, from where it stands, and evaluate it.
 
     Args:
@@ -91,6 +91,7 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True, check=
         data_dir: where to look for the data first.
         threads: as many as there are cores where it begins, and as before where it goes on, if they are not given.
         with_model: whether the trained model is wanted too, and not only what is written about it.
+        say: called at once at a signal to end while it trains, which it does after its step.
         check: called after each step of the training and each block of the evaluation; errors.Interrupted out of it
             ends them, and the training leaves a checkpoint.
 
@@ -104,7 +105,7 @@ def carry_out(plan, folder, data_dir=None, threads=None, with_model=True, check=
     run, state, history = begin(plan, folder, data_dir, threads, with_model)
     with run:
         if state.epoch < state.settings.epochs:
-            with DeferredInterrupt() as interrupt:
+            with DeferredInterrupt(say) as interrupt:
                 history = loop.train(state, run, None, history, check_interrupt=lambda: (interrupt.check(), check()))
         if summarised(run) != state.epoch:
             run.write_summary(description.summarise(state, history))
@@ -222,7 +223,7 @@ def require_same(plan, run, settings, with_model):
         )
 
 
-def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models=True):
+def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models=True, say=lambda: None):
     """Carry out plans, so many at a time. At a signal to end, or after an error in one of them, all finish their step.
 
     Args:
@@ -230,6 +231,7 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models
         folder, data_dir, with_models: as for ``carry_out``.
         jobs: trainings side by side, each with its share of the cores.
         quiet: no progress.
+        say: called at once at a signal to end.
 
     Raises: as ``carry_out``.
     """
@@ -242,9 +244,14 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models
     with Progress(plans, folder, quiet):
         if jobs == 1:
             for plan in longest_first:
-                carry_out(plan, folder, data_dir, threads, with_models)
+                carry_out(plan, folder, data_dir, threads, with_models, say)
             return
-        with _word_to_go_on(folder) as word, DeferredInterrupt(lambda: word.unlink(missing_ok=True)) as interrupt:
+
+        def end():
+            word.unlink(missing_ok=True)
+            say()
+
+        with _word_to_go_on(folder) as word, DeferredInterrupt(end) as interrupt:
             try:
                 ends = joblib.Parallel(n_jobs=jobs)(
                     joblib.delayed(carry_out_for)(
@@ -293,9 +300,10 @@ def carry_out_for(parent, word, *arguments):
             raise Interrupted
 
     host, process = parent
-    if host == platform.node() and not _is_alive(process):
+    is_here = host == platform.node()
+    if is_here and not _is_alive(process):
         raise RunError("nobody waits for this training any more")
-    if os.getppid() == process:
+    if is_here and os.getppid() == process:
         _end_with(process)
     try:
         check()
@@ -325,8 +333,9 @@ def _end_with(parent):
     """Have a thread, one for all trainings, kill this process when its parent is gone; signals to end, which a terminal
     or a batch system sends to both, are left to the parent.
     """
-    for number in (signal.SIGINT, *ENDINGS):
-        signal.signal(number, signal.SIG_IGN)
+    if threading.current_thread() is threading.main_thread():  # which it is not in a worker of Dask's
+        for number in (signal.SIGINT, *ENDINGS):
+            signal.signal(number, signal.SIG_IGN)
 
     def watch():
         while os.getppid() == parent:  # a process whose parent has died is given another one
