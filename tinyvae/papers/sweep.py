@@ -247,11 +247,11 @@ def carry_out_all(plans, folder, data_dir=None, jobs=1, quiet=False, with_models
                 carry_out(plan, folder, data_dir, threads, with_models, say)
             return
 
-        def end():
+        def tell_all():
             word.unlink(missing_ok=True)
             say()
 
-        with _word_to_go_on(folder) as word, DeferredInterrupt(end) as interrupt:
+        with _word_to_go_on(folder) as word, DeferredInterrupt(tell_all) as interrupt:
             try:
                 ends = joblib.Parallel(n_jobs=jobs)(
                     joblib.delayed(carry_out_for)(
