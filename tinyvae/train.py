@@ -2,7 +2,7 @@
 
 examples:
   python -m tinyvae.train digits                    a small data set that needs no network
-  python -m tinyvae.train mnist                     the default recipe: 20 epochs, about a minute
+  python -m tinyvae.train mnist                     the default recipe: 20 epochs, a minute or two
   python -m tinyvae.train mnist --network conv      with convolutions: 10 epochs, some minutes
   python -m tinyvae.train mnist --latent 2          with pictures of the two-dimensional latent space
   python -m tinyvae.train mnist --recipe aevb --latent 3 --samples-seen 1080000

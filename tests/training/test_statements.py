@@ -132,6 +132,12 @@ def test_what_falls_short_of_the_published_bounds_on_mnist():
     assert f"ends {below[3]:.1f} nats below the published one (with a standard error of {error:.1f})" in readme
 
 
+def test_what_the_first_commands_take_and_come_to():
+    for name, words in (("mnist", "|"), ("mnist-conv", "| `--network conv`")):
+        run = json.loads((ROOT / f"results/runs/{name}/summary.json").read_text(encoding="utf-8"))
+        assert f"{words} | {run['epochs']} | {run['seconds']:.0f} | {run['test_bound']:.1f} |\n" in README
+
+
 def test_what_was_tried_for_three_dimensions():
     readme = " ".join(README.split())
 
