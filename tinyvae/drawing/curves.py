@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter
+from matplotlib.ticker import FixedLocator
 from numpy.typing import ArrayLike
 from scipy.ndimage import median_filter
 
@@ -63,7 +63,7 @@ def curve(
         # the powers of ten alone are too few, and all that lies between them would run into one another
         axes.xaxis.set_major_locator(FixedLocator(seen[even_places(seen, TICKS)]))
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.minorticks_off()
     limits = bound_limits([train, test], kept=test)
     if limits:
         axes.set_ylim(*limits)
