@@ -38,8 +38,7 @@ def main(argv=None):
             f"  share            {spread(result['share'], '.2f')}; a fair one is 0.50",
             flush=True,
         )
-        result["command"] = record.command("benchmarks.cliff", argv)
-        record.store(arguments.out, "cliff", {name: result})
+        record.store(arguments.out, "cliff", {name: result | record.origin("benchmarks.cliff", argv)})
     return 0
 
 

@@ -37,8 +37,7 @@ def main(argv=None):
     for name in arguments.workloads:
         result = measure(name, frameworks, arguments.dataset, arguments.rounds, arguments.seconds)
         print(report(name, result), flush=True)
-        result["command"] = record.command("benchmarks.compare", argv)
-        record.store(arguments.out, "workloads", {name: result})
+        record.store(arguments.out, "workloads", {name: result | record.origin("benchmarks.compare", argv)})
     return 0
 
 

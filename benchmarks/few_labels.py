@@ -74,8 +74,8 @@ def main(argv=None):
         for row in compare(mnist, components, arguments.epochs, arguments.draws):
             print(json.dumps(row), flush=True)
             rows.append(row)
-    command = record.command("benchmarks.few_labels", argv)
-    found = {"command": command, "test_images": len(mnist.test), "seed": 0, "rows": rows}
+    origin = record.origin("benchmarks.few_labels", argv)
+    found = origin | {"test_images": len(mnist.test), "seed": 0, "rows": rows}
     with atomic_write(arguments.out) as file:
         file.write((json.dumps(found, indent=2) + "\n").encode())
     return 0

@@ -4,7 +4,9 @@ import json
 import platform
 import shlex
 import statistics
+import subprocess
 import sys
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -96,9 +98,18 @@ def store(path, section, entries):
         file.write(json.dumps(results, indent=1).encode() + b"\n")
 
 
-def command(module, argv):
-    """The command line that runs a module with these arguments (those of this process, if None)."""
-    return shlex.join(["python", "-m", module, *(sys.argv[1:] if argv is None else argv)])
+def origin(module, argv):
+    """What a measurement is known by later.
+
+    Args:
+        module: name of the module that measures.
+        argv: its arguments (those of this process, if None).
+
+    Returns: {"command": the command line, "date": today, year first, "commit": that of the code, with "-dirty" where
+    files differ from it (None where there is no repository, or no Git)}.
+    """
+    command = shlex.join(["python", "-m", module, *(sys.argv[1:] if argv is None else argv)])
+    return {"command": command, "date": date.today().isoformat(), "commit": _commit()}
 
 
 def describe(machine):
@@ -112,6 +123,15 @@ def _version(package):
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _commit():
+    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        asked = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True)
+    except OSError:  # no such program
+        return None
+    return asked.stdout.strip() if asked.returncode == 0 else None
 
 
 def _cpu():

@@ -4,7 +4,9 @@ import io
 import json
 import math
 import re
+import subprocess
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -301,6 +303,7 @@ def test_compare_without_the_others_measures_tinyvae_and_its_products(quick, cap
     assert vae["threads"]["tinyvae"] == results["machine"]["cores"]
     assert (vae["rounds"], vae["seconds"]) == (1, 0.02)
     assert vae["command"].startswith("python -m benchmarks.compare --workloads vae --skip jax torch")
+    assert date.fromisoformat(vae["date"]) >= date(2026, 11, 28)
     printed = capsys.readouterr().out
     assert record.describe(results["machine"]) in printed
     assert f"tinyvae  {rates['tinyvae']:,.0f}" in printed and "tinyvae / sgemm" in printed
@@ -331,6 +334,32 @@ def test_a_file_of_data_is_found_from_where_one_stands(images_file, quick, monke
 )
 def test_few_labels_refuses_what_has_no_sense(words, complaint):
     assert_misuse(call(*words, main=few_labels.main), complaint)
+
+
+def test_the_commit_of_the_code_is_named_and_what_differs_from_it(monkeypatch, tmp_path):
+    def git(*words):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        done = subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    monkeypatch.setattr(record, "__file__", str(tmp_path / "record.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert record.origin("a.b", ["c d"]) == {
+        "command": "python -m a.b 'c d'",
+        "date": date.today().isoformat(),
+        "commit": None,
+    }
+    git("init")
+    (tmp_path / "record.py").write_text("x = 1\n")
+    git("add", ".")
+    git("commit", "-m", "x")
+    git("tag", "-a", "v1", "-m", "x")
+    commit = git("rev-parse", "--short", "HEAD")
+    assert record.origin("a.b", [])["commit"] == commit
+    (tmp_path / "record.py").write_text("x = 2\n")
+    assert record.origin("a.b", [])["commit"] == f"{commit}-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert record.origin("a.b", [])["commit"] is None
 
 
 def test_few_labels_says_by_which_command_and_where_it_cannot_write_begins_nothing(monkeypatch, tmp_path):
