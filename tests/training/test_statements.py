@@ -12,7 +12,9 @@ import pytest
 from tests.commands import call
 from tinyvae import reproduce
 from tinyvae.data import sequences
+from tinyvae.papers.experiments import EXPERIMENTS
 from tinyvae.papers.published import aevb
+from tinyvae.papers.report import Size
 from tinyvae.settings import Settings
 from tinyvae.training.evaluation import ACTIVE
 from tinyvae.training.protocol import protocol
@@ -136,6 +138,16 @@ def test_what_the_first_commands_take_and_come_to():
     for name, words in (("mnist", "|"), ("mnist-conv", "| `--network conv`")):
         run = json.loads((ROOT / f"results/runs/{name}/summary.json").read_text(encoding="utf-8"))
         assert f"{words} | {run['epochs']} | {run['seconds']:.0f} | {run['test_bound']:.1f} |\n" in README
+
+
+def test_what_the_papers_trainings_take():
+    hours = {}
+    for name in ("aevb-mnist", "vae-vs-iwae", "one-vs-two-layers"):
+        plans = EXPERIMENTS[name].plans(Size(examples=10**8))
+        files = [ROOT / "results/runs" / plan.name / "summary.json" for plan in plans]
+        hours[name] = sum(json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in files) / 3600
+    said = "about {aevb-mnist:.0f} hours for `aevb-mnist --examples 100000000`, {vae-vs-iwae:.1f} for `vae-vs-iwae` and "
+    assert (said + "{one-vs-two-layers:.1f} for `one-vs-two-layers`").format(**hours) in " ".join(README.split())
 
 
 def test_what_was_tried_for_three_dimensions():
