@@ -1,5 +1,7 @@
 """The search: expected improvement against Monte Carlo, the believer against fits of the process, and what is found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -192,12 +194,42 @@ def test_the_process_is_fitted_to_what_was_evaluated_and_the_best_and_some_other
 
 
 def test_an_improvement_is_one_on_the_least_score_of_all_that_was_seen(monkeypatch):
-    bests = []
-    monkeypatch.setattr(bayesian_optimisation, "choose", lambda *each: (bests.append(each[3]), choose(*each))[1])
+    told = []
+    monkeypatch.setattr(bayesian_optimisation, "choose", lambda *each: (told.append(each), choose(*each))[1])
     z, scores = initial(3)
-    found = optimise(decode, distance, z, scores, 0, SMALL).scores
-    assert bests == [np.concatenate([scores, found[:n]]).min() for n in (0, 8, 16)]
+    outcome = optimise(decode, distance, z, scores, 0, SMALL)
+    bests = [best for _, _, _, best, _ in told]
+    assert bests == [np.concatenate([scores, outcome.scores[:n]]).min() for n in (0, 8, 16)]
     assert bests[1] < bests[0]  # which tells the two apart
+
+
+def test_half_of_the_candidates_are_near_the_best_that_were_seen_and_half_from_the_prior(monkeypatch):
+    """With so small a step that near is at. And the noise of a choice is the process's, in units of the scores."""
+    asked, processes, noises = [], [], []
+
+    class Watched(GaussianProcess):
+        def __init__(self, z, values):
+            super().__init__(z, values)
+            processes.append((z, values, self.hyperparameters["noise"] * np.var(values)))
+
+        def posterior(self, z):
+            asked.append(z)
+            return super().posterior(z)
+
+    def watched(mean, covariance, noise, best, points):
+        noises.append(noise)
+        return choose(mean, covariance, noise, best, points)
+
+    monkeypatch.setattr(bayesian_optimisation, "GaussianProcess", Watched)
+    monkeypatch.setattr(bayesian_optimisation, "choose", watched)
+    optimise(decode, distance, *initial(4), 0, replace(SMALL, step=1e-9))
+    for candidates, (z, values, _) in zip(asked, processes, strict=True):
+        elite = z[np.argsort(values)[:10]]
+        nearest = np.linalg.norm(candidates[:, None] - elite, axis=2)
+        assert set(nearest[:150].argmin(axis=1)) == set(range(10)) and nearest[:150].min(axis=1).max() < 1e-7
+        assert nearest[150:].min() > 1e-3
+        assert stats.kstest(candidates[150:].ravel(), "norm").pvalue > 1e-3
+    np.testing.assert_allclose(noises, [noise for _, _, noise in processes])
 
 
 def test_few_initial_latents_will_do():

@@ -18,7 +18,7 @@ from tinyvae.data import datasets, expressions
 from tinyvae.data.grammar import Broken
 from tinyvae.data.sequences import Rules, Strings, as_rules
 from tinyvae.papers import grammar_vae
-from tinyvae.papers.bayesian_optimisation import Search
+from tinyvae.papers.bayesian_optimisation import Evaluation, Outcome, Search
 from tinyvae.papers.report import Size
 from tinyvae.settings import CHARACTERS
 from tinyvae.training.loop import Training
@@ -60,6 +60,46 @@ def test_a_point_of_the_search_is_its_most_frequent_expression():
     decoded = grammar_vae.most_frequent(some, judge, 0)(np.zeros((3, 2)))
     assert decoded == ["1", "1", broken]
     assert expressions.score(decoded[2]) == expressions.WORST
+
+
+def test_a_search_is_of_means_and_each_row_of_its_own_outcome(monkeypatch, tmp_path):
+    """Begun with the training strings' posterior means and scores, and by a seed for each pair of searches."""
+    strings, grammar = ["x", "1", "2", "x+1"], expressions.GRAMMAR
+    vocabulary, codes = as_rules(Strings(strings), grammar)
+    means = np.arange(8.0).reshape(4, 2)
+    fitted = SimpleNamespace(vocabulary=vocabulary, encode=lambda x: (means, means - 50))
+    train = np.eye(len(grammar.rules) + 1)[codes].reshape(4, -1)
+    begun = []
+
+    def outcome(*decoded):
+        return Outcome([Evaluation(0, np.zeros(2), one, expressions.score(one)) for one in decoded], [])
+
+    def optimise(decode, score, z, scores, seed, search):
+        np.testing.assert_array_equal(z, means)
+        assert scores.tolist() == [expressions.score(string) for string in strings] and score is expressions.score
+        begun.append(("Bayesian", seed, search))
+        return outcome("x", expressions.TARGET, Broken("cut off", "x+T", 15))
+
+    def random_search(decode, score, dimensions, seed, search):
+        assert dimensions == 2 and score is expressions.score
+        begun.append(("random", seed, search))
+        return outcome("1", expressions.ANSWERS[-1])
+
+    monkeypatch.setattr(grammar_vae.bayesian_optimisation, "optimise", optimise)
+    monkeypatch.setattr(grammar_vae.bayesian_optimisation, "random_search", random_search)
+    plan = grammar_vae.plans(Size(seed=5))[3]
+    report = Told([plan], tmp_path, fitted=fitted, dataset=SimpleNamespace(grammar=grammar, train=train))
+    search = Search(rounds=2)
+    rows = grammar_vae.search_rows(report, plan, 2, search)
+    assert begun == [(how, seed, search) for seed in (5, 6) for how in ("Bayesian", "random")]
+    assert [(row["model"], row["search"], row["seed"]) for row in rows] == [("rules", *one[:2]) for one in begun]
+    bayesian, at_random = rows[:2]
+    assert (bayesian["best"], bayesian["best_string"]) == (0, expressions.TARGET)
+    assert bayesian["mean_score"] == pytest.approx((expressions.score("x") + expressions.WORST) / 3, abs=5e-5)
+    assert [bayesian[name] for name in ("evaluations", "no_expression", "found_target")] == [3, 1, True]
+    assert at_random["best_string"] == expressions.ANSWERS[-1]
+    assert [at_random[name] for name in ("evaluations", "no_expression", "found_target")] == [2, 0, False]
+    assert bayesian["found_answer"] is (expressions.TARGET in expressions.ANSWERS) and at_random["found_answer"] is True
 
 
 def test_the_summary_is_of_the_rows():
@@ -183,3 +223,4 @@ def test_the_search_is_the_one_of_the_readme():
     """250 decodes, at random as many; ten seeds; strings drawn 25 times at each of 1,000 latents, decoded 100 times."""
     assert Search().rounds * Search().points == 250
     assert (grammar_vae.SEEDS, grammar_vae.DRAWS, grammar_vae.LATENTS, grammar_vae.DECODES) == (10, 25, 1000, 100)
+    assert grammar_vae.SOLVED == 0.05
