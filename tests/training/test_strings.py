@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -239,6 +241,30 @@ def test_the_masked_model_s_completed_draws_parse(model):
         assert all(isinstance(one, Broken) or judge.is_completed(one) for one in drawn)
         assert judge.tally(drawn).invalid == 0
     assert strings.count_samples(trained, data) == judge.tally(trained.sample_strings(1000))
+
+
+def test_a_report_says_what_was_drawn_which_strings_came_back_and_what_lies_between_them():
+    held_out = [f"{i}*2+x" for i in range(1, 9)] + ["x"] * 20
+    vocabulary, codes = as_characters(held_out)
+    test = np.eye(codes.max() + 1)[codes].reshape(len(held_out), -1)
+    trained = SimpleNamespace(
+        vocabulary=vocabulary,
+        sample_strings=lambda n: ["x+1"] * 19 + ["1+", "2+x"] * ((n - 19) // 2) + ["x"],
+        reconstruct_strings=lambda strings, greedy: ["1*2+x", "x", *strings[2:]] if greedy else None,
+        encode=lambda pair: (np.array([[float(pair[0][0])], [float(pair[1][0])]]), None),
+        decode_strings=lambda z, greedy: [f"{one:.2f}" for one in z[:, 0]] if greedy else None,
+    )
+    written = strings.report(trained, SimpleNamespace(grammar=expressions.GRAMMAR, test=test))
+    parts = re.split(r"^(?=Drawn|Reconstructed|Between)", written, flags=re.MULTILINE)[1:]
+    drawn, again, *between = [part.splitlines() for part in parts]
+    assert drawn[2] == "1,000 draws: 510 completed (3 different), 0 cut off, 490 invalid"
+    lines = [line for line in drawn[3:] if line]
+    assert lines == ["x+1  S[S[T[x]]+T[1]]"] * 19 + ["1+  (invalid)"]
+    assert again[2:5] == ["1*2+x  the same", "2*2+x  x", "3*2+x  the same"] and len(again) - 3 == 20
+    assert [part[0] for part in between] == [
+        f"Between {i}*2+x and {i + 1}*2+x, in equal steps from mean to mean" for i in (1, 3, 5)
+    ]
+    assert [line.split()[0] for line in between[1][2:11]] == [f"{3 + step / 8:.2f}" for step in range(9)]
 
 
 # ---- a run
