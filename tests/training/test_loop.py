@@ -9,8 +9,8 @@ from tinyvae.data import datasets
 from tinyvae.errors import DataError, DivergenceError, UserError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
-from tinyvae.settings import LIKELIHOODS, Settings
-from tinyvae.training import loop
+from tinyvae.settings import CHARACTERS, LIKELIHOODS, Settings
+from tinyvae.training import evaluation, importance_sampling, loop
 from tinyvae.training.loop import Training
 
 SMALL = Settings(latent=(3,), hidden=((16,),), batch_size=50, epochs=2, learning_rate=0.01)
@@ -107,6 +107,38 @@ def test_rate_weight_and_order_of_every_step(digits, monkeypatch):
     orders = np.reshape(rows, (3, 200))
     np.testing.assert_array_equal(np.sort(orders, axis=1), [np.arange(200)] * 3)
     assert ((orders != np.roll(orders, 1, axis=0)).mean(axis=1) > 0.9).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "streams"),
+    [
+        ({"binarise": "dynamic"}, {Stream.TRAINING, Stream.BINARISATION}),
+        ({"latent": (3, 2), "hidden": ((5,), (4,)), "kl": "sampled"}, {Stream.TRAINING, Stream.TRAINING + 1}),
+        ({"likelihood": "gaussian", "dequantise": True}, {Stream.TRAINING, Stream.DEQUANTISATION}),
+        ({"feedback": True, "word_dropout": 0.5}, {Stream.TRAINING, Stream.FEEDBACK}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
+)
+def test_every_step_and_every_purpose_has_random_numbers_of_its_own(changes, streams, digits, monkeypatch):
+    if "feedback" in changes:
+        settings, dataset = replace(CHARACTERS, units=4, latent=(2,)), datasets.load("expressions", limit=120)
+    else:
+        settings, dataset = SMALL, replace(digits, train=(255 * digits.train[:120]).astype(np.uint8))
+    state = Training(replace(settings, batch_size=50, epochs=2, **changes), dataset, 1)
+    places, real = [], noise._place
+    monkeypatch.setattr(noise, "_place", lambda *place: places.append(place[1:3]) or real(*place))
+    state.run_epoch()
+    state.run_epoch()
+    steps = range(2 * -(-len(dataset.train) // 50))
+    trained = [(stream, step) for stream in streams for step in steps] + [(Stream.ORDER, 0), (Stream.ORDER, 1)]
+    assert sorted(places) == sorted(trained)
+    places.clear()
+    few = replace(dataset, test=dataset.test[:3])
+    Training(state.settings, few, 1).test_bound()
+    del places[: -len(state.model.latent)]  # what the new one started from
+    importance_sampling.log_likelihood(state.model, state.params, 0, few.test, None, 20)
+    evaluation.latent_diagnostics(state.fitted, few.test, None)
+    assert len(places) == len(set(places)) == 3 * len(state.model.latent) and not set(places) & set(trained)
 
 
 def test_the_test_bound_does_not_depend_on_how_many_examples_are_computed_at_a_time(digits, monkeypatch):

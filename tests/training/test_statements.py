@@ -146,7 +146,9 @@ def test_what_the_papers_trainings_take():
         plans = EXPERIMENTS[name].plans(Size(examples=10**8))
         files = [ROOT / "results/runs" / plan.name / "summary.json" for plan in plans]
         hours[name] = sum(json.loads(file.read_text(encoding="utf-8"))["seconds"] for file in files) / 3600
-    said = "about {aevb-mnist:.0f} hours for `aevb-mnist --examples 100000000`, {vae-vs-iwae:.1f} for `vae-vs-iwae` and "
+    said = (
+        "about {aevb-mnist:.0f} hours for `aevb-mnist --examples 100000000`, {vae-vs-iwae:.1f} for `vae-vs-iwae` and "
+    )
     assert (said + "{one-vs-two-layers:.1f} for `one-vs-two-layers`").format(**hours) in " ".join(README.split())
 
 
