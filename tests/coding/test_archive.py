@@ -164,6 +164,30 @@ def test_an_archive_of_another_model_is_refused(content, code):
         decoded(content, BitsBack(model, params))
 
 
+def test_each_part_of_a_model_makes_another_one(code):
+    """The likelihood, the layers and the weights of both networks."""
+
+    def digest(likelihood="bernoulli", **changes):
+        model, params = build(NETWORK | changes.pop("network", {}), seed=1)
+        for name, value in changes.items():
+            params[name].flat[-1] += value
+        plans = [
+            plan_for(net[0], params.part(part))
+            for net, part in ((model.encoders, "encoder"), (model.decoders, "decoder"))
+        ]
+        return archive.model_digest(likelihood, tuple(plans), prior_for(model, params, plans[0]))
+
+    others = [
+        digest("logistic"),
+        digest(network={"activation": "relu"}),
+        digest(**{"encoder.0.W": 1.0}),
+        digest(**{"encoder.1.b": 1.0}),
+        digest(**{"decoder.0.b": 1.0}),
+        digest(**{"decoder.1.W": 1.0}),
+    ]
+    assert digest() == digest() and len({digest(), *others}) == 1 + len(others)
+
+
 @pytest.mark.parametrize("name", ["centre", "scale", "mu", "logvar", "starts"])
 def test_each_part_of_a_learned_prior_makes_another_model(name):
     model, params = build(NETWORK | {"prior": "mixture", "n_components": 3})
@@ -201,6 +225,13 @@ def test_more_axes_than_an_array_can_have_are_no_header(content):
         else:
             with pytest.raises(DataError, match="and is none"):
                 Archive.from_bytes(forged)
+
+
+@pytest.mark.parametrize("shape", [(0, 36), (3, 0), (2**24, 2**24), (3, True), (-3, -36), (2.0, 36), ("2", 36)])
+def test_a_shape_that_no_array_of_images_has_is_no_header(content, shape):
+    forged = dataclasses.replace(Archive.from_bytes(content), shape=shape).to_bytes()
+    with pytest.raises(DataError, match="and is none"):
+        Archive.from_bytes(forged)
 
 
 def test_types_are_named_and_images_are_digested_as_on_a_little_endian_machine():
