@@ -115,20 +115,24 @@ def test_the_summary_is_of_the_rows():
     assert (row["best_spread"], row["mean_score_spread"]) == (round(0.4 / math.sqrt(2), 3), round(1 / math.sqrt(2), 3))
 
 
-def test_the_comparison_is_of_what_was_found_by_bayesian_optimisation():
-    validity = [{"model": m, "valid": v, "standard_error": v / 16} for m, v in (("rules", 0.5), ("characters", 0.25))]
-    found = [
-        {"model": model, "search": how, "mean_score": score, "mean_score_spread": score / 8}
-        for model, how, score in [("rules", "Bayesian", 3.0), ("rules", "random", 4.0),
-                                  ("characters", "Bayesian", 5.0), ("characters", "random", 6.0)]
+def test_the_comparison_is_of_the_points_of_bayesian_searches_by_the_published_formulas():
+    """Scores of what is no expression count in our mean, and not in theirs; ± is a deviation over the root of 5."""
+    scores = {"rules": ([1.0, 2.0], [3.0, 4.0]), "characters": ([1.0, None], [5.0, 3.0])}
+    rows = [
+        {"model": model, "search": how, "evaluations": 2, "no_expression": one.count(None),
+         "mean_score": np.mean([expressions.WORST if s is None else s for s in one]) * (how == "Bayesian")}
+        for model, searches in scores.items() for one in searches for how in ("Bayesian", "random")
     ]  # fmt: skip
-    rows = [tuple(row.values())[:-1] for row in grammar_vae.comparison(validity, found)]
-    assert rows == [
-        ("valid", "rules", 0.99, 0.01, 1 / 2, 1 / 32),
-        ("valid", "characters", 0.86, 0.06, 1 / 4, 1 / 64),
-        ("mean_score", "rules", 3.47, 0.24, 3, 3 / 8),
-        ("mean_score", "characters", 4.75, 0.25, 5, 5 / 8),
+    found = [tuple(row.values())[:-1] for row in grammar_vae.comparison(rows)]
+    assert found == [
+        ("points_with_an_expression", "rules", 0.99, 0.01, 1, 0),
+        ("points_with_an_expression", "characters", 0.86, 0.06, 0.75, round(0.25 / math.sqrt(5), 3)),
+        ("mean_score_of_these", "rules", 3.47, 0.24, 2.5, round(1 / math.sqrt(5), 3)),
+        ("mean_score_of_these", "characters", 4.75, 0.25, 2.5, round(1.5 / math.sqrt(5), 3)),
     ]
+    for row in rows:
+        row["no_expression"] = 2
+    assert [row["ours"] for row in grammar_vae.comparison(rows)] == [0, 0, "not finite", "not finite"]
 
 
 @pytest.mark.parametrize(("training", "is_not_below"), [(11.0, False), (11.51, True)])
@@ -213,6 +217,9 @@ def test_a_small_version_of_it_all(tmp_path):
     for row in tables["searches"]:
         assert float(row["best"]) == pytest.approx(expressions.score(row["best_string"]), abs=1e-4)
     assert [row["published"] for row in tables["published"]] == ["0.99", "0.86", "3.47", "4.75"]
+    assert tables["published"] == [
+        {name: str(value) for name, value in row.items()} for row in grammar_vae.comparison(tables["searches"])
+    ]
     assert "what_differs" in result.stdout
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert call("grammar-vae", *words, main=reproduce.main).returncode == 0

@@ -1,6 +1,6 @@
 """Bayesian optimisation: the least score in a latent space, found with few evaluations.
 
-As in the grammar variational autoencoder (Kusner, Paige and Hernández-Lobato 2017, section 4.1): a Gaussian process is
+As in the grammar variational autoencoder (Kusner, Paige and Hernández-Lobato 2017, section 4): a Gaussian process is
 fitted to latents and the scores of what they are decoded to; the next latents are those where it expects the largest
 improvement on the least score so far; these are decoded and scored; and so on, in rounds. What differs from the paper:
 an exact process on at most 500 latents takes the place of a sparse one with 500 inducing points, and the expected
