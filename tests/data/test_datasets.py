@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from tests.commands import python
 from tinyvae.data import datasets, downloads, rows
+from tinyvae.data.sequences import Strings
 from tinyvae.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -244,6 +245,29 @@ def test_the_digest_is_of_the_labels_as_they_were_given(file):
 
 
 @pytest.mark.parametrize(
+    ("x_train", "x_test", "reason"),
+    [
+        (GREY[:8] / 99 * np.nan, GREY[8:10] / 255, "of its values are infinite or not a number"),
+        (GREY[:8].astype(np.int64), GREY[8:10], "its array is of type int64"),
+        (GREY[:8], GREY[8:10].astype("<U3"), "its array is of type <U3"),
+        (GREY[:8], GREY[8:10, 1:], f"its training images have the shape {GREY.shape[1:]}, its test images"),
+        (GREY[:8], GREY[:0], "its examples are empty"),
+        ((GREY[:8] > 99).astype(np.uint8), GREY[8:10], "uint8 with no value above 1"),
+    ],
+)
+def test_the_images_of_a_set_with_a_name_are_checked_too(monkeypatch, x_train, x_test, reason):
+    monkeypatch.setitem(datasets.DATASETS, "bars", lambda _: (x_train, None, x_test, None))
+    message = refusal("bars")
+    assert message.startswith("bars: ") and reason in message and "settings.DATASETS['bars']" in message
+
+
+@pytest.mark.parametrize("strings", [[], ["one"]])
+def test_of_strings_two_are_needed(monkeypatch, strings):
+    monkeypatch.setitem(datasets.DATASETS, "words", lambda _: Strings(strings))
+    assert f"words: the number of its strings is {len(strings)}: at least 2 are needed" in refusal("words")
+
+
+@pytest.mark.parametrize(
     ("y_train", "y_test", "reason"),
     [
         (np.arange(8), None, "it has labels for one of the training and test sets, and not for the other"),
@@ -289,6 +313,11 @@ def test_arrays_that_are_no_images_are_refused(file, array, reason):
     message = refusal(path)
     assert message.startswith(f"{path}: ") and reason in message
     assert message.endswith(datasets.ACCEPTED)
+
+
+def test_bytes_that_are_all_black_are_images(file):
+    loaded = datasets.load(file(np.zeros_like(GREY)))
+    assert loaded.train.dtype == np.uint8 and not np.any(loaded.train) and loaded.data_shape == (6, 5)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -401,6 +430,17 @@ def test_intensities():
         floats = datasets.to_float(np.array([-1.5, 300.25]), dtype)
         assert floats.dtype == dtype and floats.tolist() == [-1.5, 300.25]
     assert datasets.to_float(every_level).dtype == np.float32
+
+
+@pytest.mark.parametrize("levels", [2, 256])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_level_may_be_rounded_and_not_be_a_hundredth_off(dtype, levels):
+    exact = np.linspace(0, 1, levels)[None]
+    assert datasets.on_levels(exact.astype(dtype), levels)
+    for shift in (-0.1, -0.01, 0.01, 0.1):
+        off = exact.copy()
+        off[0, levels // 2] += shift / (levels - 1)
+        assert not datasets.on_levels(off.astype(dtype), levels)
 
 
 # The scripts

@@ -367,6 +367,18 @@ def test_without_a_connection_the_message_says_so(cache, monkeypatch):
     assert files_in(cache) == []
 
 
+def test_a_proxy_that_cannot_be_reached_is_named_as_one(cache, monkeypatch):
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setattr(downloads, "MIRRORS", {"set": ("http://example.org/",)})
+        message = refusal(downloads.obtain, "set")
+    assert "http://example.org/images.gz: the proxy cannot be reached (" in message and "refused)\n" in message
+
+
 def test_a_full_disk_is_named_and_ends_the_search(cache, mirrors, monkeypatch, server):
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -505,6 +517,12 @@ def test_fetch_fills_a_folder_and_checks_it(tmp_path, mirrors, server):
     assert server.asked == ["good", "good"]
     (folder / "set/labels.gz").write_bytes(b"damaged")
     assert refusal(downloads.fetch, "set", folder).startswith(f"{folder}/set/labels.gz: it is no IDX file")
+
+
+def test_a_home_folder_that_is_none_is_a_name_like_any_other(tmp_path, mirrors, monkeypatch):
+    mirrors("good")
+    monkeypatch.chdir(tmp_path)
+    assert downloads.fetch("set", "~nobody-of-this-name/x")[0] == Path("~nobody-of-this-name/x/set/images.gz")
 
 
 def test_fetch_goes_to_the_cache_by_default(cache, mirrors):

@@ -102,6 +102,24 @@ def test_a_gzip_bomb_is_not_expanded(tmp_path, peak_memory):
     assert peak_memory() < MB < before
 
 
+def test_a_packed_idx_of_zeros_promises_no_more_than_it_can_hold(tmp_path):
+    black = np.zeros((1000, 28, 28), np.uint8)
+    path = write(tmp_path, "images.gz", gzip.compress(idx_bytes(black)))
+    assert path.stat().st_size * 500 < black.size
+    assert formats.idx_shape(path, 3) == black.shape
+    np.testing.assert_array_equal(formats.read_idx(path, black.shape)[0], black)
+
+
+def test_a_packed_idx_may_promise_the_best_of_deflate_and_no_byte_more(tmp_path):
+    def promising(length):
+        return write(tmp_path, "labels.gz", gzip.compress(b"\0\0\x08\1" + length.to_bytes(4, "big"), 0))
+
+    size = promising(0).stat().st_size
+    assert formats.idx_shape(promising(1032 * size), 1) == (1032 * size,)
+    with pytest.raises(DataError, match=rf"promises the shape \({1032 * size + 1},\), more than its {size} bytes"):
+        formats.idx_shape(promising(1032 * size + 1), 1)
+
+
 # MATLAB
 
 FACES = np.concatenate([IMAGES, IMAGES[:1]])  # 72 bytes, a multiple of 8 as the published file's
@@ -309,6 +327,21 @@ def test_a_member_that_the_file_cannot_hold_takes_no_memory(tmp_path, peak_memor
     with pytest.raises(DataError, match=rf"{name}\.npy is to take 2,147,483,\d+ bytes in it, more than"):
         formats.read_npz(write(tmp_path, "b.npz", content.replace(sizes, lie)))
     assert peak_memory() < MB
+
+
+def test_a_member_has_room_only_from_where_it_begins(tmp_path):
+    """Of the file's bytes, and those before it are others'."""
+    whole = npy_bytes(HEADER % ("'|u1'", "(2, 100)"), bytes(200))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", npy_bytes(HEADER % ("'|u1'", "(2, 300)"), bytes(600)))
+        archive.writestr("y.npy", whole)
+        place = archive.getinfo("y.npy").header_offset
+    content = (tmp_path / "a.npz").read_bytes()
+    true, more = len(whole), len(content) - place + 1
+    sizes, lie = struct.pack("<II", true, true), struct.pack("<II", more, more)
+    assert content.count(sizes) == 2 and place > 600
+    with pytest.raises(DataError, match=rf"^y\.npy is to take {more:,} bytes in it, more than"):
+        formats.read_npz(write(tmp_path, "b.npz", content.replace(sizes, lie)))
 
 
 def test_what_is_stored_is_as_long_as_it_is(tmp_path, peak_memory):

@@ -49,6 +49,10 @@ def test_the_grammar_of_expressions_is_the_papers():
         ("'a' -> 'a'", "line 1 does not begin with a symbol and an arrow"),
         ("S -> 'a' T -> 'b'", "line 1 has a second arrow: write each rule in a line of its own"),
         ("S -> S + 'a' | 'b'", "line 1 has '+' outside quotes: put text into quotes, as in '+'"),
+        ("S -> NP 'a'\nNP-SBJ -> 'b'", "line 2 has '-' outside quotes: put text into quotes, as in '-' (the names of"),
+        ("<S> -> 'a'", "line 1 has '<' outside quotes"),
+        ("S ::= 'a'", "line 1 has ':' outside quotes: a rule is written with ->"),
+        ("S = 'a'", "line 1 has '=' outside quotes: a rule is written with ->"),
         ("S -> 'a", "line 1 has a quote without its end: 'a"),
         ("S -> ''", "line 1 has an empty text, '': leave it out"),
         ("S -> 'a' |", "line 1 has an empty right-hand side, which is not supported: write each rule that uses S once"),
@@ -85,6 +89,8 @@ def test_what_cannot_be_dealt_with_is_explained(tmp_path, text, words):
 
 
 def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"~nobody-of-this-name/g.txt: it cannot be read"):
+        read_grammar("~nobody-of-this-name/g.txt")
     with pytest.raises(DataError, match="it cannot be read"):
         read_grammar(tmp_path / "none.txt")
     with pytest.raises(DataError, match="a folder, a pipe or a device"):

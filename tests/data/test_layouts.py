@@ -48,6 +48,25 @@ def test_idx_files_are_a_data_set_with_its_own_split(tmp_path, pattern):
     assert_is(loaded)
 
 
+def test_the_named_one_of_two_files_is_read(tmp_path):
+    """Unpacked beside packed; without a name they are taken to be the same."""
+    folder = put(tmp_path / "a")
+    other = 255 - TRAIN
+    put(folder, "{}-{}-ubyte", arrays=(other, Y_TRAIN, TEST, Y_TEST))
+    assert_is(datasets.load(folder / "train-images-idx3-ubyte"), (other, Y_TRAIN, TEST, Y_TEST))
+    assert_is(datasets.load(folder / "train-images-idx3-ubyte.gz"))
+
+
+def test_idx_files_that_are_not_understood_are_named(tmp_path):
+    folder = put(tmp_path / "a")
+    (folder / "qmnist-train-labels-idx2-int").write_bytes(b"\0")
+    loaded = datasets.load(folder)
+    assert_is(loaded)
+    assert loaded.notes[0] == "IDX files that stay unread: qmnist-train-labels-idx2-int"
+    (folder / "qmnist-train-labels-idx2-int").unlink()
+    assert datasets.load(folder).notes == ()
+
+
 def test_a_dot_may_stand_before_idx(tmp_path):
     put(tmp_path / "a", "{}-{}-ubyte")
     for path in (tmp_path / "a").iterdir():
@@ -61,6 +80,14 @@ def test_emnist_is_put_upright(tmp_path):
     loaded = datasets.load(put(tmp_path / "gzip", "emnist-letters-{}-{}-ubyte.gz", "test", stored))
     assert_is(loaded, (TRAIN, Y_TRAIN + 1, TEST, Y_TEST + 1))
     assert loaded.notes == ("the labels (1, 2, 3) are numbered from 0 to 2, in this order",)
+
+
+@pytest.mark.parametrize("name", ["emnist-digits", "emnist-mnist", "mnist"])
+def test_every_set_of_emnist_is_put_upright_and_no_other(tmp_path, name):
+    arrays = TRAIN, Y_TRAIN, TEST, Y_TEST
+    if name.startswith("emnist"):
+        arrays = TRAIN.swapaxes(1, 2), Y_TRAIN, TEST.swapaxes(1, 2), Y_TEST
+    assert_is(datasets.load(put(tmp_path / "gzip", name + "-{}-{}-ubyte.gz", "test", arrays)))
 
 
 def test_of_several_sets_in_a_folder_one_is_named_by_a_file(tmp_path):
@@ -92,7 +119,7 @@ def test_a_set_without_labels(tmp_path):
         ("train-images-idx3-ubyte.gz", idx_bytes(Y_TRAIN), "no IDX file of bytes with 3 dimensions"),
         ("train-images-idx3-ubyte.gz", b"", "it ends early"),
         ("train-images-idx3-ubyte.gz", b"\0\0\x08\x03" + b"\xff" * 12 + b"\0" * 9, "more than its 25 bytes can hold"),
-        ("t10k-images-idx3-ubyte.gz", idx_bytes(TRAIN.swapaxes(1, 2)), "(5, 4) pixels, and its test images (4, 5)"),
+        ("t10k-images-idx3-ubyte.gz", idx_bytes(TRAIN.swapaxes(1, 2)), "have the shape (5, 4), its test images (4, 5)"),
         ("t10k-images-idx3-ubyte.gz", idx_bytes(TEST[:0]), "its array is empty (shape (0, 5, 4))"),
         ("train-labels-idx1-ubyte.gz", idx_bytes(Y_TEST), "its labels y have the shape (3,): expected is (7,)"),
         (

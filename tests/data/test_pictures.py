@@ -63,6 +63,30 @@ def test_what_could_not_be_read_for_once_is_read_the_next_time(folder, monkeypat
 def test_a_folder_of_files_with_images_names_that_folder(folder):
     source = folder({"raw/t10k-images-idx3-ubyte": b"\0", "raw/t10k-labels-idx1-ubyte": b"\0"})
     assert f"for the data in it, name {source / 'raw'}" in refusal(source)
+    (source / "train-images-idx3.json").write_bytes(b"{}")
+    assert f"for the data in it, name {source / 'raw'}" in refusal(source)
+
+
+def test_a_split_is_not_taken_for_classes(folder):
+    source = folder(colours("train/cat/1.png", "train/dog/2.png", "Test/cat/3.png"))
+    message = refusal(source)
+    assert "its subfolders Test and train are the parts of a split, and would be taken for classes" in message
+    assert f"Name one of them, as in {source / 'train'}: a tenth of it is held out." in message
+    assert datasets.load(source / "train").n_labels == 2
+    (source / "Test").rename(source / "bird")
+    assert datasets.load(source).n_labels == 2
+
+
+def test_masks_of_zeros_and_ones_are_refused(folder):
+    """They would be black, and a 255th above it."""
+    levels = np.random.default_rng(0).integers(0, 2, (4, 6, 5), np.uint8)
+    source = folder({f"{i}.png": mask for i, mask in enumerate(levels)})
+    assert "uint8 with no value above 1" in refusal(source)
+
+
+def test_what_a_terminal_should_not_be_sent_is_written_out(folder):
+    notes = " ".join(datasets.load(folder(colours("b\nc\x1b[31mred/1.png", "é/2.png"))).notes)
+    assert "0 b\\nc\\x1b[31mred, 1 é" in notes and notes.isprintable()
 
 
 def colours(*names, shape=(6, 5, 3)):
@@ -228,6 +252,8 @@ def test_what_does_not_fit_into_memory_is_refused_before_the_work(folder, monkey
     assert datasets.load(source, size=4, grey=True).data_shape == (4, 4)  # twice 3 * 16 bytes
     monkeypatch.setattr(system, "memory", lambda: None)
     assert datasets.load(source).data_shape == (6, 5, 3)
+    monkeypatch.setattr(system, "memory", lambda: 500)  # what was decoded before takes as much
+    assert "3 pictures of 5 x 6 pixels in colour take" in refusal(source)
 
 
 # What is kept
@@ -272,6 +298,12 @@ def test_what_was_changed_is_decoded_again_and_the_old_array_removed(folder, cac
         assert len(decoded) == count + len(loaded.train) + len(loaded.test) and len(list(cache.iterdir())) == 1
         count = len(decoded)
     assert loaded.digest != first.digest
+
+
+def test_what_was_decoded_without_a_broken_picture_does_not_hide_it_later(folder):
+    source = folder(colours("a.png", "b.png") | {"c.png": b"broken"})
+    assert len(in_order(datasets.load(source, skip_broken=True))) == 2
+    assert refusal(source).startswith(f"{source}/c.png: it is no picture, or damaged at its beginning")
 
 
 def test_a_damaged_array_is_made_again(folder, cache, decoded):

@@ -203,6 +203,14 @@ def test_an_ambiguous_grammar_is_told_at_its_first_string(tmp_path, monkeypatch)
     assert "line 3: 'aaa' has two derivations" in words and parsed == ["aa", "aaa"]
 
 
+def test_room_is_asked_for_as_soon_as_it_is_known_to_lack(file, monkeypatch):
+    """And not after hours of parsing."""
+    parsed, parse = [], Parser.parse
+    monkeypatch.setattr(Parser, "parse", lambda self, string: parsed.append(string) or parse(self, string))
+    monkeypatch.setattr(system, "memory", lambda: 0)
+    assert "12 sequences of" in refusal(file, grammar=NUMBERS) and len(parsed) == 1
+
+
 def test_threads_do_not_meet_in_a_parser():
     """Which is quick since it keeps what it has seen of the string before."""
     words = [["x+1", "sin(x)", "x*x*x*x"], ["1/3+x", "exp(1)", "(x)"]]
@@ -240,6 +248,18 @@ def test_what_memory_cannot_hold_is_refused_before_it_is_made(file, monkeypatch)
     monkeypatch.undo()
     monkeypatch.setattr(system, "memory", lambda: 12 * 5 * (8 + 2 * 4))
     datasets.load(file)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["parsed", "derived-before"])
+def test_rules_that_memory_cannot_hold_are_refused_before_they_are_made(monkeypatch, known):
+    _, codes = sequences.as_rules(Strings(STRINGS, NUMBERS), NUMBERS)
+    source, needed = Strings(STRINGS, NUMBERS, codes if known else None), 12 * 7 * (8 + 2 * 5)
+    monkeypatch.setattr(system, "memory", lambda: needed)
+    np.testing.assert_array_equal(sequences.as_rules(source, NUMBERS)[1], codes)
+    monkeypatch.setattr(system, "memory", lambda: needed - 1)
+    monkeypatch.setattr(sequences, "_padded", None)
+    with pytest.raises(DataError, match=r"^12 sequences of 7 steps with 5 symbols take about 0\.0 GiB of memory"):
+        sequences.as_rules(source, NUMBERS)
 
 
 def test_options_that_do_not_fit_are_refused(file, tmp_path):

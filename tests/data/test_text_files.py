@@ -43,9 +43,9 @@ def test_repeated_lines_are_kept_and_counted(read):
 
 
 def test_a_table_of_numbers_is_said_to_be_taken_as_text(read):
-    for content in (b"1.5,2\n3,4\n5,6", b"1 2e-3\n-3 nan", b"1;2;3\n4; 5;6"):
+    for content in (b"1.5,2\n3,4\n5,6", b"1 2e-3\n-3 nan", b"1;2;3\n4; 5;6", b"label,pixel\n1,2\n3,4"):
         assert "an .npy file" in read(content)[2][0]
-    for content in (b"1\n2", b"1+2\n3,4", b"1 2\nab"):
+    for content in (b"1\n2", b"1+2\n3+4", b"1 2\nab"):
         assert read(content)[2] == []
 
 

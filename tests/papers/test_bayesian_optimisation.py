@@ -232,6 +232,21 @@ def test_half_of_the_candidates_are_near_the_best_that_were_seen_and_half_from_t
     np.testing.assert_allclose(noises, [noise for _, _, noise in processes])
 
 
+def test_what_the_process_was_not_told_is_not_forgotten(monkeypatch):
+    """Neither a good initial latent nor an early evaluation, where there is no room for them."""
+    told = []
+    monkeypatch.setattr(bayesian_optimisation, "choose", lambda *each: (told.append(each[3]), choose(*each))[1])
+    z, scores = initial(3)
+    z[17], scores[17] = GOAL, 0.0
+    outcome = optimise(decode, distance, z, scores, 0, replace(SMALL, rounds=4, most=12))
+    assert told == [0.0] * 4 and len(outcome.scores) == 32
+
+
+def test_more_points_than_candidates_are_refused():
+    with pytest.raises(ValueError, match="8 points cannot be chosen among 7 candidates"):
+        replace(SMALL, candidates=7)
+
+
 def test_few_initial_latents_will_do():
     outcome = optimise(decode, distance, *initial(0, n=2), 0, SMALL)
     assert len(outcome.evaluations) == 24

@@ -220,6 +220,13 @@ def test_a_verdict_tells_what_is_cut_off_from_what_is_invalid(characters):
     assert free.verdict(")") == "completed" and free.line(")") == ")"
 
 
+def test_a_string_with_two_derivations_is_one_of_the_language():
+    grammar = parse_grammar("s -> s '+' s | 'a' | 'b'")
+    judge = strings.Judge(Rules(9, grammar), grammar)
+    assert judge.tally(["a+b+a", "a", "+"]) == (3, 2, 0, 1, 2)
+    assert judge.line("a+b+a") == "a+b+a  s[s[s[a]+s[b]]+s[a]]"
+
+
 def test_between_two_strings_are_equal_steps(model):
     trained, data = model
     words = strings.interpolate(trained, "0", "1+1+1", 3)

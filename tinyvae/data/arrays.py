@@ -22,12 +22,21 @@ def checked_images(x: np.ndarray) -> np.ndarray:
         x = x[..., 0]
     if x.dtype == np.float16:
         x = x.astype(np.float32, subok=False)
-    if x.dtype not in (np.uint8, np.bool_, np.float32, np.float64):
-        raise DataError(f"its array is of type {x.dtype}: convert it to {DTYPES}")
     if len(x) < 2:
         raise DataError(
             f"the number of its examples is {len(x)}: at least 2 are needed, one to train on and one to test on"
         )
+    require_values(x)
+    if x.ndim > 2:
+        return x
+    side = isqrt(x.shape[1])
+    return x.reshape(len(x), *((side, side) if side**2 == x.shape[1] else (1, -1)))
+
+
+def require_values(x: np.ndarray) -> None:
+    """DataError (the reason alone) for a type that is none of DTYPES, no values, or such as stand for nothing."""
+    if x.dtype not in (np.uint8, np.bool_, np.float32, np.float64):
+        raise DataError(f"its array is of type {x.dtype}: convert it to {DTYPES}")
     if x.size == 0:
         raise DataError(f"its examples are empty (shape {x.shape})")
     if x.dtype == np.uint8 and x.max() == 1:
@@ -37,10 +46,6 @@ def checked_images(x: np.ndarray) -> np.ndarray:
         )
     if x.dtype.kind == "f":
         _require_finite(x)
-    if x.ndim > 2:
-        return x
-    side = isqrt(x.shape[1])
-    return x.reshape(len(x), *((side, side) if side**2 == x.shape[1] else (1, -1)))
 
 
 def _require_finite(x: np.ndarray) -> None:

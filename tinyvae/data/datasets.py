@@ -156,7 +156,7 @@ def load(
             if isinstance(pieces, Strings):
                 return _sequences(source, pieces, limit, grammar, characters)
             _require_strings(source, wording)
-            return _dataset(source, pieces, limit)
+            return _dataset(source, _checked(pieces), limit)
     path = _existing(source)
     if path.suffix.lower() == TEXT and not os.path.isdir(path):
         _require_pictures(source, reading)
@@ -171,7 +171,10 @@ def load(
     _require_pictures(source, reading)
     with formats.explained(path, ACCEPTED):
         if published:
-            return _dataset(layouts.name(path), published, limit)
+            dataset = _dataset(layouts.name(path), _checked(published), limit)
+            others = layouts.unread(path)
+            left_out = [f"IDX files that stay unread: {', '.join(others)}"] if others else []
+            return replace(dataset, notes=(*left_out, *dataset.notes))
         x, y, others = READERS[path.suffix.lower()](path)
         images = arrays.checked_images(x)
         if y is not None:
@@ -181,13 +184,23 @@ def load(
     return replace(dataset, notes=(*left_out, *dataset.notes))
 
 
+def _checked(pieces: Pieces) -> Pieces:
+    """The same, or DataError (the reason alone) for images that are none, or not alike."""
+    x_train, _, x_test, _ = pieces
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise DataError(f"its training images have the shape {x_train.shape[1:]}, its test images {x_test.shape[1:]}")
+    for x in (x_train, x_test):
+        arrays.require_values(np.asarray(x))
+    return pieces
+
+
 def _pictures(folder: Path, limit: int | None, reading: Mapping[str, Any]) -> Dataset:
     """The data set of a folder of pictures, read as ``load`` is told to."""
     from tinyvae.data import pictures  # and Pillow, which only this needs
 
     images, y, notes = pictures.load(folder, **reading)
     with formats.explained(folder, pictures.ACCEPTED):
-        dataset = _dataset(layouts.name(folder), split(images, y), limit)
+        dataset = _dataset(layouts.name(folder), _checked(split(images, y)), limit)
     return replace(dataset, notes=(*notes, *dataset.notes), pictures=reading)
 
 
@@ -212,6 +225,8 @@ def _asked(options: Mapping[str, Any]) -> str:
 def _sequences(name: str, source: Strings, limit: int | None, grammar: Grammar | None, characters: bool) -> Dataset:
     """The data set of strings, or DataError (the reason alone)."""
     grammar = grammar or source.grammar
+    if len(source.strings) < 2:
+        raise DataError(f"the number of its strings is {len(source.strings)}: at least 2 are needed")
     vocabulary, codes = (
         sequences.as_characters(source.strings)
         if grammar is None or characters

@@ -189,7 +189,7 @@ def fetch(name: str, folder: AnyPath | None = None) -> list[Path]:
 
     Raises: DataError as ``obtain``.
     """
-    folders = [cache_folder() if folder is None else Path(folder).expanduser()]
+    folders = [cache_folder() if folder is None else Path(os.path.expanduser(folder))]
     paths = [_provide(name, file, folders) for file in FILES[name]]
     for file, path in zip(FILES[name], paths):
         _read(file, path)
@@ -340,8 +340,9 @@ def _receive(url: str, arrivals: _Arrivals, progress: "tqdm") -> None:
     except requests.Timeout:
         arrivals.fault = silence
     except requests.ConnectionError as error:
-        cause = str(getattr(error.args[0], "reason", error)).rsplit(": ", 1)[-1]
-        arrivals.fault = silence if isinstance(error.args[0], ReadTimeoutError) else f"no connection ({cause[:150]})"
+        cause = str(getattr(error.args[0], "reason", error)).rsplit(": ", 1)[-1].rstrip("\"')")[:150]
+        what = "the proxy cannot be reached" if isinstance(error, requests.exceptions.ProxyError) else "no connection"
+        arrivals.fault = silence if isinstance(error.args[0], ReadTimeoutError) else f"{what} ({cause})"
     except requests.exceptions.ChunkedEncodingError:
         arrivals.fault = "the connection broke before the end of the file"
     except Exception as error:  # whatever it is, such as a redirection to an address nobody can read: one mirror less

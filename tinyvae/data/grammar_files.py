@@ -1,4 +1,4 @@
-"""The text form of a grammar, as NLTK writes it, and what is wrong with one, in words.
+"""The text form of a grammar, much as NLTK writes it, and what is wrong with one, in words.
 
     # sums of digits; the first left-hand side is the start symbol
     sum -> sum '+' digit | digit
@@ -9,6 +9,7 @@ letters, digits and underscores; ``#`` begins a comment. Several lines may have 
 numbered as they stand, from 0; texts side by side are one.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def read_grammar(path: AnyPath) -> Grammar:
 
     Raises: DataError if it cannot be read, or is no grammar that can be used: with the line, and what to do.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     with formats.explained(path, ACCEPTED):
         return parse_grammar(text_files.read(path, LARGEST))
 
@@ -126,7 +127,12 @@ def _tokens(number: int, line: str) -> list[tuple[str, str]]:
                 )
             if rest[0] in "→⟶⇒":
                 raise DataError(f"line {number} has the arrow {rest[0]}: a rule is written with ->")
-            raise DataError(f"line {number} has {rest[0]!r} outside quotes: put text into quotes, as in '{rest[0]}'")
+            if rest[0] in ":=":
+                raise DataError(f"line {number} has {rest[0]!r} outside quotes: a rule is written with ->")
+            raise DataError(
+                f"line {number} has {rest[0]!r} outside quotes: put text into quotes, as in '{rest[0]}' (the names of "
+                "symbols are letters, digits and _ alone)"
+            )
         kind, at = str(match.lastgroup), match.end()
         if kind == "end":
             return tokens

@@ -17,6 +17,7 @@ from tinyvae.errors import DataError
 
 # Fashion-MNIST's and KMNIST's "train-images-idx3-ubyte.gz", EMNIST's "emnist-letters-test-labels-idx1-ubyte.gz"
 IDX = re.compile(r"(?:(.+)-)?(train|t10k|test)-(images-idx3|images\.idx3|labels-idx1|labels\.idx1)-ubyte(?:\.gz)?")
+OTHER_IDX = re.compile(r"[-.]idx\d")  # such as QMNIST's "qmnist-train-labels-idx2-int"
 SIDE = 32  # pixels of CIFAR's pictures
 CIFAR_10 = [f"data_batch_{number}.bin" for number in range(1, 6)], ["test_batch.bin"]
 CIFAR_100 = ["train.bin"], ["test.bin"]
@@ -54,6 +55,12 @@ def read(path: Path) -> Pieces | None:
     return _idx(folder, names, path)
 
 
+def unread(path: Path) -> list[str]:
+    """The files beside those of ``read`` whose names say that they are IDX files, too."""
+    folder = path if os.path.isdir(path) else path.parent
+    return sorted(name for name in os.listdir(folder) if OTHER_IDX.search(name) and not IDX.fullmatch(name))
+
+
 def is_idx(path: Path) -> bool:
     """Whether a file is named as the IDX files of such a folder are."""
     return IDX.fullmatch(path.name) is not None
@@ -69,7 +76,7 @@ def name(path: Path) -> str:
 def _idx(folder: Path, names: Sequence[str], path: Path) -> Pieces | None:
     """The set of IDX files in a folder to which the file ``path`` belongs, or the only one there is."""
     sets: dict[str, dict[tuple[str, str], str]] = {}
-    for name in names:
+    for name in sorted(names, key=path.name.__eq__):  # the named file last, which may be there packed, too
         if match := IDX.fullmatch(name):
             of, part, kind = match.groups(default="")
             sets.setdefault(of, {})["train" if part == "train" else "test", kind[:6]] = name
@@ -89,8 +96,6 @@ def _idx(folder: Path, names: Sequence[str], path: Path) -> Pieces | None:
             pieces.append(None if file is None else _idx_array(folder / file, n_dimensions))
     x_train, y_train, x_test, y_test = pieces
     assert x_train is not None and x_test is not None
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise DataError(f"its training images are {x_train.shape[1:]} pixels, and its test images {x_test.shape[1:]}")
     if prefix.startswith("emnist"):
         # EMNIST was written from MATLAB, which counts down the columns: its pictures lie on their side, mirrored
         x_train, x_test = (np.ascontiguousarray(x.transpose(0, 2, 1)) for x in (x_train, x_test))

@@ -24,7 +24,15 @@ Way: TypeAlias = tuple[Item, Item | None]  # the item before, and the completed 
 
 
 class Ambiguous(DataError):
-    """A string with two derivations: the grammar says two things with it."""
+    """A string with two derivations: the grammar says two things with it.
+
+    Attributes:
+        rules: the first of them.
+    """
+
+    def __init__(self, reason: str, rules: list[int]):
+        super().__init__(reason)
+        self.rules = rules
 
 
 class Predicted(NamedTuple):
@@ -127,7 +135,7 @@ class Parser:
             other, _ = self._derivation(last, n, {ambiguous: self._columns[j].others[item]})
             first, second = (_cut(self.grammar.tree(each)) for each in (rules, other))
             raise Ambiguous(
-                f"{_cut(string)!r} has two derivations, and the grammar must leave one:\n  {first}\n  {second}"
+                f"{_cut(string)!r} has two derivations, and the grammar must leave one:\n  {first}\n  {second}", rules
             )
         return rules
 
@@ -207,7 +215,7 @@ class Parser:
         places = [p for items in column.characters.values() for p, _ in items]
         places += [p for firsts in column.predicted.characters.values() for p in firsts]
         expected = {repr(self._rest(p)) for p in places}
-        wanted = ", ".join(sorted(expected)) or "nothing more"
+        wanted = _cut(", ".join(sorted(expected)) or "nothing more")
         if (self._root + 1, 0) in column.ways:
             wanted += " or the end" if expected else ""
         if j == len(string):

@@ -20,6 +20,7 @@ ACCEPTED = f"Pictures are files that end in {', '.join(picture_files.ENDINGS)}, 
 WHOLE, HAS_MORE, BROKEN, UNREAD = range(4)
 DECODING = 1  # to be raised where the same files give other arrays than before
 MOST_NAMES = 7  # in a note
+SPLIT = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
 def load(
@@ -50,11 +51,12 @@ def load(
     with formats.explained(folder, ACCEPTED):
         files, others = _listed(folder)
         if not files:
-            inner = {Path(other).parent for other in others if "-idx" in other or "_batch" in other}
-            hint = f": for the data in it, name {folder / min(inner)}" if inner - {Path()} else ""
+            inner = {Path(other).parent for other in others if "-idx" in other or "_batch" in other} - {Path()}
+            hint = f": for the data in it, name {folder / min(inner)}" if inner else ""
             only = f", only files such as {others[0]}" if others else ", and no file"
             raise DataError(f"it holds no picture{only}{hint}")
         _require_two(len(files))
+        _require_no_split(folder, files)
     kept = _cache_path(folder, files, (size, grey, skip_broken))
     found = _kept(kept, len(files))
     if found is None:
@@ -101,6 +103,17 @@ def _require_two(count: int) -> None:
         raise DataError(
             f"the number of its pictures that can be read is {count}: at least 2 are needed, one to train on and one "
             "to test on"
+        )
+
+
+def _require_no_split(folder: Path, files: Sequence[str]) -> None:
+    """DataError (the reason alone) for subfolders that are a training and a test set: they would become two classes."""
+    names = sorted({file.split("/")[0] for file in files})
+    if len(names) > 1 and {name.lower() for name in names} <= SPLIT:
+        raise DataError(
+            f"its subfolders {' and '.join(names)} are the parts of a split, and would be taken for classes\nName one "
+            f"of them, as in {folder / max(names, key=str.lower)}: a tenth of it is held out. Or put the pictures of "
+            "all into one folder, where subfolders are classes."
         )
 
 
@@ -184,8 +197,12 @@ def _cache_path(folder: Path, files: Sequence[str], options: tuple[object, ...])
 
 
 def _kept(path: Path, n_files: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """What ``_keep`` wrote there; None if there is nothing, or it is damaged (an .npz has checksums)."""
+    """What ``_keep`` wrote there; None if there is nothing, it is damaged (an .npz has checksums), or there is no room,
+    as who decodes it anew is told.
+    """
     try:
+        if lack_of_memory(2 * os.stat(path).st_size):  # an .npz of ``np.savez`` is as large as what it holds
+            return None
         images, states, _ = formats.read_npz(path)
     except (DataError, OSError):
         return None
@@ -240,5 +257,7 @@ def _notes(files: Sequence[str], states: np.ndarray, others: Sequence[str]) -> I
             yield f"files {words}: {len(names):,} ({', '.join(_few(names))})"
 
 
-def _few(names: Sequence[str]) -> Sequence[str]:
-    return [*names[: MOST_NAMES - 2], "...", names[-1]] if len(names) > MOST_NAMES else names
+def _few(names: Sequence[str]) -> list[str]:
+    """Some of many names, with what no terminal should be sent written out."""
+    shown = [*names[: MOST_NAMES - 2], "...", names[-1]] if len(names) > MOST_NAMES else names
+    return ["".join(c if c.isprintable() else repr(c)[1:-1] for c in name) for name in shown]

@@ -228,16 +228,22 @@ def as_rules(source: Strings, grammar: Grammar) -> tuple[Rules, np.ndarray]:
         vocabulary = Rules(source.derivations.shape[1], grammar)
         require_room(vocabulary, len(source.derivations))
         return vocabulary, source.derivations
+    from tqdm import tqdm
+
     parser, strings = Parser(grammar), source.strings
     derivations: list[list[int]] = [[] for _ in strings]
-    wrong: dict[int, DataError] = {}
-    for i in sorted(range(len(strings)), key=strings.__getitem__):  # the quickest order
+    vocabulary, wrong = Rules(1, grammar), dict[int, DataError]()
+    order = sorted(range(len(strings)), key=strings.__getitem__)  # the quickest
+    for i in tqdm(order, "strings parsed", unit="", leave=False, delay=0.5, disable=None):
         try:
             derivations[i] = parser.parse(strings[i])
         except DataError as error:
             wrong[i] = error
             if isinstance(error, Ambiguous):
                 break
+        if len(derivations[i]) >= vocabulary.steps:
+            vocabulary = Rules(1 + len(derivations[i]), grammar)
+            require_room(vocabulary, len(strings))
     if wrong:
         first = min(wrong, key=lambda i: (not isinstance(wrong[i], Ambiguous), i))
         place = f"line {source.lines[first]}" if source.lines else f"string {first + 1}"
@@ -245,8 +251,6 @@ def as_rules(source: Strings, grammar: Grammar) -> tuple[Rules, np.ndarray]:
             raise DataError(f"{place}: {wrong[first]}")
         more = f"\n(The same or the like is true of {len(wrong) - 1:,} more.)" if len(wrong) > 1 else ""
         raise DataError(f"{place}: {wrong[first]}{more}")
-    vocabulary = Rules(1 + max(map(len, derivations)), grammar)
-    require_room(vocabulary, len(strings))
     return vocabulary, _padded(derivations, vocabulary.steps, grammar.padding)
 
 

@@ -98,7 +98,7 @@ def _notes(strings: Sequence[str], numbers: Sequence[int], n_lines: int, longest
             f"lines that stand there before: {repeated:,} of {len(strings):,}; they count as often as they stand, and "
             "some may be in both the training and the test set"
         )
-    if all(map(_is_row_of_numbers, strings)):
+    if all(map(_is_row_of_numbers, strings[1:])):  # the first may be a header
         yield "its lines are rows of numbers, which are taken as text: a table of numbers belongs into an .npy file"
     others = max(len(string) for i, string in enumerate(strings) if i != longest)
     if len(strings[longest]) > 2 * others:

@@ -43,6 +43,10 @@ class Search:
     elite: int = 25
     step: float = 0.3
 
+    def __post_init__(self) -> None:
+        if self.points > self.candidates:
+            raise ValueError(f"{self.points} points cannot be chosen among {self.candidates} candidates")
+
 
 class Evaluation(NamedTuple):
     """One latent that was decoded and scored."""
@@ -100,7 +104,9 @@ def optimise(decode: Decode, score: Score, z: Array, scores: Array, seed: int, s
         half = search.candidates // 2
         candidates[:half] = elite[rng.integers(len(elite), size=half)] + search.step * candidates[:half]
         mean, covariance = process.posterior(candidates)
-        chosen = candidates[choose(mean, covariance, process.noise, known.min(), search.points)]
+        # of all that was seen: the process may have been told less
+        least = min([float(scores.min()), *(evaluation.score for evaluation in evaluations)])
+        chosen = candidates[choose(mean, covariance, process.noise, least, search.points)]
         evaluations += _evaluated(number, chosen, decode, score)
     return Outcome(evaluations, hyperparameters)
 

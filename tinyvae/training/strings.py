@@ -10,7 +10,7 @@ import numpy as np
 
 from tinyvae.data.datasets import Dataset
 from tinyvae.data.grammar import Broken, Grammar
-from tinyvae.data.parsing import Parser
+from tinyvae.data.parsing import Ambiguous, Parser
 from tinyvae.data.rows import Images
 from tinyvae.data.sequences import Vocabulary
 from tinyvae.errors import DataError
@@ -62,14 +62,19 @@ class Judge:
         self._trees: dict[str, str | None] = {}
 
     def tree(self, string: str) -> str | None:
-        """The derivation in brackets; "" without a grammar, None for a string that is not of the language."""
+        """The derivation in brackets, the first one if there are two; "" without a grammar, None for a string that is
+        not of the language.
+        """
         if self.grammar is None or self._parser is None:
             return ""
         if string not in self._trees:
             try:
-                self._trees[string] = self.grammar.tree(self._parser.parse(string))
+                rules = self._parser.parse(string)
+            except Ambiguous as error:
+                rules = error.rules
             except DataError:
-                self._trees[string] = None
+                rules = []
+            self._trees[string] = self.grammar.tree(rules) if rules else None
         return self._trees[string]
 
     def is_completed(self, drawn: str | Broken) -> bool:
