@@ -8,7 +8,9 @@ examples:
 """
 
 import json
+import math
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -17,7 +19,10 @@ from tinyvae.disk.files import atomic_write, require_writable
 from tinyvae.errors import DataError
 from tinyvae.settings import DATASETS
 
-LEVELS_0_AND_1 = "If its 1 means white, and not the grey level 1 of 255, save it as bool: x.astype(bool)"
+LEVELS_0_AND_1 = (
+    "Its levels are 0 and 1. If 1 means white, save it as bool: x.astype(bool). If it means the grey level 1 of 255, "
+    "save it as floats: x / 255"
+)
 
 
 def main(argv=None):
@@ -25,6 +30,7 @@ def main(argv=None):
     arguments = parse(argv)
     require_writable(arguments.out)
     console.require_free(arguments.out, arguments.overwrite)
+    console.require_other(arguments.out, os.path.expanduser(arguments.data))
     from tinyvae import machine
     from tinyvae.coding import lossless
     from tinyvae.coding.bitsback import BitsBack
@@ -34,7 +40,9 @@ def main(argv=None):
 
     fitted = opening.load_fitted(arguments.run)
     code, threads = BitsBack(fitted.model, fitted.params), arguments.threads or machine.available_cores()
-    images = read(arguments)
+    images, notes = read(arguments)
+    for note in () if arguments.quiet else notes:
+        print(f"note: {note}", file=sys.stderr)
     console.announce_compilation(arguments.quiet)
     try:
         lossless.require_images(images, fitted.model)
@@ -71,8 +79,8 @@ def parse(argv):
     parser.add_argument(
         "--part",
         choices=("test", "train", "all"),
-        help="by the split of a training; all is the training images, then the test images, of a file its images in "
-        "their order [test of a data set with a name, else all]",
+        help="by the split of a training; all is the training images, then the test images, of a file or a folder of "
+        "pictures its images in their order [test of a data set with a name, else all]",
     )
     parser.add_argument("--binarise", action="store_true", help="draw each pixel, by its grey level, and compress that")
     parser.add_argument("--seed", type=console.seed, metavar="S", help="of --binarise [0]")
@@ -92,20 +100,29 @@ def parse(argv):
 
 
 def read(arguments):
-    """The images that the arguments name, (N, ...): all of a file in their own order, shape and type."""
+    """The images that the arguments name, (N, ...), of a file in its own order, shape and type; and notes on them.
+
+    They are in memory, all of them: of a file that changes while it is coded the digest would be of other images.
+    """
     import numpy as np
 
-    from tinyvae.data import datasets, formats
+    from tinyvae.data import datasets, formats, rows
 
     source, reading, part = arguments.data, (arguments.size, arguments.grey, arguments.skip_broken), arguments.part
     path = Path(os.path.expanduser(source))
     whole = part == "all" and source not in DATASETS and not any(reading)
     if whole and os.path.isfile(path) and path.suffix.lower() in datasets.READERS:
         with formats.explained(path, datasets.ACCEPTED):
-            return np.asarray(datasets.READERS[path.suffix.lower()](path)[0])
+            x, y, others = datasets.READERS[path.suffix.lower()](path)
+            others = [*others, *["y"] * (y is not None)]
+            notes = [f"{formats.listed(others)} of {path.name}: not in the archive"] if others else []
+            return (np.asarray(rows.select(x, np.arange(len(x)))) if x.ndim else x), notes
     dataset = datasets.load(source, arguments.data_dir, None, *reading)
     pieces = {"test": [dataset.test], "train": [dataset.train], "all": [dataset.train, dataset.test]}[part]
-    return np.concatenate([np.asarray(piece) for piece in pieces]).reshape(-1, *dataset.data_shape)
+    images = np.concatenate([np.asarray(piece) for piece in pieces]).reshape(-1, *dataset.data_shape)
+    if part == "all" and dataset.pictures is not None:
+        images = datasets.unsplit(images)
+    return images, dataset.notes
 
 
 def drawn(images, seed):
@@ -126,7 +143,7 @@ def drawn(images, seed):
             f"its values go from {lowest:g} to {highest:g}, and probabilities lie between 0 and 1: rescale the data"
         )
     if images.dtype == "uint8" and highest == 1:
-        raise DataError(f"{LEVELS_0_AND_1}: nothing is to be drawn then")
+        raise DataError(LEVELS_0_AND_1)
     rows = images.reshape(len(images), -1)
     dataset = Dataset("it", rows[:0], rows, None, None, images.shape[1:], "")
     return binarise(dataset, "dynamic", seed, test_seed=seed).test.reshape(images.shape)
@@ -143,7 +160,12 @@ def advice(fitted, images):
             "\nA Bernoulli gives probabilities to 0 and 1 alone: have each pixel drawn with --binarise, and the draws "
             "compressed, or take a run with --likelihood logistic, which has 256 grey levels."
         )
-    return "\nThe nearest of the levels 0, 1/255, ..., 1 are np.rint(255 * x).astype(np.uint8)."
+    lowest, highest = images.min(), images.max()
+    if lowest >= 0 and highest <= 1:
+        return "\nThe nearest of the levels 0, 1/255, ..., 1 are np.rint(255 * x).astype(np.uint8)."
+    if lowest >= 0 and highest <= 255:
+        return "\nIf its levels go from 0 to 255, save them as bytes: np.rint(x).astype(np.uint8)."
+    return f"\nIts values go from {lowest:g} to {highest:g}: bring them to the levels 0, 1/255, ..., 1."
 
 
 def figures(code, fitted, protocol, images, done, seconds):
@@ -154,7 +176,7 @@ def figures(code, fitted, protocol, images, done, seconds):
 
     numbers, size, settings = done.levels.size, len(done.content), fitted.settings
     bits = account(code, fitted.params, done.levels, done.encoded, size)
-    spent = {"net": bits.net, "total": bits.total, **bits._asdict()}
+    spent = {name: value if math.isfinite(value) else None for name, value in bits._asdict().items()}  # as JSON has it
     if not done.coded:  # what was coded is not in the file
         spent |= dict.fromkeys(("net", "cells", "precision", "initial", "container"), None)
     compared = others.sizes(done.levels, CODERS[settings.likelihood].levels, fitted.data_shape)
@@ -166,10 +188,19 @@ def figures(code, fitted, protocol, images, done, seconds):
         "coded": done.coded,
         "seconds": seconds,
         "protocol": protocol,
-        "objective": "elbo" if settings.samples == 1 else settings.objective,  # of one sample all bounds are the ELBO
+        "objective": objective(settings),
         "bits_per_dimension": spent,
         "others": {name: 8 * other / numbers for name, other in compared.items()},
     }
+
+
+def objective(settings):
+    """What a run maximised, in words; of one sample all bounds are the ELBO."""
+    aids = [f"beta {settings.beta:g}"] * (settings.beta != 1) + [f"free bits {settings.free_bits:g}"] * bool(
+        settings.free_bits
+    )
+    bound = "elbo" if settings.samples == 1 else settings.objective
+    return f"{bound} with {' and '.join(aids)}" if aids else bound
 
 
 def report(results):
@@ -186,18 +217,23 @@ def report(results):
     else:
         words = {
             "net": "bits per dimension, by which the file grows with the images:",
-            "  bound": "-ELBO, at the samples of z that were coded",
+            "  bound": "-ELBO, at a sample of z from each cell that was coded",
             "  cells": "z in cells, and their rounding",
             "  precision": "probabilities and message in whole numbers",
             "initial": "random bits that the first images use up",
             "container": "header, digests, ends",
             "total": "the file",
         }
-        lines += [f"  {name:12s}{bits[name.strip()]:9.5f}  {text}" for name, text in words.items()]
+        lines += [f"  {name:12s}{written(bits[name.strip()]):>9s}  {text}" for name, text in words.items()]
         if results["objective"] != "elbo":
             lines.append(f"  the run maximised another bound, {results['objective']}: a file pays the ELBO")
     lines.append("  others      " + ", ".join(f"{name} {value:.3f}" for name, value in others.items()))
     return "\n".join(lines)
+
+
+def written(bits):
+    """A number of bits for each dimension."""
+    return "infinite" if bits is None else f"{bits:.5f}"
 
 
 if __name__ == "__main__":

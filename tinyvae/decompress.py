@@ -20,18 +20,21 @@ def main(argv=None):
     arguments = parse(argv)
     require_writable(arguments.out)
     console.require_free(arguments.out, arguments.overwrite)
+    console.require_other(arguments.out, arguments.archive)
     import numpy as np
 
     from tinyvae import machine
     from tinyvae.coding import lossless
-    from tinyvae.coding.archive import Archive
+    from tinyvae.coding.archive import MAGIC, Archive
 
     cure = "Name an archive that the compress command has written."
-    with explained(arguments.archive, "read", cure), open_ordinary(arguments.archive) as file:
-        content = file.read()
-    console.announce_compilation(arguments.quiet)
     try:
+        with explained(arguments.archive, "read", cure), open_ordinary(arguments.archive) as file:
+            content = file.read(len(MAGIC))
+            if content == MAGIC:  # else it is none, and may be of any size
+                content += file.read()
         archive = Archive.from_bytes(content)
+        console.announce_compilation(arguments.quiet)
         code = find(archive, arguments.run) if archive.coded else None
         threads = arguments.threads or machine.available_cores()
         with console.sample_bar(archive.shape[0], arguments.quiet, " images") as bar:
@@ -40,7 +43,7 @@ def main(argv=None):
         raise DataError(f"{arguments.archive}: {error}\nNothing was written.") from None
     except MemoryError:
         raise DataError(
-            f"{arguments.archive}: its images, {archive.shape} of {archive.dtype}, are more than fits into the memory\n"
+            f"{arguments.archive}: it and its images are more than fits into the memory\n"
             "Nothing was written. Decompress it on a larger machine."
         ) from None
     with atomic_write(arguments.out) as file:
@@ -72,19 +75,29 @@ def find(archive, given):
     from tinyvae.coding.bitsback import BitsBack
     from tinyvae.training import opening
 
-    reasons, named = [], [Path(archive.run)] if archive.run else []
+    reasons, others, unread, named = [], 0, [], [Path(archive.run)] if archive.run else []
     for path in [given] if given else dict.fromkeys([*named, *sorted(RUNS.glob("*"))]):
+        is_named = bool(given) or path in named
         try:
             fitted = opening.load_fitted(path)
             code = BitsBack(fitted.model, fitted.params)
-        except UserError as error:
+        except RunError as error:
             if given:
                 raise
-            reasons += [str(error).split("\n")[0]] if path in named else []
+            reasons += [str(error).split("\n")[0]] if is_named else []
+            unread += [] if is_named else [path.name]
+            continue
+        except UserError:
+            if given:
+                raise
+            others += 1
             continue
         if code.digest == archive.model:
             return code
-        reasons.append(f"{path} holds another model, or has been trained further")
+        reasons += [f"{path} holds another model, or has been trained further"] if is_named else []
+        others += not is_named
+    reasons += [f"{others} of {RUNS}/ hold{'s' * (others == 1)} other models"] if others else []
+    reasons += [f"of {RUNS}/ there could not be opened {', '.join(unread[:5])}"] if unread else []
     why = "; ".join(reasons) or "it names no run, and there is none in runs/"
     why = "".join(letter if letter.isprintable() else "?" for letter in why)  # who made the file chose its words
     raise RunError(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.coding.models import COLOUR, build, dtypes, likelihoods, networks, random_levels, seeds, stretches
-from tinyvae.coding import bitsback
-from tinyvae.coding.accounting import account, log_weights
+from tinyvae.coding import accounting, bitsback
+from tinyvae.coding.accounting import account, log_weights, noise_within
 from tinyvae.coding.ans import FIRST_STATE, Message
 from tinyvae.coding.bitsback import BitsBack, chains
 from tinyvae.coding.cells import cells
@@ -109,19 +109,50 @@ def test_the_message_grows_by_the_bound(prior, many_chains):
     assert abs(bits.net / bits.bound - 1) < 2e-3 and abs(bits.cells) + abs(bits.precision) < 2e-3 * bits.bound
     assert np.isclose(bits.net * levels.size, encoded.growth)
     assert np.isclose(bits.total * levels.size, 8 * 10**5)
-    assert sum(log_weights(code, params, levels, encoded.chosen)) < 0
+    assert sum(log_weights(code, params, levels, encoded.chosen)[1:]) < 0
 
 
 @pytest.mark.parametrize("prior", COMPONENTS)
-def test_the_bound_is_the_model_s_own(prior):
-    """log w at the cells' medians, by ``Model.log_weights`` with the noise that leads there."""
+def test_the_bound_is_the_model_s_own(prior, monkeypatch):
+    """log w at places in the cells, by ``Model.log_weights`` with the noise that leads there; some images at a time."""
     model, params = build({**SMALL, "prior": prior, "n_components": 4}, dtype=np.float64, seed=5)
     levels, code = random_levels(model, 30, 1), BitsBack(model, params)
     encoded = code.encode(levels)
-    x, z = levels.astype(np.float64), code.prior.centre + code.prior.scale * cells().medians[encoded.chosen]
-    mu, logvar = model.encode(params, x)
-    logw, _ = model.log_weights(params, x, [((z - mu) / np.exp(logvar / 2))[:, None]])
-    assert np.isclose(sum(log_weights(code, params, levels, encoded.chosen)), logw.sum())
+    x, (mu, logvar) = levels.astype(np.float64), model.encode(params, levels.astype(np.float64))
+    eps = noise_within(code, mu, logvar, encoded.chosen)
+    z = (mu + np.exp(logvar / 2) * eps - code.prior.centre) / code.prior.scale
+    assert (cells().edges[encoded.chosen] <= z).all() and (z <= cells().edges[encoded.chosen + 1]).all()
+    logw, _ = model.log_weights(params, x, [eps[:, None]])
+    medians = code.prior.centre + code.prior.scale * cells().medians[encoded.chosen]
+    expected, *_ = model.joint(params, x, [medians], keep=False)
+    for numbers in (accounting.NUMBERS, 100):  # and six images
+        monkeypatch.setattr(accounting, "NUMBERS", numbers)
+        at_medians, *parts = log_weights(code, params, levels, encoded.chosen)
+        assert np.isclose(sum(parts), logw.sum()) and np.isclose(at_medians, expected.sum())
+
+
+@pytest.mark.parametrize(("mean", "logvar"), [(0.5, -1.0), (6.0, -2.0), (5.0, -6.0), (4.0, -16.0), (0.0, -25.0)])
+def test_the_bound_is_the_elbo_wherever_posteriors_lie(mean, logvar):
+    """Beyond the last edges of the cells, and narrower than they are; within 5 standard errors."""
+    model, params = build(SMALL, dtype=np.float64, seed=3)
+    params["encoder.1.W"][:] *= 0.1
+    params["encoder.1.b"][:] = np.repeat([mean, logvar], 2)
+    levels, code = random_levels(model, 300, 1), BitsBack(model, params)
+    bits = account(code, params, levels, encoded := code.encode(levels), size=10**5)
+    eps = np.random.default_rng(0).standard_normal((300, 200, 2))
+    logw, _ = model.log_weights(params, levels.astype(np.float64), [eps])
+    error = logw.std() / np.sqrt(300) * 300 / np.log(2) / levels.size
+    assert abs(bits.bound + logw.mean() * 300 / np.log(2) / levels.size) < 5 * error
+    assert np.isclose(bits.net * levels.size, encoded.growth)
+    assert np.isclose(bits.net, bits.bound + bits.cells + bits.precision)
+    assert np.isclose(bits.total, bits.net + bits.initial + bits.container)
+
+
+def test_a_bound_that_is_not_finite_is_no_error():
+    model, params = build(SMALL, stretch=1e20)
+    levels, code = random_levels(model, 5, 0), BitsBack(model, params)
+    bits = account(code, params, levels, code.encode(levels), size=10**4)
+    assert not np.isfinite(bits.bound) and np.isfinite(bits.total)
 
 
 def test_messages_of_another_model_or_of_other_images_are_refused():

@@ -119,6 +119,12 @@ def require_free(path, overwrite):
         raise UserError(f"{path} is there already: add --overwrite to replace it, or choose another name")
 
 
+def require_other(path, source):
+    """UserError if a file to be written is the one that is read."""
+    if os.path.isfile(source) and os.path.exists(path) and os.path.samefile(path, source):
+        raise UserError(f"{path} is what is to be read: choose another name for --out")
+
+
 def run(main):
     """Call a command's main function and exit with its status; errors that a person can mend have no traceback."""
     with steadfast() as out:

@@ -44,7 +44,7 @@ class Archive:
         coded: whether the payload is messages, and not the levels as they are.
         run: where the model was, in words that are a path.
         model, images: SHA-256 of the model that codes, and of the images, in hexadecimal.
-        payload: bytes.
+        payload: bytes, or a view of them.
     """
 
     shape: tuple[int, ...]
@@ -54,14 +54,14 @@ class Archive:
     run: str
     model: str
     images: str
-    payload: bytes
+    payload: bytes | memoryview
 
     def to_bytes(self) -> bytes:
         """The file."""
         header = {name: getattr(self, name) for name in ("shape", "dtype", "levels", "coded", "run")}
         text = json.dumps({"format": FORMAT, **header}, separators=(",", ":")).encode()
         digests = bytes.fromhex(self.model + self.images)
-        content = MAGIC + LENGTH.pack(len(text)) + text + digests + self.payload
+        content = b"".join([MAGIC, LENGTH.pack(len(text)), text, digests, self.payload])
         return content + hashlib.sha256(content).digest()
 
     @classmethod
@@ -73,7 +73,7 @@ class Archive:
         """
         if not content.startswith(MAGIC):
             raise DataError("it is no archive of tinyvae" if content else "it is empty")
-        body, checksum = content[:-DIGEST], content[-DIGEST:]
+        body, checksum = memoryview(content)[:-DIGEST], content[-DIGEST:]  # a view: they may be many
         if hashlib.sha256(body).digest() != checksum:
             raise DataError(
                 "it is damaged, cut short or extended: its content is not the one that it was written with\n"
@@ -82,7 +82,7 @@ class Archive:
         try:  # who changed it and made the checksum anew can have written anything
             start = len(MAGIC) + LENGTH.size
             end = start + LENGTH.unpack_from(body, len(MAGIC))[0]
-            header = json.loads(body[start:end])
+            header = json.loads(bytes(body[start:end]))
             if header.pop("format") > FORMAT:
                 raise DataError("it was written by a newer tinyvae: upgrade tinyvae")
             model, images = (body[end + i : end + i + DIGEST].hex() for i in (0, DIGEST))
@@ -115,7 +115,7 @@ def pack_raw(levels_of_images: np.ndarray, levels: int) -> bytes:
     return (levels_of_images if levels == LEVELS else np.packbits(levels_of_images)).tobytes()
 
 
-def unpack_raw(payload: bytes, shape: tuple[int, int], levels: int) -> np.ndarray:
+def unpack_raw(payload: bytes | memoryview, shape: tuple[int, int], levels: int) -> np.ndarray:
     """The levels (N, D) of ``pack_raw``."""
     found = np.frombuffer(payload, np.uint8)
     return (found if levels == LEVELS else np.unpackbits(found, count=prod(shape))).reshape(shape)
@@ -126,7 +126,7 @@ def pack_messages(messages: list[Message]) -> bytes:
     return b"".join(CHAIN.pack(state, len(words)) + words.astype("<u4").tobytes() for state, words in messages)
 
 
-def unpack_messages(payload: bytes) -> list[Message]:
+def unpack_messages(payload: bytes | memoryview) -> list[Message]:
     """The messages of ``pack_messages``; DataError (the reason alone) for what are none."""
     messages, start = [], 0
     while start < len(payload):

@@ -1,14 +1,15 @@
 """Coders of a latent variable: cells of equal mass under the standard normal, and another Gaussian's share of each.
 
 A real number cannot be coded, a cell of numbers can. The line is cut into 2^16 cells to which N(0, 1) gives the same
-probability: so under that prior a cell costs 16 bits, whichever it is, and nothing is lost by rounding. Another
+probability: so under that prior a cell costs 16 bits, whichever it is, and no probability is rounded. Another
 Gaussian N(mu, sigma²), the posterior, gives a cell what its distribution function rises by between the edges, rounded
 to multiples of 2^-24:
 
     F_i = floor(2^24 Phi((e_i - mu) / sigma))        cell i:  the numbers from F_i to before F_{i+1}
 
 A cell without a number of its own is never drawn, so nothing must be set aside for it. What stands for a cell is its
-median. (Where cells must be pushed that this Gaussian has not drawn, each is given numbers of its own: prior.py.)
+median: a number beyond the last edges is coded as ± 4.3. (Where cells must be pushed that this Gaussian has not drawn,
+each is given numbers of its own: prior.py.)
 """
 
 from functools import cache

@@ -100,7 +100,7 @@ ERFC = (
 )  # fmt: skip
 MIDDLE, HALF = (1 + 1 / 15) / 2, (1 - 1 / 15) / 2
 FARTHEST = 37.0  # standard deviations
-STEPS = 6  # of Newton's method: one more than the last that moves anything
+STEPS = 6  # of Newton's method: more than the last that moves it by more than a unit in the last place
 
 
 @exact

@@ -80,5 +80,8 @@ def decompress(
         levels = code.decode(archive.unpack_messages(found.payload), N, threads, progress)
     images = images_of(levels, DTYPES[found.dtype], found.shape, found.levels)
     if archive.images_digest(images) != found.images:
-        raise DataError("what it decodes to is not what was compressed")
+        raise DataError(
+            "what it decodes to is not what was compressed, though the file is whole: it was made by other means than "
+            "the compress command, or this tinyvae computes something else, which is a fault that should be reported"
+        )
     return images

@@ -330,6 +330,12 @@ def split(x: np.ndarray, y: np.ndarray | None) -> Pieces:
     return (x_train, None, x_test, None) if y is None else (x_train, y[train], x_test, y[test])
 
 
+def unsplit(x: np.ndarray) -> np.ndarray:
+    """The (N, ...) that ``split`` made a training and a test set of, one after the other, in the order before."""
+    train, _, test, _ = split(np.arange(len(x)), None)
+    return x[np.argsort(np.concatenate([train, test]))]
+
+
 def _dataset(name: str, pieces: Pieces, limit: int | None) -> Dataset:
     """The data set of ``pieces``, or DataError (the reason alone)."""
     x_train, y_train, x_test, y_test = pieces
