@@ -309,6 +309,22 @@ def test_a_damaged_archive_leaves_no_file(here, damage):
         assert_misuse(unpacked(name, "bad.npy"), f"{name}: it cannot be read", "Name an archive")
 
 
+def test_of_what_is_no_archive_no_more_is_read_than_says_so(here):
+    with (here / "large.bin").open("wb") as file:
+        file.truncate(2**40)  # which takes no room on the disk
+    assert_misuse(unpacked("large.bin", "large.npy"), "large.bin: it is no archive of tinyvae")
+    (here / "large.bin").unlink()
+
+
+def test_an_archive_that_does_not_fit_into_the_memory(here, monkeypatch):
+    def too_large(_):
+        raise MemoryError
+
+    assert packed("bits.npy", "good.tvz", "--overwrite", "--quiet").returncode == 0
+    monkeypatch.setattr(Archive, "from_bytes", too_large)
+    assert_misuse(unpacked("good.tvz", "large.npy"), "good.tvz: it and its images are more than fits", "Nothing was")
+
+
 def test_images_that_do_not_fit_into_the_memory(here, monkeypatch):
     assert packed("bits.npy", "good.tvz", "--overwrite", "--quiet").returncode == 0
 

@@ -1,6 +1,7 @@
 """Coders of a latent variable: cells of equal mass, a posterior's share of each, and what they cost."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -87,6 +88,16 @@ def test_a_million_cells_cost_the_sum_of_log2_q():
     counts = np.floor(high * 2.0**POSTERIOR_BITS) - np.floor(low * 2.0**POSTERIOR_BITS)
     rounded, exact = -np.log2(counts / 2.0**POSTERIOR_BITS).sum(), -np.log2(high - low).sum()
     assert abs(given_back / rounded - 1) < 2e-4 and abs(rounded / exact - 1) < 2e-4
+
+
+@pytest.mark.parametrize("logvar", [0.0, -8.0, -14.0, -20.0, -30.0])
+def test_shares_are_the_posteriors_however_narrow(logvar):
+    """Around the mean, up to a number that is rounded on either side."""
+    mu, edges = 0.3, cells.cells().edges
+    i = np.searchsorted(edges, mu) + np.arange(-6, 7)
+    mean, _, precision = cells.statistics(mu, logvar)
+    found = np.diff([cells.edge(j, mean, precision, cells.cells()) for j in i]) / 2**24
+    np.testing.assert_allclose(found, np.diff(stats.norm.cdf((edges[i] - mu) / np.exp(logvar / 2))), atol=2.0**-23)
 
 
 def test_with_a_number_of_its_own_any_cell_can_be_pushed_under_any_gaussian():

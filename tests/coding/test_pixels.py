@@ -82,7 +82,7 @@ def test_the_coder_means_the_probabilities_of_the_likelihood(likelihood):
     assert np.abs(mine - (theirs * (1 - aside) + aside / levels)).max() < 1.01 * 2.0**-precision
 
 
-@pytest.mark.parametrize("scale", [-30.0, -12.0, -3.0, 8.0, 20.0])
+@pytest.mark.parametrize("scale", [-35.0, -30.0, -12.0, -3.0, 8.0, 20.0])
 @pytest.mark.parametrize("mean", [-1e30, -3.0, 0.0, 0.4, 1.0, 2e6])
 def test_levels_of_extreme_logistics_have_numbers_of_their_own(scale, mean):
     outputs = np.array([mean, scale])
@@ -90,6 +90,14 @@ def test_levels_of_extreme_logistics_have_numbers_of_their_own(scale, mean):
     assert found.min() >= 2.0**-LOGISTIC_BITS and found.sum() == 1
     wanted = probabilities("logistic", outputs)
     assert np.abs(found - wanted).max() <= (LEVELS + 2) / 2**LOGISTIC_BITS
+
+
+@pytest.mark.parametrize("shift", [-5000.0, -800.0, 800.0, 5000.0])
+def test_the_weights_of_a_mixture_are_those_of_its_logits_wherever_they_lie(shift):
+    outputs = realistic("logistic-mixture", 50, 4).astype(np.float64).reshape(3, -1)
+    moved = np.concatenate([outputs[:1] + shift, outputs[1:]]).ravel()
+    found, wanted = shares("logistic-mixture", moved), shares("logistic-mixture", outputs.ravel())
+    np.testing.assert_allclose(found, wanted, atol=2.0 / 2**LOGISTIC_BITS)
 
 
 @pytest.mark.parametrize("likelihood", ALONE)

@@ -95,7 +95,7 @@ def test_every_choice_has_a_number_of_its_own_and_comes_back(logits, seed):
     assert stack.is_at_start()
 
 
-@given(st.lists(st.floats(-12, 12), min_size=1, max_size=40))
-def test_choices_have_their_softmax(logits):
-    starts = shared_out(np.array(logits))
+@given(st.lists(st.floats(-12, 12), min_size=1, max_size=40), st.sampled_from([0.0, -5000.0, 800.0]))
+def test_choices_have_their_softmax(logits, shift):
+    starts = shared_out(np.array(logits) + shift)
     np.testing.assert_allclose(np.diff(starts) / 2**CHOICE_BITS, special.softmax(logits), atol=4e-6)
