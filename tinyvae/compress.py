@@ -1,4 +1,4 @@
-"""Compress images with a trained model, losslessly: the file is as long as the model's bound says.
+"""Compress images with a trained model, losslessly: the file is about as long as the model's bound says.
 
 examples:
   python -m tinyvae.compress runs/mnist mnist --binarise --out mnist.tvz     the test images, pixels drawn once
