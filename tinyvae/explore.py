@@ -66,14 +66,18 @@ def report(path, size, content, cost):
     wider = [f"{name} {bits} bits" for name, bits in cost.bits.items() if bits > widths[0]]
     more = f" ({', '.join(wider)})" if wider else ""
     images = f"{points['count']} test images" if "images" in points else "no image of the data"
+    labels = "" if points["labels"] is None else ", and their labels"
+    nats = round(cost.nats, 3) + 0.0  # not -0.000
     lines = [
         f"{path}: {size:,} bytes; open it in a browser",
         console.paragraph(
             "weights",
-            f"rounded to {widths[0]} bits{more}, which costs {cost.nats:.3f} nats of "
+            f"rounded to {widths[0]} bits{more}, which costs {nats:.3f} nats of "
             f"the test bound (standard error {cost.error:.3f}, {cost.examples} test examples)",
         ),
-        console.paragraph("data   ", f"the places of {points['count']} test examples in the latent space; {images}"),
+        console.paragraph(
+            "data   ", f"the places of {points['count']} test examples in the latent space{labels}; {images}"
+        ),
     ]
     return "\n".join(lines)
 

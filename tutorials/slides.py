@@ -45,7 +45,7 @@ STYLE = f"""
 .reveal .slides .jp-RenderedHTMLCommon p {{ font-size: 26px; line-height: 1.25; margin: 0 0 14px; }}
 .reveal .slides h1, .reveal .slides h2 {{ font-size: 40px; margin: 0 0 18px; text-transform: none; }}
 .reveal .slides h3 {{ font-size: 30px; margin: 0 0 12px; text-transform: none; }}
-.reveal .slides p.section {{ color: #888; font-size: 20px; margin: 0 0 18px; }}
+.reveal .slides p.section {{ color: #6b6b6b; font-size: 20px; margin: 0 0 18px; }}
 .reveal .slides .MJXc-display {{ margin: 4px 0 14px; }}
 .reveal .slides .jp-RenderedMarkdown img {{ max-height: {TALLEST}px; margin: 0 auto; display: block; }}
 .reveal .slides table {{ font-size: 22px; margin: 0 0 14px; }}
@@ -58,7 +58,7 @@ STYLE = f"""
 .reveal .slides .jp-Cell {{ padding: 0; }}
 .reveal .slides .jp-InputPrompt, .reveal .slides .jp-OutputPrompt {{ display: none; }}
 .reveal .slides details pre {{ font-size: 18px; white-space: pre-wrap; }}
-.reveal .slides details {{ font-size: 18px; color: #888; }}
+.reveal .slides details {{ font-size: 18px; color: #6b6b6b; }}
 .reveal .slides details[open] > summary {{ position: absolute; top: 0; right: 24px; z-index: 3; }}
 .reveal .slides details > div {{ position: absolute; inset: 0; z-index: 2; overflow: auto; background: #f7f7f7; }}
 """

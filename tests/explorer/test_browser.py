@@ -3,10 +3,8 @@
 Every test ends with a look at the browser's console and at what the page asked the network for: there is nothing.
 """
 
-import base64
 import io
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,15 +12,25 @@ from PIL import Image
 from scipy import special
 
 import tinyvae
-from tests.browsers import chromium
 from tests.commands import call
 from tests.explorer.examples import dataset, made, training
+from tests.explorer.pages import (
+    at,
+    close,
+    colours,
+    named_colour,
+    page_of_points,
+    picture,
+    saved,
+    settle,
+    shows,
+    state_of,
+    until,
+)
 from tests.explorer.test_page import EVIL
 from tinyvae import explore
 from tinyvae.derivation import gaussian
-from tinyvae.explorer.packing import pack
 from tinyvae.explorer.page import assemble
-from tinyvae.explorer.rounding import rounded
 
 pytestmark = pytest.mark.browser
 LIKELIHOODS = "bernoulli", "gaussian", "gaussian-linear", "logistic", "logistic-mixture", "logistic-colour"
@@ -54,58 +62,6 @@ const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI 
 return xs.map(([x, y]) => { const q = tinyvae.model.encode(Float64Array.from(x), y);
 const one = tinyvae.model.boundSample(Float64Array.from(x), y, q, { uniform, normal });
 return { ...one, z: one.z.map(z => [...z]) }; }); }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(browser, tmp_path):
-    """A function that opens a page, from its text or its file; afterwards nothing was said and nothing was fetched."""
-    faults, requests, contexts = [], [], []
-
-    def visit(page, **options):
-        file = page
-        if isinstance(page, str):
-            file = tmp_path / f"page{len(contexts)}.html"
-            file.write_bytes(page.encode())
-        contexts.append(browser.new_context(**{"viewport": {"width": 1200, "height": 900}} | options))
-        tab = contexts[-1].new_page()
-        tab.on("console", lambda message: faults.append(message.text))
-        tab.on("pageerror", lambda error: faults.append(str(error)))
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.on("dialog", lambda dialog: faults.append(dialog.message))
-        tab.goto(file.as_uri())
-        until(tab, "!!window.tinyvae")
-        settle(tab)
-        return tab
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert faults == [] and len(requests) == len(contexts) and all(url.startswith("file:") for url in requests)
-
-
-def until(tab, expression):
-    """Wait until something holds. Playwright's own way would be eval, which the page's policy forbids."""
-    for _ in range(600):
-        if tab.evaluate(expression):
-            return
-        tab.wait_for_timeout(100)
-    raise AssertionError(f"a minute has passed without {expression}")
-
-
-def settle(tab):
-    """Wait until what was asked for is drawn."""
-    tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
-def close(ours, theirs):
-    """Whether two arrays agree to 1e-4, of the larger ones relatively."""
-    return np.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------
@@ -158,47 +114,6 @@ def test_the_middle_of_a_sharp_logistic_is_exact(visit):
 
 
 # -- a trained run ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def explored(tmp_path_factory):
-    """A function from options of a training on digits to its run: its folder, its page, and the model in the page."""
-    done = {}
-
-    def explored(*options):
-        if options not in done:
-            folder = tmp_path_factory.mktemp("explored") / "run"
-            quick = ("--epochs", "3", "--hidden", "20", "--quiet", "--threads", "1")
-            assert call("digits", *quick, *options, "--out", folder).returncode == 0
-            assert call(folder, "--quiet", "--points", "60", main=explore.main).returncode == 0
-            done[options] = SimpleNamespace(folder=folder, page=folder / "explorer.html", fitted=tinyvae.load(folder))
-        return done[options]
-
-    return explored
-
-
-def colours(tab, name="#picture"):
-    """What a canvas shows, (H, W, 3) from 0 to 1."""
-    text = tab.evaluate("name => document.querySelector(name).toDataURL('image/png')", name)
-    image = Image.open(io.BytesIO(base64.b64decode(text.removeprefix("data:image/png;base64,"))))
-    return np.asarray(image.convert("RGB")) / 255
-
-
-def picture(tab, name="#picture"):
-    """The red of it, (H, W)."""
-    return colours(tab, name)[..., 0]
-
-
-def state_of(tab):
-    """(z of the page's layer, z_1, the label)."""
-    return tab.evaluate("() => [[...tinyvae.state.z], [...tinyvae.latent()], tinyvae.state.y]")
-
-
-def shows(tab, fitted, y=None):
-    """Whether the picture is the decoder's at z_1, up to the weights' rounding."""
-    settle(tab)
-    decoded = fitted.decode([state_of(tab)[1]], None if y is None else [y])[0]
-    return np.abs(picture(tab) - decoded).max() < 0.05
 
 
 def test_dragging_on_the_map_moves_z_and_the_picture_follows(explored, visit):
@@ -453,7 +368,7 @@ def test_a_walk_ends_where_it_should(explored, visit):
     start = state_of(tab)[1]
     assert start != end and shows(tab, run.fitted)
     tab.locator("#play").click()
-    until(tab, "document.querySelector('#play').getAttribute('aria-pressed') === 'false'")
+    until(tab, "document.querySelector('#play').textContent === 'Walk'")
     assert state_of(tab)[1] == pytest.approx(end) and shows(tab, run.fitted)
 
 
@@ -533,15 +448,6 @@ def test_a_share_below_zero_has_no_bar(visit):
     widths = "() => [...document.querySelectorAll('.slider .bar')].map(b => b.firstChild.offsetWidth / b.offsetWidth)"
     assert sorted(tab.evaluate(widths)) == pytest.approx([0, 0.25, 0.5, 1], abs=0.03)
     assert "log q(z₁) − log p(z₁ | z₂)" in tab.locator("#sliders-hint").inner_text()
-
-
-def saved(tab, button, folder):
-    """The path of the file that a button saves."""
-    with tab.expect_download() as download:
-        tab.locator(button).click()
-    path = folder / download.value.suggested_filename
-    download.value.save_as(path)
-    return path
 
 
 @pytest.mark.parametrize(
@@ -642,26 +548,6 @@ def test_the_name_of_a_run_stays_text(visit):
 
 
 # -- what the map, the walk and the prior show -------------------------------------------------------------------------
-
-
-def page_of_points(mu, logvar, labels, **settings):
-    """A page of two latent dimensions whose points are these."""
-    content, _, _ = made(training(latent=(2,), **settings), n_points=len(mu))
-    points = {"mu": pack(rounded(np.float64(mu).T, 16)), "logvar": pack(rounded(np.full((2, len(mu)), logvar), 8))}
-    content["points"] |= points | {"count": len(mu), "labels": np.array(labels)}
-    return assemble(content)
-
-
-def at(image, z, half=0.53 * 6):
-    """The colour of the map at z; it reaches from -half to half."""
-    side = len(image)
-    return image[round((half - z[1]) / (2 * half) * side), round((z[0] + half) / (2 * half) * side)]
-
-
-def named_colour(tab, name):
-    """A colour of the page's style, numbers from 0 to 1."""
-    text = tab.evaluate("n => getComputedStyle(document.documentElement).getPropertyValue(n)", name).strip()
-    return np.array([int(text[i : i + 2], 16) for i in (1, 3, 5)]) / 255
 
 
 def test_holes_have_the_colour_of_holes_and_crowds_that_of_crowds(visit):

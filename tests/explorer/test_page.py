@@ -15,6 +15,7 @@ from tests.commands import assert_misuse, call
 from tests.explorer.examples import dataset, made, training
 from tests.explorer.test_rounding import unpacked
 from tinyvae import explore, train
+from tinyvae.errors import UserError
 from tinyvae.explorer import cost, page, points
 from tinyvae.explorer.packing import escaped_json
 from tinyvae.training.evaluation import latent_diagnostics
@@ -102,9 +103,48 @@ def test_points_are_the_means_of_the_rounded_model_and_units_are_told_apart():
     for name, array, bits in zip(("mu", "logvar"), shown.encode(state.dataset.test[:5]), (16, 8)):
         step = np.abs(array).max(axis=0) / (2 ** (bits - 1) - 1)
         assert (np.abs(unpacked(content["points"][name]).T - array) <= step / 2 + 1e-6 * np.abs(array)).all()
-    (layer,) = latent_diagnostics(shown, state.dataset.test[:5], None)
+    (layer,) = latent_diagnostics(shown, state.dataset.test, None)  # of all of them, however few are shown
     for name, values in layer.items():
         np.testing.assert_array_equal(content["units"][0][name], values)
+
+
+def test_the_use_of_a_unit_is_that_under_each_example_s_own_label():
+    state = training(conditional=True, spread=1.0)
+    content, _, shown = made(state)
+    (layer,) = latent_diagnostics(shown, state.dataset.test, state.dataset.test_labels)
+    for name, values in layer.items():
+        np.testing.assert_array_equal(content["units"][0][name], values)
+
+
+def test_how_many_points_are_shown_does_not_change_which_units_are_used():
+    state = training()
+    one, all_of_them = (made(state, n_points=n)[0]["units"][0] for n in (1, 12))
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, all_of_them[name])
+    assert all_of_them["active"].all()
+
+
+def test_black_and_white_of_a_decoded_picture_are_the_ends_of_all_of_them():
+    state = training(likelihood="gaussian-linear")
+    content, _, shown = made(state)
+    decoded = shown.decode(shown.encode(state.dataset.test)[0])
+    assert content["points"]["range"] == pytest.approx([decoded.min(), decoded.max()])
+
+
+@pytest.mark.parametrize("size", [1e25, 1e38])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_an_example_far_out_makes_no_empty_page_wherever_it_stands(activation, size):
+    """Beyond those on which the cost of the rounding is measured."""
+    data = dataset((4, 5), test=1100, floats=True)
+    data.test[1050] = size
+    state = training(likelihood="gaussian-linear", activation=activation, data=data, latent=(2,))
+    try:
+        content = page.content(state, "a run", [])[0]
+    except UserError as error:
+        assert "is not finite: look for a value that lies far out, and rescale the data" in str(error)
+    else:
+        assert activation == "tanh" and "null" not in escaped_json(content["units"])  # which bounds what it is given
 
 
 def test_the_bound_is_that_of_the_last_epoch_that_the_weights_have_seen():
@@ -162,6 +202,15 @@ def test_the_command_writes_the_page_into_the_run_and_does_not_replace_it_unaske
     assert content_of(html)["points"]["count"] == 7 and "images" in content_of(html)["points"]
     assert call("digits", "--epochs", "1", "--quiet", "--overwrite", "--out", run, main=train.main).returncode == 0
     assert not (run / "explorer.html").exists()  # a page of the run that was replaced
+
+
+def test_the_report_says_what_of_the_data_stands_in_the_page_and_has_no_negative_zero():
+    content, spent = page.content(training(), "a run", [])
+    words = " ".join(explore.report("page.html", 9, content, spent._replace(nats=-0.0002)).split())
+    assert "costs 0.000 nats" in words
+    assert "the places of 12 test examples in the latent space, and their labels; no image of the data" in words
+    content["points"]["labels"] = None
+    assert "labels" not in explore.report("page.html", 9, content, spent)
 
 
 @pytest.mark.parametrize(

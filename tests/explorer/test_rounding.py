@@ -69,6 +69,20 @@ def test_where_few_bits_cost_too_much_the_costliest_matrices_get_more(monkeypatc
     assert set(spent.bits.values()) == {32} and spent.nats == 0
 
 
+def test_two_standard_errors_of_the_cost_are_kept_small_too(monkeypatch):
+    """0.05 nats of 12 examples with a standard error of 0.03: one more would be allowed, and two are not."""
+    state = training()
+    coarse = restored(rounded(state.params["decoder.1.W"], 8))
+
+    def bounds(fitted, images, labels):
+        lost = 0.05 + 0.1 * np.tile([1, -1], 6)
+        return -lost * np.array_equal(fitted.params["decoder.1.W"], coarse)
+
+    monkeypatch.setattr(cost, "bounds", bounds)
+    _, spent = cost.cheapest(state.fitted, state.dataset.test, None)
+    assert spent.bits["decoder.1.W"] == 16 and spent.nats == spent.error == 0
+
+
 @pytest.mark.parametrize("prior", ["mixture", "vamp"])
 def test_what_a_prior_is_made_of_does_not_stand_in_the_page_and_is_not_rounded(prior):
     state = training(prior=prior)

@@ -27,6 +27,7 @@ from tinyvae.types import Array, Labels
 ALLOWED = 0.1  # nats per example
 EXAMPLES = 1000  # of the test set, at most
 ROWS = 500  # examples at a time
+FAR_OUT = "look for a value that lies far out, and rescale the data"
 
 
 class Cost(NamedTuple):
@@ -109,5 +110,5 @@ def require_finite(values: Array, how: str = "") -> None:
     if lost := np.sum(~np.isfinite(values)):
         raise UserError(
             f"the bound of {lost:,} of {len(values):,} test examples is not finite{how}, so that nobody can say what "
-            "rounding the weights costs: look for a value that lies far out, and rescale the data"
+            f"rounding the weights costs: {FAR_OUT}"
         )

@@ -11,17 +11,19 @@ import numpy as np
 from tinyvae import __version__
 from tinyvae.data.rows import Images
 from tinyvae.disk.run import Row
+from tinyvae.errors import UserError
 from tinyvae.explorer import layout, points, priors
-from tinyvae.explorer.cost import Cost, cheapest, with_rounded
+from tinyvae.explorer.cost import FAR_OUT, Cost, cheapest, with_rounded
 from tinyvae.explorer.packing import escaped_json, pack
 from tinyvae.settings import LIKELIHOODS
 from tinyvae.training.evaluation import ACTIVE, latent_diagnostics
-from tinyvae.training.fitted import Fitted
+from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.loop import Training
 from tinyvae.training.protocol import protocol, unit
 from tinyvae.types import Labels
 
 POINTS = 2000  # of the test set, at most, unless another number is asked for
+UNITS = 2000  # test examples that say which units are used, however many points are shown
 SCRIPTS = (
     *("numbers.js", "networks.js", "likelihoods.js", "model.js"),
     *("pictures.js", "map.js", "controls.js", "walk.js", "sketch.js", "main.js"),
@@ -40,7 +42,7 @@ def content(
         n_points: how many test examples are to stand in it, at most.
         with_images: with their images.
 
-    Raises: UserError for a model that the page cannot evaluate.
+    Raises: UserError for a model that the page cannot evaluate, and for data that it cannot show.
     """
     fitted, dataset = training.fitted, training.dataset
     model = layout.describe(fitted.model)
@@ -57,7 +59,7 @@ def content(
         "arrays": {key: pack(array) for key, array in arrays.items() if not key.startswith("prior.")},
         "prior": priors.describe(shown),
         "points": points.describe(shown, images, labels, with_images),
-        "units": describe_units(shown, images, labels),
+        "units": describe_units(shown, dataset.test[:UNITS], take(y, slice(UNITS))),
         "classes": dataset.classes,
         "input": describe_input(fitted, images),
     }, cost
@@ -78,9 +80,21 @@ def about(training: Training, name: str, history: list[Row]) -> dict[str, Any]:
     }
 
 
-def describe_units(fitted: Fitted, images: Any, labels: Labels | None) -> list[dict[str, Any]]:
-    """The use of each latent unit, a dict for each layer: as ``latent_diagnostics``, and which of them are "active"."""
-    layers = latent_diagnostics(fitted, images, labels if fitted.model.n_labels else None)
+def describe_units(fitted: Fitted, images: Images, labels: Labels | None) -> list[dict[str, Any]]:
+    """The use of each latent unit, a dict for each layer: as ``latent_diagnostics``, and which of them are "active".
+
+    Args:
+        fitted: Fitted.
+        images: (N, D), as data sets hold them.
+        labels: (N,), of a conditional model.
+
+    Raises: UserError for numbers that are not finite, which JSON has no words for.
+    """
+    layers = latent_diagnostics(fitted, images, labels)
+    if not all(np.isfinite(values).all() for layer in layers for values in layer.values() if values is not None):
+        raise UserError(
+            f"the KL divergence of a latent unit over {len(images):,} test examples is not finite: {FAR_OUT}"
+        )
     return [layer | {"active": layer["variance"] > ACTIVE} for layer in layers]
 
 

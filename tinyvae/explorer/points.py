@@ -10,6 +10,8 @@ import numpy as np
 from tinyvae.data.datasets import to_float
 from tinyvae.data.rows import Images
 from tinyvae.derivation.levels import LEVELS
+from tinyvae.errors import UserError
+from tinyvae.explorer.cost import FAR_OUT
 from tinyvae.explorer.packing import pack, to_text
 from tinyvae.explorer.rounding import rounded
 from tinyvae.settings import LIKELIHOODS
@@ -31,9 +33,13 @@ def describe(fitted: Fitted, images: Images, labels: Labels | None, with_images:
     Returns: a dict with the means of the posterior in 16 bits and the log variances in 8, an array (D_1, N) each; the
     labels; the least and the largest value to be shown; and with ``with_images`` the images in 256 shades between the
     least and the largest value of the data.
+
+    Raises: UserError for an example whose posterior is not finite, and so has no place on a map.
     """
     y = labels if fitted.model.n_labels else None
     mu, logvar = fitted.encode(images, y)
+    if lost := np.sum(~np.isfinite(np.hstack([mu, logvar])).all(axis=1)):
+        raise UserError(f"the posterior of {lost:,} of {len(mu):,} test examples is not finite: {FAR_OUT}")
     low, high = shown_range(fitted, mu, y)
     content = {
         "count": len(images),

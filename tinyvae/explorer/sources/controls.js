@@ -1,6 +1,6 @@
 // The sliders of z with what each dimension is used for, and the pictures under all labels.
 
-function buildSliders(state, model, points, units, change) {
+function buildSliders(state, model, map, units, change) {
   const box = $("sliders");
   let inputs = [];
 
@@ -16,14 +16,15 @@ function buildSliders(state, model, points, units, change) {
       if (i === used) {
         box.append(element("p", { className: "divider", textContent: `Unused: the posterior's mean hardly varies from example to example (a variance below 0.01).${model.plain ? " As a rule the posterior is the prior here, and moving these changes next to nothing." : ""}` }));
       }
-      const [low, high] = points.ends(state.layer, d);
-      const input = element("input", { type: "range", min: low, max: high, step: 0.01 });
+      const [low, high] = map.reach(d), step = roundStep((high - low) / 1000);
+      const [min, max] = [step * Math.floor(low / step), step * Math.ceil(high / step)]; // so that 0 is among its values
+      const input = element("input", { type: "range", min, max, step });
       const amount = unit.kl ? `${amounts[d].toFixed(2)} nats` : `variance ${amounts[d].toFixed(2)}`;
       input.setAttribute("aria-label", `${name(d)}, ${quantity} ${amount}${unit.active[d] ? "" : ", unused"}`);
       const value = element("span", { className: "value", ariaHidden: "true" }), fill = element("i");
       fill.style.width = `${(100 * Math.max(0, amounts[d])) / most}%`;
       input.addEventListener("input", () => { state.z[d] = +input.value; change(); });
-      inputs[d] = { input, value, shown: null };
+      inputs[d] = { input, value, shown: null, digits: digitsOf(step) };
       box.append(element(
         "div", { className: `slider${unit.active[d] ? "" : " unused"}`, title: amount },
         element("span", { textContent: name(d) }), input, value,
@@ -42,8 +43,12 @@ function buildSliders(state, model, points, units, change) {
   function show() {
     inputs.forEach((one, d) => {
       if (one.shown === state.z[d]) return;
+      // it reaches as far as z does, else the next key would have z jump to its end
+      one.input.min = Math.min(one.input.min, state.z[d]);
+      one.input.max = Math.max(one.input.max, state.z[d]);
       one.shown = one.input.value = state.z[d];
-      one.value.textContent = signed(state.z[d]);
+      one.value.textContent = signed(state.z[d], one.digits);
+      one.input.setAttribute("aria-valuetext", one.value.textContent);
     });
   }
   return { build, show };
@@ -63,16 +68,16 @@ function buildLabels(state, model, classes, paint, latent, change) {
     button.addEventListener("click", () => { state.y = y; change(true); });
     return { button, canvas };
   });
-  box.append(...buttons.map(({ button }) => button));
+  box.replaceChildren(...buttons.map(({ button }) => button)); // a page that was saved as it stood has buttons already
   $("labels-card").hidden = false;
   let left = 0, next = 0; // in turn, such that none waits for ever while z moves
   function show() {
     buttons.forEach(({ button }, y) => button.setAttribute("aria-pressed", String(y === state.y)));
     left = names.length;
   }
-  // Works on what is left for at most so many milliseconds; whether something still is.
-  function work(milliseconds) {
-    for (const end = performance.now() + milliseconds; left && performance.now() < end; left--) {
+  // Works on what is left until a time; whether something still is.
+  function work(end) {
+    for (; left && performance.now() < end; left--) {
       paint(buttons[next].canvas, model.decode(latent(next), next));
       next = (next + 1) % names.length;
     }

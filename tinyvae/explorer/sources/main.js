@@ -27,7 +27,6 @@ function buildPoints({ count, mu, logvar, labels, images }, [low, high]) {
   const shades = images && bytes(images);
   return {
     count, labels, layer, sampled: chain(q => drawn(q, normal)), // the latter are q(z_l | x) of all examples together
-    ends: (l, d) => layer(l).mu.reduce(([a, b], m) => [Math.min(a, m[d]), Math.max(b, m[d])], [-3.5, 3.5]),
     image: shades && (n => Float64Array.from(shades.subarray(n * model.D, (n + 1) * model.D), s => low + (s / 255) * (high - low))),
   };
 }
@@ -41,14 +40,16 @@ $("main").style.setProperty("--ratio", width / height);
 $("main").classList.toggle("line", height < LINE);
 
 const map = buildMap(state, model, points, classes);
-const sliders = buildSliders(state, model, points, units, () => change());
+const sliders = buildSliders(state, model, map, units, () => change());
 const labels = plan.labels ? buildLabels(state, model, classes, paint, latent, change) : null;
 const walk = buildWalk(state, paint, decode, change);
 const sketch = buildSketch(state, model, paint, content.input, change);
 
 // -- what is drawn when -----------------------------------------------------------------------------------------------
 
-let changed = true, scheduled = false, spoken = null;
+const FRAME = 12; // milliseconds of work in each, at most, for what can wait
+const waiting = [labels, walk, sketch].filter(Boolean);
+let changed = true, scheduled = false, spoken = null, example = null; // the last: whose place z is at, in words
 function schedule() {
   if (!scheduled) requestAnimationFrame(frame);
   scheduled = true;
@@ -64,6 +65,7 @@ function change(other = false) {
   schedule();
 }
 function frame() {
+  const end = performance.now() + FRAME;
   scheduled = false;
   sketch.encode();
   if (changed) {
@@ -77,12 +79,17 @@ function frame() {
     clearTimeout(spoken);
     spoken = setTimeout(speak, 250);
   }
-  const more = [labels && labels.work(6), walk.work(6), sketch.work(8)];
-  if (more.some(Boolean)) schedule();
+  // What can wait gets what time the picture has left, by turns. While z moves a slow picture leaves none.
+  waiting.push(waiting.shift());
+  if (waiting.map(one => one.work(end)).some(Boolean)) schedule();
 }
+const nameOf = y => (classes ? classes[y] : y);
+// "test example 17, label 3"
+const exampleName = n => `test example ${n + 1}${points.labels ? `, label ${nameOf(points.labels[n])}` : ""}`;
 function speak() {
   const shown = [...new Set(state.axes)].map(d => `${dimension(d)} = ${signed(state.z[d])}`);
-  const words = shown.join(",  ") + (plan.labels ? `,  label ${classes ? classes[state.y] : state.y}` : "");
+  const still = example && example.z.length === state.z.length && example.z.every((value, d) => value === state.z[d]);
+  const words = (still ? `${example.words}:  ` : "") + shown.join(",  ") + (plan.labels ? `,  under label ${nameOf(state.y)}` : "");
   if ($("place").textContent !== words) $("place").textContent = words; // which is read out
 }
 
@@ -127,10 +134,11 @@ $("holes").addEventListener("change", () => map.redraw());
 
 // -- the point under the mouse ----------------------------------------------------------------------------------------
 
+const NEAR = 14; // CSS pixels
 let peeked = -1;
 function peek(found, [x, y] = [0, 0]) {
   const box = $("peek");
-  box.hidden = !found || found.n < 0 || found.distance > 14;
+  box.hidden = !found || found.n < 0 || found.distance > NEAR;
   if (box.hidden) return (peeked = -1);
   const { n } = found, label = points.labels ? points.labels[n] : null, side = map.canvas.clientWidth;
   box.style[x > side / 2 ? "right" : "left"] = `${x > side / 2 ? side - x + 14 : x + 14}px`;
@@ -143,10 +151,15 @@ function peek(found, [x, y] = [0, 0]) {
   paint($("peek-picture"), model.decode(points.layer(0).mu[n], given));
   $("peek-original").hidden = !points.image;
   if (points.image) paint($("peek-original"), points.image(n));
-  const name = label === null ? "" : `, label ${classes ? classes[label] : label}`;
-  $("peek-text").textContent = `test example ${n + 1}${name}${points.image ? ": reconstruction, image" : ": reconstruction"}`;
+  $("peek-text").textContent = `${exampleName(n)}${points.image ? ": reconstruction, image" : ": reconstruction"}`;
 }
-connectMap(map, state, change, peek);
+// A tap on a dot tells whose it is, to those as well who have no mouse to hold over it.
+function tapped({ n, distance }) {
+  if (n < 0 || distance > NEAR) return;
+  example = { words: `beside ${exampleName(n)}`, z: Float64Array.from(state.z) };
+  change();
+}
+connectMap(map, state, change, peek, tapped);
 
 // -- buttons ----------------------------------------------------------------------------------------------------------
 
@@ -157,6 +170,7 @@ $("draw-prior").addEventListener("click", () => {
 $("nearest").addEventListener("click", () => {
   const n = map.nearest();
   state.z = Float64Array.from(points.layer(state.layer).mu[n]);
+  example = { words: exampleName(n), z: Float64Array.from(state.z) };
   if (plan.labels && points.labels && state.y !== points.labels[n]) { state.y = points.labels[n]; change(true); } else change();
 });
 $("origin").addEventListener("click", () => { state.z = new Float64Array(state.z.length); change(); });
@@ -182,7 +196,8 @@ function describe() {
   const bound = about.bound === null ? "" : ` Test bound (${name}) after ${about.epochs} ${about.epochs === 1 ? "epoch" : "epochs"}: ${signed(about.bound)} ${about.unit}.`;
   document.title = `${about.run} · tinyvae explorer`;
   $("run").textContent = about.run;
-  $("summary").textContent = `A variational autoencoder of ${about.data}.${bound}`;
+  // <bdi>: a name may be in letters that run from right to left
+  $("summary").replaceChildren("A variational autoencoder of ", element("bdi", { textContent: about.data }), `.${bound}`);
   const images = points.image ? `${points.count} test images, since --with-images was given` : "no image of the data";
   const widths = bits.length === 1 ? `${bits[0]} bits each` : `${bits.slice(0, -1).join(", ")} or ${bits[bits.length - 1]} bits each, more where fewer would cost too much`;
   const rows = [
@@ -194,13 +209,16 @@ function describe() {
     ["data in this page", `the latent means and widths of ${points.count} test examples${points.labels ? ", their labels" : ""}; ${images}. Nothing is loaded from anywhere, and nothing is sent.`],
   ];
   $("about").replaceChildren(...rows.flatMap(([name, text]) => [element("dt", { textContent: name }), element("dd", { textContent: text })]));
-  $("footer").textContent = `Made by python -m tinyvae.explore, tinyvae ${about.version}, from the run ${about.run}. All pictures are computed here, in the browser.`;
+  $("footer").replaceChildren(
+    `Made by python -m tinyvae.explore, tinyvae ${about.version}, from the run `, element("bdi", { textContent: about.run }),
+    `. All pictures${points.image ? " but the test images" : ""} are computed here, in the browser.`,
+  );
 
   const most = Math.max(...plan.latent), moved = most > 2 ? " in the two dimensions shown" : "";
-  const layers = model.layers > 1 ? " This model has several layers of codes: z₁, next to the data, can be moved by hand, or z₂ above it, and then z₁ is the mean that p(z₁ | z₂) gives it. A dot's z₂ is that of the mean of its z₁." : "";
+  const layers = model.layers > 1 ? ` This model has ${model.layers} layers of codes, from z₁, next to the data, to z${subscript(model.layers)}. Any of them can be moved by hand; each below it is then the mean that p(z₁ | z₂)${model.layers > 2 ? ", p(z₂ | z₃) and so on give" : " gives"}. A dot above z₁ is the mean of an example's posterior at the mean of what is below it.` : "";
   const line = most === 1 ? " How high a dot lies means nothing." : "";
   const hovers = matchMedia("(hover: hover)").matches;
-  $("map-hint").textContent = `z is the code from which the decoder makes a picture. Each dot is the code of a test example, the mean of its posterior${points.labels ? ", in the colour of its label" : ""}. Drag to move z${moved}${hovers ? "; hold the mouse over a dot to see its reconstruction" : ""}.${line}${layers}`;
+  $("map-hint").textContent = `z is the code from which the decoder makes a picture. Each dot is the code of a test example, the mean of its posterior${points.labels ? ", in the colour of its label" : ""}. Drag to move z${moved}${hovers ? "; hold the mouse over a dot to see its reconstruction" : "; a tap on a dot tells whose it is"}.${line}${layers}`;
   $("legend").replaceChildren(...(points.labels ? (classes || []).map((name, y) => chip(labelColour(y, classes.length), name)) : []));
   $("holes-legend").replaceChildren(
     chip(colourOf("--hole"), "a hole: the prior has mass here, the test examples have little; samples from here may look like nothing"),
@@ -209,7 +227,7 @@ function describe() {
   );
   let more = content.input.binary ? " The model was trained on black and white: a pixel counts as white from one half on." : "";
   if (plan.labels) more += " The drawing is encoded and judged as an example of the label that is chosen.";
-  $("sketch-hint").textContent = `The encoder turns the drawing into a posterior, the dashed ellipse on the map (two standard deviations${model.layers > 1 ? "; of z₂ at the mean of z₁" : ""}), and z follows its mean. The bound is the mean over samples of z from it: how well the decoder draws x again, less the KL divergence.${more}`;
+  $("sketch-hint").textContent = `The encoder turns the drawing into a posterior, the dashed ellipse on the map (two standard deviations${model.layers > 1 ? "; above z₁, at the mean of what is below" : ""}), and z follows its mean. The bound is the mean over samples of z from it: how well the decoder draws x again, less the KL divergence.${more}`;
 }
 function chip(colour, text) {
   const dot = element("canvas", { width: 1, height: 1 }), context = dot.getContext("2d");
@@ -218,9 +236,9 @@ function chip(colour, text) {
   return element("span", {}, dot, element("span", { textContent: text }));
 }
 
+if (plan.labels && points.labels) state.y = points.labels[0];
 enterLayer(0);
 state.z = Float64Array.from(points.layer(0).mu[0]);
-if (plan.labels && points.labels) state.y = points.labels[0];
 describe();
 walk.show();
 change();
@@ -231,5 +249,10 @@ window.addEventListener("resize", () => requestAnimationFrame(() => {
   if (now !== size) again();
   size = now;
 }));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { describe(); again(); });
+const recolour = () => { describe(); again(); };
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
+["beforeprint", "afterprint"].forEach(name => window.addEventListener(name, () => {
+  document.documentElement.classList.toggle("light", name === "beforeprint");
+  recolour();
+}));
 window.tinyvae = { content, model, state, change, latent }; // for the console

@@ -15,23 +15,29 @@ function buildMap(state, model, points, classes) {
   const [axisX, axisY] = [() => state.axes[0], () => state.axes[1]];
   const isLine = () => axisX() === axisY(); // z has one dimension: what is up and down means nothing
 
-  // A square that holds the points and most of the prior, with its middle between their ends.
+  // From where to where the points and most of the prior reach in a dimension, with a margin.
+  function reach(axis) {
+    let [low, high] = [Infinity, -Infinity];
+    for (const { mu: m, logvar } of prior()) {
+      low = Math.min(low, m[axis] - 3 * Math.exp(logvar[axis] / 2));
+      high = Math.max(high, m[axis] + 3 * Math.exp(logvar[axis] / 2));
+    }
+    for (const m of points.layer(state.layer).mu) [low, high] = [Math.min(low, m[axis]), Math.max(high, m[axis])];
+    const margin = 0.03 * (high - low);
+    return [low - margin, high + margin];
+  }
+  // A square that holds both dimensions, with its middle between their ends.
   function look() {
-    const { mu } = points.layer(state.layer), ends = [axisX(), axisY()].map(axis => {
-      let [low, high] = [Infinity, -Infinity];
-      for (const { mu: m, logvar } of prior()) {
-        low = Math.min(low, m[axis] - 3 * Math.exp(logvar[axis] / 2));
-        high = Math.max(high, m[axis] + 3 * Math.exp(logvar[axis] / 2));
-      }
-      for (const m of mu) [low, high] = [Math.min(low, m[axis]), Math.max(high, m[axis])];
-      return [low, high];
-    });
-    const half = 0.53 * Math.max(...ends.map(([low, high]) => high - low));
+    const ends = [axisX(), axisY()].map(reach), half = Math.max(...ends.map(([low, high]) => high - low)) / 2;
     view = { middle: ends.map(([low, high]) => (low + high) / 2), half, side: canvas.clientWidth };
   }
   const toX = value => ((value - view.middle[0] + view.half) / (2 * view.half)) * view.side;
   const toY = value => ((view.middle[1] + view.half - value) / (2 * view.half)) * view.side;
-  const heightOf = (z, n = 0) => (isLine() ? view.side * (0.5 + 0.8 * (((n * 0.618) % 1) - 0.5)) : toY(z[axisY()]));
+  // Of one dimension the examples lie at any height, by their numbers, and all else in the middle.
+  const heightOf = (z, n = null) => {
+    if (!isLine()) return toY(z[axisY()]);
+    return view.side * (n === null ? 0.5 : 0.1 + 0.8 * ((n * 0.618) % 1));
+  };
   const fromXY = (x, y) => [
     view.middle[0] - view.half + (2 * view.half * x) / view.side,
     view.middle[1] + view.half - (2 * view.half * y) / view.side,
@@ -76,7 +82,7 @@ function buildMap(state, model, points, classes) {
   }
 
   function drawAxes(context, side) {
-    const step = [0.5, 1, 2, 5, 10, 20, 50, 100].find(s => view.half / s < 4.5) || view.half / 4;
+    const step = roundStep(view.half / 4.5), digits = digitsOf(step);
     context.strokeStyle = colourOf("--line");
     context.fillStyle = colourOf("--soft");
     context.font = "11px system-ui, sans-serif";
@@ -90,7 +96,7 @@ function buildMap(state, model, points, classes) {
         context.moveTo(axis ? 0 : at, axis ? at : 0);
         context.lineTo(axis ? side : at, axis ? at : side);
         context.stroke();
-        const words = signed(i * step, step < 1 ? 1 : 0);
+        const words = signed(i * step, digits);
         if (axis && at < side - 24 && at > 12) numbers.push([words, 4, at - 3]);
         if (!axis && at > 24 && at < side - 24) numbers.push([words, at + 3, side - 5]);
       }
@@ -101,14 +107,17 @@ function buildMap(state, model, points, classes) {
   function drawPoints(context) {
     const { mu } = points.layer(state.layer), labels = points.labels, n = classes ? classes.length : 0;
     const radius = clamp(90 / Math.sqrt(points.count), 1.6, 4), plain = colourOf("--accent");
-    context.globalAlpha *= 0.7;
+    context.strokeStyle = colourOf("--edge"); // within the dot, such that it stays as small as it is
+    context.lineWidth = 0.8;
     for (let i = 0; i < mu.length; i++) {
       context.fillStyle = labels ? labelColour(labels[i], n) : plain;
       context.beginPath();
       context.arc(toX(mu[i][axisX()]), heightOf(mu[i], i), radius, 0, 7);
       context.fill();
+      context.beginPath();
+      context.arc(toX(mu[i][axisX()]), heightOf(mu[i], i), radius - 0.4, 0, 7);
+      context.stroke();
     }
-    context.globalAlpha = 1;
   }
 
   // What does not change while z moves is drawn once.
@@ -187,12 +196,23 @@ function buildMap(state, model, points, classes) {
     });
     return best;
   }
-  return { draw, prior, nearest, nearestTo, fromXY, canvas, redraw: () => { backdrop = null; draw(); }, step: () => view.half / 40 };
+  // Moves z to a place in the dimensions shown, not over the map's edge, and where it lies beyond it no further out.
+  function moveTo(place) {
+    [...new Set(state.axes)].forEach((axis, i) => {
+      const z = state.z[axis], low = view.middle[i] - view.half, high = view.middle[i] + view.half;
+      state.z[axis] = clamp(place[i], Math.min(z, low), Math.max(z, high));
+    });
+  }
+  return {
+    draw, prior, reach, nearest, nearestTo, fromXY, moveTo, canvas,
+    redraw: () => { backdrop = null; draw(); }, step: () => view.half / 40,
+  };
 }
 
 // The mouse, fingers and keys on the map.
-function connectMap(map, state, change, peek) {
+function connectMap(map, state, change, peek, tapped) {
   const { canvas } = map;
+  let tap = null; // where the pointer came down, until it moves away from there
   let box = null; // where the map is, measured when the pointer comes: to ask anew at each move would lay out the page
   const place = event => [event.pageX - box.left, event.pageY - box.top];
   const measure = () => {
@@ -201,9 +221,7 @@ function connectMap(map, state, change, peek) {
   };
   canvas.addEventListener("pointerenter", measure);
   const move = event => {
-    const [a, b] = map.fromXY(...place(event));
-    state.z[state.axes[0]] = a;
-    if (state.axes[1] !== state.axes[0]) state.z[state.axes[1]] = b;
+    map.moveTo(map.fromXY(...place(event)));
     change();
   };
   canvas.addEventListener("pointerdown", event => {
@@ -211,20 +229,30 @@ function connectMap(map, state, change, peek) {
     measure();
     canvas.setPointerCapture(event.pointerId);
     peek(null);
+    tap = place(event);
     move(event);
   });
   canvas.addEventListener("pointermove", event => {
     if (!event.isPrimary) return;
-    if (canvas.hasPointerCapture(event.pointerId)) move(event);
-    else if (box) peek(map.nearestTo(...place(event)), place(event));
+    if (canvas.hasPointerCapture(event.pointerId)) {
+      const [x, y] = place(event);
+      if (tap && Math.hypot(x - tap[0], y - tap[1]) > 4) tap = null;
+      move(event);
+    } else if (box) peek(map.nearestTo(...place(event)), place(event));
+  });
+  canvas.addEventListener("pointerup", event => {
+    if (tap && event.isPrimary) tapped(map.nearestTo(...tap));
+    tap = null;
   });
   canvas.addEventListener("pointerleave", () => peek(null));
   canvas.addEventListener("keydown", event => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own, as Alt and an arrow for "back"
     const step = map.step() * (event.shiftKey ? 4 : 1);
     const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
     if (!moves) return;
     event.preventDefault();
-    state.axes.forEach((axis, i) => { state.z[axis] += moves[i]; }); // of one dimension, up is to the right
+    const [x, y] = state.axes, [right, up] = moves;
+    map.moveTo([state.z[x] + right + (x === y ? up : 0), state.z[y] + up]); // of one dimension, up is to the right
     change();
   });
 }

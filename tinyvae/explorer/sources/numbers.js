@@ -35,6 +35,13 @@ function generator(seed) {
 const sum = numbers => numbers.reduce((a, b) => a + b, 0);
 const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
 
+// The least of 1, 2 or 5 times a power of ten that is not below a number: a step that people count by.
+function roundStep(least) {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return power * [1, 2, 5, 10].find(factor => factor * power >= least * (1 - 1e-9));
+}
+const digitsOf = step => clamp(-Math.floor(Math.log10(step) + 1e-9), 0, 100); // behind the point, as toFixed takes them
+
 // log sum_i exp(a_i)
 function logSumExp(a) {
   const largest = a.reduce((x, y) => Math.max(x, y), -Infinity);

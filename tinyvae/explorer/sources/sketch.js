@@ -2,11 +2,12 @@
 
 const MOST_SAMPLES = 2000;
 const LETTERS = 11; // CSS pixels high, in the curves
+const PAUSE = 500; // milliseconds from one sampled picture to the next, lest they flicker
 
 function buildSketch(state, model, paint, how, change) {
   const { height, width, channels } = shapeOf(model.plan.shape), pad = $("pad"), x = new Float64Array(model.D);
   const [low, high] = how.range, cursor = { row: Math.floor(height / 2), column: Math.floor(width / 2) };
-  const results = ["sketch-mean", "sketch-sample"];
+  const results = ["sketch-mean", "sketch-sample"], still = matchMedia("(prefers-reduced-motion: reduce)");
   let run = null, stroke = null, byKeys = false, due = null; // the last: what is to be encoded before the next frame
   if (height < LINE || width < LINE) {
     $("sketch-card").hidden = true;
@@ -67,7 +68,7 @@ function buildSketch(state, model, paint, how, change) {
     for (const name of results) $(name).classList.add("shown");
     state.posterior = model.ascend(q, state.layer, state.y);
     paint($("sketch-mean"), model.decode(q.mu, state.y));
-    run = { given, q, n: 0, total: 0, squares: 0, fit: 0, kl: 0, means: [], random: generator(7), drawn: null };
+    run = { given, q, n: 0, total: 0, squares: 0, fit: 0, kl: 0, means: [], random: generator(7), painted: null };
     run.divergence = model.divergence(q, state.y);
     showDivergence(run.divergence);
     if (follow) state.z = Float64Array.from(state.posterior.mu);
@@ -86,7 +87,7 @@ function buildSketch(state, model, paint, how, change) {
     $("kl").hidden = !kl;
     $("kl-words").textContent = kl
       ? `KL of this drawing by dimension, in nats: the most is z${subscript(kl.indexOf(Math.max(...kl)) + 1)} with ${Math.max(...kl).toFixed(1)}.`
-      : "This model's KL has no closed form: it is sampled, and has no share for each dimension.";
+      : "This model's KL has no closed form: that of a drawing is sampled, as a whole and not by dimension.";
     if (!kl) return;
     const { context, width: w, height: h } = sharp($("kl")), most = Math.max(...kl, 0.5), step = w / kl.length;
     const foot = h - LETTERS - 4, every = Math.ceil((2 * LETTERS) / step); // as many names as there is room for
@@ -106,7 +107,7 @@ function buildSketch(state, model, paint, how, change) {
     const rows = [
       ["fit, log p(x | z)", signed(run.fit / run.n)],
       [model.plan.closed ? "less KL(q || p)" : "less KL, sampled", signed(run.kl / run.n)],
-      ["bound (ELBO)", `${signed(mean)} ± ${error.toFixed(2)} nats`],
+      ["bound (ELBO)", `${signed(mean)}${run.n > 1 ? ` ± ${error.toFixed(2)}` : ""} nats`], // one sample tells no error
       ["samples of z", String(run.n)],
     ];
     $("bound").replaceChildren(...rows.flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]));
@@ -128,10 +129,11 @@ function buildSketch(state, model, paint, how, change) {
     write(context, "1", left, h - 3, "left");
     write(context, `${n} samples`, w - 6, h - 3, "right");
   }
-  // Draws samples for so many milliseconds; whether more are to come.
-  function work(milliseconds) {
+  // Draws samples until a time; whether more are to come.
+  function work(end) {
     if (!run || run.n >= MOST_SAMPLES) return false;
-    const end = performance.now() + milliseconds;
+    if (performance.now() >= end) return true;
+    let drawn;
     do {
       const { z, fit, kl } = model.boundSample(run.given, state.y, run.q, run.random);
       run.n += 1;
@@ -140,9 +142,13 @@ function buildSketch(state, model, paint, how, change) {
       run.fit += fit;
       run.kl += kl;
       if (run.n <= 200 || run.n % 10 === 0) run.means.push([run.n, run.total / run.n]);
-      run.drawn = z;
+      drawn = z[0];
     } while (run.n < MOST_SAMPLES && performance.now() < end);
-    paint($("sketch-sample"), model.decode(run.drawn[0], state.y));
+    const now = performance.now();
+    if (run.painted === null || (!still.matches && now > run.painted + PAUSE)) {
+      paint($("sketch-sample"), model.decode(drawn, state.y));
+      run.painted = now;
+    }
     showBound();
     return run.n < MOST_SAMPLES;
   }
@@ -170,6 +176,7 @@ function buildSketch(state, model, paint, how, change) {
   pad.addEventListener("focus", showPad);
   pad.addEventListener("blur", () => { byKeys = false; showPad(); });
   pad.addEventListener("keydown", event => {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own
     const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
     if (!moves && event.key !== " ") return;
     event.preventDefault();

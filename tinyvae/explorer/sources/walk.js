@@ -13,9 +13,9 @@ function buildWalk(state, paint, decode, change) {
   function show() {
     pending = [[$("walk-a"), 0], [$("walk-b"), 1], ...strip.map((canvas, i) => [canvas, i / (STEPS - 1)])];
   }
-  // Draws what is pending for at most so many milliseconds; whether something is left.
-  function work(milliseconds) {
-    for (const end = performance.now() + milliseconds; pending.length && performance.now() < end; ) {
+  // Draws what is pending until a time; whether something is left.
+  function work(end) {
+    while (pending.length && performance.now() < end) {
       const [canvas, t] = pending.shift();
       paint(canvas, decode(between(t)));
     }
@@ -28,7 +28,6 @@ function buildWalk(state, paint, decode, change) {
   }
   function stop() {
     started = null;
-    play.setAttribute("aria-pressed", "false");
     play.textContent = "Walk";
   }
   function frame(now) {
@@ -42,7 +41,6 @@ function buildWalk(state, paint, decode, change) {
   }
   play.addEventListener("click", () => {
     if (started !== null) return stop();
-    play.setAttribute("aria-pressed", "true");
     play.textContent = "Stop";
     [started, last] = [performance.now(), null];
     requestAnimationFrame(frame);
