@@ -105,7 +105,7 @@ def is_finite(value):
 def compare(first, second):
     """The paired difference of two evaluations, over the images that both have.
 
-    Raises: UserError for evaluations of other test examples.
+    Raises: UserError for evaluations of other test examples, or by other numbers of samples.
     """
     from tinyvae.training.evaluation import paired
 
@@ -118,6 +118,15 @@ def compare(first, second):
         raise UserError(
             f"{first['run']} and {second['run']} cannot be compared: they differ in {' and '.join(different)}\n"
             "Compare models of the same test examples, drawn in the same way."
+        )
+    fewer, more = sorted((first, second), key=lambda evaluation: evaluation["samples"])
+    if fewer["samples"] < more["samples"]:
+        images = max(len(first["each"]), len(second["each"]))  # so that what is there is replaced
+        raise UserError(
+            f"{first['run']} and {second['run']} cannot be compared: log p(x) is by {first['samples']:,} samples in "
+            f"the one and {second['samples']:,} in the other, and fewer understate it by more\n"
+            f"Evaluate with as many: python -m tinyvae.evaluate {shlex.quote(fewer['run'])} "
+            f"--samples {more['samples']} --limit {images}"
         )
     n = min(len(first["each"]), len(second["each"]))
     difference, error = paired(first["each"][:n], second["each"][:n])
@@ -146,11 +155,10 @@ def line(pair):
     """A comparison in words."""
     difference = round(pair["difference"], 2) + 0.0  # nothing is written +0.00, and not -0.00
     error = "" if pair["standard_error"] is None else f" ± {pair['standard_error']:.2f}"
-    samples = " and ".join(f"{k:,}" for k in dict.fromkeys(pair["samples"]))
     return (
         f"{pair['second']}: {difference:+.2f}{error} {pair['unit']} against {pair['first']}, more in "
         f"{100 * pair['better_in']:.0f} % of {pair['n_images']:,} (one standard error of the paired difference; by "
-        f"{samples} samples each)"
+        f"{pair['samples'][0]:,} samples each)"
     )
 
 

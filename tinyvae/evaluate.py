@@ -33,12 +33,23 @@ def main(argv=None):
         found = evaluation.evaluate(state.fitted, images, labels, arguments.samples, bar.update)
     results = plain(description.describe_evaluation(state, run.name) | found)
     results |= plain(evaluation.annealed_before(before(run, results), results))
-    fault = keep(run, results, arguments.overwrite)  # now: the annealing may take long, and may be interrupted
-    if n := min(arguments.ais or 0, len(images)):
-        with state.crew, console.sample_bar(n * annealing.CHAINS, arguments.quiet, " chains") as bar:
-            results |= plain(evaluation.anneal(state.fitted, images[:n], labels, found["each"], bar.update))
-        fault = fault or keep(run, results, arguments.overwrite)
-    print(json.dumps(results, indent=2) if arguments.json else report(results))
+    # kept and told now: the annealing may take hours, and may be interrupted
+    fault, n = keep(run, results, arguments.overwrite), min(arguments.ais or 0, len(images))
+    if not arguments.json:
+        print(report(results, without_annealing=n > 0), flush=True)
+    try:
+        if n:
+            chains = n * annealing.CHAINS
+            part = chains / annealing.count_steps(n)  # of a chain that a step is: the bar moves from the first one on
+            with state.crew, console.sample_bar(chains, arguments.quiet, " chains") as bar:
+                about = state.fitted, images[:n], labels, found["each"]
+                results |= plain(evaluation.anneal(*about, lambda steps: bar.update(steps * part)))
+            fault = keep_annealed(run, results, arguments.overwrite)
+            if not arguments.json:
+                print(annealed(results))
+    finally:
+        if arguments.json:
+            print(json.dumps(results, indent=2))
     if fault:
         print(f"warning: {fault}", file=sys.stderr)
         return console.UNTOLD
@@ -87,6 +98,34 @@ def keep(run, results, overwrite):
             )
     except (KeyError, TypeError):  # no evaluation of ours: it is replaced
         pass
+    return write(run, results)
+
+
+def keep_annealed(run, results, overwrite):
+    """Write results with an annealing; beside a larger evaluation of the same state, the annealing alone, if it is not
+    of fewer images than the one that is there. Returns as ``keep`` does.
+    """
+    from tinyvae.training import evaluation
+
+    if (fault := keep(run, results, overwrite)) is None:
+        return None
+    found, new = before(run, results), results["annealed"]
+    try:
+        samples, images, before_it = size(found)
+        if before_it > new["n_images"]:
+            return fault
+    except (KeyError, TypeError):  # it was not written for another reason
+        return fault
+    # what it is more than the estimate that stands there; of one of fewer images nobody can say it
+    beside = evaluation.annealed_before(results, found) or {"annealed": new | {"gain": None, "error_of_gain": None}}
+    return write(run, found | beside) or (
+        f"{run.path / FILE} stays what it is, by {samples} samples of {images} images, and has this annealing of "
+        f"{new['n_images']} beside them now: add --overwrite to replace it"
+    )
+
+
+def write(run, results):
+    """Write the results; returns why that failed, or None."""
     try:
         run.write_json(FILE, results)
     except RunError as error:
@@ -99,7 +138,7 @@ def size(results):
     return results["samples"], results["n_images"], results.get("annealed", {"n_images": 0})["n_images"]
 
 
-def report(results):
+def report(results, without_annealing=False):
     """The results in words."""
     bits = results["bits_per_dimension"]
     error = "" if results["standard_error"] is None else f", standard error {results['standard_error']:.2f}"
@@ -118,7 +157,7 @@ def report(results):
     ]
     lines += [
         *([] if results["log_likelihood"] is None else [gain(results)]),
-        *([annealed(results)] if "annealed" in results else []),
+        *([annealed(results)] if "annealed" in results and not without_annealing else []),
     ]
     for l, (active, units, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):
         if kl is not None and None in kl:
@@ -126,7 +165,10 @@ def report(results):
         else:
             total = "" if kl is None else f"; KL {sum(kl):.2f} nats, {max(kl):.2f} in the largest"
         where = "" if len(results["latent"]) == 1 else f" of layer {l}"
-        lines.append(f"  {active} of {units} latent dimensions{where} are used{total}")
+        if active is None:
+            lines.append(f"  how many of {units} latent dimensions{where} are used, one image does not tell{total}")
+        else:
+            lines.append(f"  {active} of {units} latent dimensions{where} are used{total}")
         others = {threshold: counts[l - 1] for threshold, counts in results["active_units_at"].items()}
         if len(set(others.values())) > 1:
             counts = ", ".join(f"{count} by {threshold}" for threshold, count in others.items())
@@ -156,10 +198,14 @@ def annealed(results):
     found = results["annealed"]
     error = "" if found["standard_error"] is None else f", standard error {found['standard_error']:.2f}"
     more = "" if found["error_of_gain"] is None else f" ± {found['error_of_gain']:.2f}"
+    effective, accepted = found.get("effective_chains"), found.get("accepted")  # earlier versions did not keep them
+    how = [] if effective is None else [f"effectively {effective:.1f} of {found['chains']} chains"]
+    how += [] if accepted is None else [f"{100 * accepted:.0f} % of steps accepted"]
     return (
         f"  annealed  {console.figure(found['log_likelihood'])}{error}, of the first {found['n_images']}, by "
         f"{found['chains']} chains of {found['steps']} steps\n"
         f"            {console.figure(found['gain'], '+.2f')}{more} against the same by {results['samples']} samples"
+        + (f"\n            {'; '.join(how)}" if how else "")
     )
 
 

@@ -20,19 +20,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     from tinyvae.checks.finite_differences import TOLERANCE
     from tinyvae.checks.random_problems import check_all
+    from tinyvae.disk.run import plain
 
     console.announce_compilation()
     results = check_all(arguments.seed)
     if arguments.json:
         rows = [{"what": p.name, "shapes": p.shapes, "error": error, "ok": error < TOLERANCE} for p, error in results]
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(plain(rows), indent=2))
     else:
         print(f"{'what':58s} {'relative error':>14s}  verdict  inputs")
         for problem, error in results:
             print(f"{problem.name:58s} {error:14.1e}  {'ok' if error < TOLERANCE else 'WRONG':7s}  {problem.shapes}")
-        wrong = sum(error >= TOLERANCE for _, error in results)
+        wrong = sum(not error < TOLERANCE for _, error in results)
         print(f"{len(results)} checked, {wrong} wrong (relative error of {TOLERANCE:.0e} or more)")
-    return int(any(error >= TOLERANCE for _, error in results))
+    return int(any(not error < TOLERANCE for _, error in results))
 
 
 if __name__ == "__main__":

@@ -142,3 +142,37 @@ def test_a_schedule_goes_from_0_to_1():
         assert len(b) == T + 1 and b[0] == 0 and b[-1] == 1 and (np.diff(b) > 0).all()
     with pytest.raises(ValueError, match="T=0"):
         annealing.schedule(0)
+
+
+def test_leaps_grow_where_all_chains_of_an_example_accept_and_shrink_elsewhere():
+    """So many scouts balance where all accept as often as not."""
+    model, params, truth = linear_gaussian((3,))
+    x, rng, K = truth.rvs(5, random_state=1), np.random.default_rng(6), 4
+    z = annealing.start(model, params, [rng.standard_normal((5 * K, 1, 3))], rng.random(5 * K))
+
+    def drawn(t):
+        return [rng.standard_normal((5 * K, 3))], rng.random((5, K, 2))
+
+    chains = annealing.anneal(model, params, x, None, 60, z, drawn, 0.1)
+    grew = chains.lengths[1:] > chains.lengths[:-1]
+    np.testing.assert_array_equal(grew, chains.accepted[:-1] == 1)
+    assert {0.75, 1.0} <= set(chains.accepted.ravel())  # three of four are not enough
+    ratios = chains.lengths[1:] / chains.lengths[:-1]
+    np.testing.assert_allclose(np.where(grew, ratios, 1 / ratios), annealing.FASTER)
+
+
+def test_no_chain_comes_round_to_where_it_began():
+    """As all would, in ten leaps of a tenth of a period each, if each series had not a length of its own."""
+
+    def density(z):
+        return None, -0.5 * (z[0] ** 2).sum(axis=1).reshape(100, 4), [-z[0]]
+
+    rng = np.random.default_rng(7)
+    z, v, u = [rng.standard_normal((400, 1))], [rng.standard_normal((400, 1))], rng.random((100, 4, 2))
+    period = np.full(100, 2 * math.sin(math.pi / annealing.LEAPS))
+    _, logf, dz = density(z)
+    (end,), accepted = annealing.step(z, v, u, period, logf, dz, density)
+    assert accepted.mean() > 0.9 and np.abs(end - z[0]).mean() > 0.3
+    u[..., 1] = 0.5  # all in the middle of the lengths
+    (end,), _ = annealing.step(z, v, u, period, logf, dz, density)
+    np.testing.assert_allclose(end, z[0], atol=1e-9)

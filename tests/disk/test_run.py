@@ -157,6 +157,9 @@ def test_opening_says_what_is_missing(tmp_path):
         Run.open(tmp_path / "nowhere")
     with pytest.raises(RunError, match=r"holds no run: config\.json is missing"):
         Run.open(tmp_path)
+    for name in ("", " "):  # as an unset variable leaves it
+        with pytest.raises(RunError, match=r"^a folder's name is needed, not an empty one"):
+            Run.open(name)
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="file: there is no such folder"):
         Run.open(tmp_path / "file")

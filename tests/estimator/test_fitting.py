@@ -12,7 +12,7 @@ from tests.commands import call, python
 from tests.estimator.models import CONV, SMALL, same
 from tinyvae import VAE
 from tinyvae.data.datasets import Dataset
-from tinyvae.estimator.arguments import count_threads
+from tinyvae.estimator.arguments import count_threads, longer
 from tinyvae.settings import Settings
 from tinyvae.training.loop import Training
 
@@ -132,6 +132,22 @@ def test_partial_fit_goes_on_after_fit(digits, fitted):
     assert vae.history_[-1]["samples_seen"] == 3 * len(X) + 200 and vae.settings_.learning_rate == 1e-4
     assert 0 < np.abs(vae.params_.flat - fitted.params_.flat).max() < 10 * 1e-4  # three of Adam's steps
     assert vae.fit(X).history_[0]["epoch"] == 1
+
+
+def test_partial_fit_keeps_the_seed_and_the_dtype(digits):
+    """Another random_state is for a new beginning, and X of another type is computed as the first was."""
+    X, _ = digits
+    parts = [VAE(**SMALL).partial_fit(X), VAE(**SMALL).partial_fit(X).set_params(random_state=None)]
+    for vae in parts:
+        vae.partial_fit(X if vae is parts[0] else X.astype(np.float64))
+        assert (vae.settings_.seed, vae.settings_.dtype, vae.params_.flat.dtype) == (0, "float32", np.float32)
+    assert same(*parts)
+
+
+def test_the_lengths_that_a_training_had_stand_in_their_order():
+    before = Settings(epochs=5, schedule="cosine", raised_from=(3,))
+    assert longer(Settings(), before, 6).raised_from == (3, 5)
+    assert longer(Settings(), longer(Settings(), before, 6), 7).raised_from == (3, 5)
 
 
 def test_another_objective_brings_what_goes_with_it(digits, tmp_path):

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tests.estimator.models import SMALL, same
@@ -97,6 +99,30 @@ def test_uint8_whose_white_may_be_another_level_is_said_to_be(digits, grey):
     VAE(**SMALL).fit(X + (X == 127))  # 128 is no less than half of 255
 
 
+def test_whole_numbers_are_sought_in_all_rows(digits):
+    X = np.rint(digits[0][:150] * 16)
+    X[120, 30] = 0.5  # one that cannot be a grey level
+    VAE(**SMALL).fit(X)
+
+
+def test_a_warning_is_of_the_line_that_called_be_it_through_scikit_learn(digits):
+    """Else it is of a file that no user knows, and by default said once for all of them."""
+    X = np.rint(digits[0][:60] * 16)
+    vae = VAE(**SMALL, likelihood="gaussian-linear", n_importance_samples=2).fit(X / 16)
+    uses = {
+        "transform": lambda: vae.transform(X),
+        "score": lambda: vae.score(X),
+        "score_samples": lambda: vae.score_samples(X),
+        "fit_transform": lambda: VAE(**SMALL).fit_transform(X),
+        "a pipeline": lambda: make_pipeline(VAE(**SMALL)).fit(X),
+        "a search": lambda: cross_val_score(VAE(**SMALL, n_importance_samples=2), X, cv=2),
+    }
+    for name, use in uses.items():
+        with pytest.warns(UserWarning, match="whole numbers from 0 to 16") as caught:
+            use()
+        assert {warning.filename for warning in caught} == {__file__}, name
+
+
 def test_what_cannot_be_grey_levels_is_taken_without_a_word(digits):
     white = np.rint(digits[0])
     for X in (white, white.astype(int), -16 * white, digits[0] * 16 + 0.5):
@@ -147,6 +173,27 @@ def test_grey_levels_beside_other_numbers_in_a_frame_are_refused(digits):
     with pytest.raises(ValueError, match=r"columns of uint8, .* beside columns of float32: give all of them one type"):
         VAE(**SMALL).fit(X)
     VAE(**SMALL).fit(X.astype(float))
+    nullable = X.astype("Float32").astype({0: "UInt8"})
+    with pytest.raises(ValueError, match=r"columns of uint8, .* beside columns of float32: give all of them one type"):
+        VAE(**SMALL).fit(nullable)
+
+
+def test_grey_levels_of_a_frame_s_own_type_are_grey_levels(grey, grey_fitted):
+    X = pd.DataFrame(grey).astype({0: "UInt8"})  # of pandas, beside columns of NumPy's
+    for frame in (X, X.astype("UInt8")):
+        assert same(VAE(**SMALL).fit(frame), grey_fitted)
+    missing = X.astype("UInt8")
+    missing.iloc[3, 4] = pd.NA
+    with pytest.raises(ValueError, match=r"NaN|NA"):
+        VAE(**SMALL).fit(missing)
+
+
+def test_grey_levels_in_a_frame_of_polars(grey, grey_fitted):
+    polars = pytest.importorskip("polars")
+    X = polars.DataFrame({f"x{d}": column for d, column in enumerate(grey.T)})
+    assert same(VAE(**SMALL).fit(X), grey_fitted)
+    with pytest.raises(ValueError, match=r"columns of uint8, .* beside columns of float64"):
+        VAE(**SMALL).fit(X.with_columns(polars.Series("x7", grey[:, 7] / 255)))
 
 
 def test_columns_that_a_model_would_be_slow_to_learn_are_said_to_be():

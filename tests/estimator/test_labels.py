@@ -80,7 +80,7 @@ NO_LABELS = {
         r"y has labels of two types, .*nan \(a nu",
     ),
     "NaN": ([0.0, 1.0, np.nan, 1.0], "y has nan for a label: give each example its label"),
-    "pandas's missing number": (pd.Series([1, 2, None, 2], dtype="Int64"), "y has nan for a label"),
+    "pandas's missing number": (pd.Series([1, 2, None, 2], dtype="Int64"), "y has <NA> for a label"),
     "pandas's missing string": (
         pd.Series(["a", "b", None, "b"], dtype="string"),
         "y has (<NA>|nan) for a label|two types",
@@ -95,6 +95,10 @@ NO_LABELS = {
     "dates": (np.array(["2020", "2021"] * 2, "M8[Y]"), "y is of type datetime64"),
     "complex numbers": ([1j, 2, 1j, 2], "y has 1j for a label|Complex data"),
     "continuous": ([0.5, 1.5, 0.5, 2.5], "continuous"),
+    "masked ones": (np.ma.masked_equal([0, 1, 0, 1], 1), "y has 2 masked values"),
+    "beyond 64 bits": ([0, 2**63, 0, 1], "y has 9223372036854775808 for a label, which is beyond .* use strings"),
+    "far beyond": ([0, -(2**70), 0, 1], "y has -1180591620717411303424 for a label, which is beyond"),
+    "unsigned": (np.array([0, 2**63, 2**63 + 1, 1], np.uint64), r"y has 9223372036854775809 for a label, which is"),
     "a table": (np.ones((4, 2), int), r"y should be a 1d array, got an array of shape \(4, 2\)"),
     "a number": (3, "y should be a 1d array"),
     "a word": ("abcd", "y should be a 1d array"),
@@ -138,6 +142,14 @@ def test_labels_of_many_types(digits, number):
     assert same(vae, expected) and vae.classes_.tolist() in ([0, 1], ["0", "1"], ["False", "True"])
     np.testing.assert_array_equal(vae.transform(X, labels), expected.transform(X, y))
     np.testing.assert_array_equal(vae.sample(2, vae.classes_), expected.sample(2, [0, 1]))
+
+
+def test_labels_of_a_frame_s_own_types_are_what_they_were(digits):
+    X, y = digits[0][:200], digits[1][:200]
+    for dtype, labels, kind in (("Int64", y, int), ("UInt8", y, int), ("boolean", y > 4, bool), ("string", y, str)):
+        vae = VAE(**SMALL, conditional=True).fit(X, pd.Series(labels).astype(dtype))
+        assert {type(label) for label in vae.classes_.tolist()} == {kind}
+        assert same(vae, VAE(**SMALL, conditional=True).fit(X, labels))
 
 
 def test_the_members_of_an_enum_are_their_texts(digits):

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from tests.estimator.models import SMALL, same
+from tests.estimator.models import SMALL, same, trained
 from tinyvae import VAE
 
 
@@ -104,6 +104,16 @@ def test_latent_values_of_another_width_are_refused(fitted):
         ("random_state", 2**64),
         ("n_jobs", 0),
         ("n_jobs", 10**6),
+        ("n_jobs", "2"),
+        ("n_jobs", 1.5),
+        ("n_jobs", True),
+        ("verbose", "no"),
+        ("verbose", -1),
+        ("hidden", {7, 300, 5}),
+        ("hidden", {7: 1}),
+        ("hidden", np.array(5)),
+        ("hidden", b"ab"),
+        ("channels", {3, 4}),
         ("learning_rate", 10**400),
         ("beta", 10**400),
         ("anneal", 10**400),
@@ -142,6 +152,54 @@ def test_convolutions_without_sense_are_refused(digits, conv_fitted, changes, me
 
 def test_what_only_convolutions_use_is_not_held_against_others(digits, fitted):
     assert same(VAE(**SMALL, kernel=1, stride=7).fit(digits[0]), fitted)
+
+
+def test_sizes_may_stand_in_a_list_a_range_or_an_array(digits):
+    expected = VAE(**SMALL | {"hidden": (4, 5)}).fit(digits[0])
+    for hidden in ([4, 5], range(4, 6), np.array([4, 5])):
+        assert same(VAE(**SMALL | {"hidden": hidden, "verbose": False, "n_jobs": np.int64(1)}).fit(digits[0]), expected)
+
+
+def test_masked_values_are_refused(digits, fitted):
+    """Whose mask would be lost without a word."""
+    X = np.ma.masked_greater(digits[0], 0.95)
+    words = rf"X has {X.mask.sum()} masked values, .*leave these examples out, or fill them in"
+    for use in (VAE(**SMALL).fit, fitted.transform, fitted.score_samples):
+        with pytest.raises(ValueError, match=words):
+            use(X)
+    with pytest.raises(ValueError, match="X has 3 masked values"):
+        fitted.inverse_transform(np.ma.masked_equal(np.eye(3), 1))
+    np.testing.assert_array_equal(fitted.transform(np.ma.array(digits[0])), fitted.transform(digits[0]))  # none is
+
+
+@pytest.mark.filterwarnings("error")
+def test_values_that_the_model_s_floats_cannot_hold_are_refused(digits):
+    """Of which a model in float32 would make infinity, and then NaN, without a word."""
+    X = np.random.default_rng(0).standard_normal((40, 5))
+    vae = VAE(**SMALL, likelihood="gaussian-linear", n_importance_samples=2).fit(X.astype(np.float32))
+    far = X.copy()
+    far[3, 2] = 1e39
+    for name in ("transform", "score_samples", "score", "partial_fit"):
+        with pytest.raises(ValueError, match=r"numbers in X have a value of 1e\+39, which is too large for float32"):
+            getattr(pickle.loads(pickle.dumps(vae)), name)(far)
+    with pytest.raises(ValueError, match="z has a value that is not finite in float32"):
+        vae.inverse_transform(np.full((1, 3), 1e39))
+    if np.finfo(np.longdouble).max > np.finfo(float).max:
+        with pytest.raises(ValueError, match="X has a value that is too large for float64"):
+            vae.transform(far.astype(np.longdouble) ** 9)
+
+
+def test_what_a_run_has_chosen_and_no_parameter_is_said_to_be_the_run_s(no_pictures, tmp_path):
+    words = ("--kl", "sampled", "--estimator", "stl", "--latent", 3, "--epochs", 1)
+    vae = VAE.from_run(trained(tmp_path / "run", *words)).set_params(beta=2.0)
+    X = np.random.default_rng(0).random((60, 64))
+    advice = "set back what was changed since, or begin anew with fit"
+    with pytest.raises(ValueError, match=rf"(?s)go with kl closed, .*\nkl is of the run that goes on, .*: {advice}$"):
+        vae.partial_fit(X)
+    vae.fit(X)  # is what it says
+    with pytest.raises(ValueError, match="go with objective elbo, one stochastic layer") as caught:
+        VAE(**SMALL, beta=2.0, objective="iwae", n_samples=2).fit(X)
+    assert "kl" not in str(caught.value)  # which nobody has chosen
 
 
 @pytest.mark.parametrize(

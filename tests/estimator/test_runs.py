@@ -168,6 +168,8 @@ def test_a_run_that_was_stopped_within_an_epoch(digits, no_pictures, tmp_path, m
     np.testing.assert_array_equal(vae.params_.flat, arrays["params"])
     vae.partial_fit(digits[0][:120])
     assert vae.history_[-1]["epoch"] == 2 and vae.history_[-1]["samples_seen"] == 480 + 120
+    first, own = (row["train_bound"] for row in vae.history_)
+    assert abs(own - first) < 0.5 * abs(first)  # the mean over its own 120, without the bounds of the 180 before
 
 
 def test_rows_of_the_history_beyond_the_checkpoint_are_left(no_pictures, tmp_path):

@@ -1,6 +1,7 @@
 """What remains of a model when a fit fails, is interrupted, or goes on elsewhere."""
 
 import pickle
+import sys
 from contextlib import nullcontext
 
 import numpy as np
@@ -19,6 +20,29 @@ def test_a_training_that_diverges_says_what_to_do_and_leaves_the_former_model(di
     with pytest.raises(ValueError, match=r"(?s)training diverged.*smaller step than learning_rate=1e\+30"):
         vae.fit(digits[0])
     assert same(vae, fitted)
+
+
+def test_where_nothing_was_trained_yet_no_smaller_step_is_advised():
+    """But a look at the data, of which the very first bound is no number."""
+    X = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32) * np.float32(1e30)
+    vae = VAE(**SMALL, likelihood="gaussian-linear")
+    with (
+        pytest.warns(UserWarning, match="Standardise"),
+        pytest.raises(ValueError, match="before any step") as caught,
+    ):
+        vae.fit(X)
+    assert "Look for a value that lies far out" in str(caught.value) and "learning_rate" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, ValueError])
+def test_an_epoch_that_cannot_be_told_costs_no_fit(error, digits, fitted, monkeypatch):
+    """As where the reader of a pipe has gone, or the stream is closed."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(sys.stdout, "write", fail)
+    assert same(VAE(**SMALL, verbose=1).fit(digits[0]), fitted)
 
 
 def test_whatever_ends_a_fit_leaves_the_former_model(digits, conditional, monkeypatch):

@@ -61,6 +61,33 @@ def test_streaming_in_blocks_is_the_same_as_all_weights_at_once(two_layers, monk
     assert said["largest_weight"][50] == pytest.approx(v.max(axis=2).mean(), rel=1e-12)
 
 
+@pytest.mark.filterwarnings("error")
+def test_weights_of_zero_are_none_and_later_ones_count(two_layers, monkeypatch):
+    """Where a whole block of samples has the density zero, and where all have."""
+    monkeypatch.setattr(importance_sampling, "BLOCK", 10)
+    monkeypatch.setattr(importance_sampling, "GROUPS", (1, 5))
+    model, blocks = two_layers.model, iter(range(99))
+
+    class Sometimes:
+        def __getattr__(self, name):
+            return getattr(model, name)
+
+        def log_weights(self, *given, **options):
+            logw, cache = model.log_weights(*given, **options)
+            logw[0, :] = -np.inf  # the first example's are all zero
+            logw[1, :] = -np.inf if next(blocks) in (0, 2) else logw[1]  # of the second those of two blocks
+            return logw, cache
+
+    images, params = two_layers.dataset.test[:3], two_layers.params
+    found = importance_sampling.log_likelihood(Sometimes(), params, 0, images, None, 40)
+    eps = noise.layers(model.noise_shapes(3, 40), 0, Stream.EVALUATION, 1, dtype=np.float64)
+    logw, _ = model.log_weights(params, images.astype(float), eps)
+    counted = np.concatenate([logw[1, 10:20], logw[1, 30:]])
+    expected = [-np.inf, special.logsumexp(counted) - np.log(40), special.logsumexp(logw[2]) - np.log(40)]
+    np.testing.assert_allclose(found["log_likelihood"], expected, rtol=1e-12)
+    np.testing.assert_allclose(found["bound 5"][:2], -np.inf)  # the mean over groups, of which some are
+
+
 def test_log_p_is_the_integral_over_the_latent_space():
     """Quadrature over a two-dimensional z, which importance sampling must meet within five standard errors."""
     state = trained()
@@ -119,6 +146,45 @@ def test_the_divergences_of_all_layers_add_up_to_the_gap_between_reconstruction_
     differences = log_q - log_prior
     error = differences.std() / np.sqrt(differences.size)
     assert abs(total - differences.mean()) < 5 * error
+
+
+def test_the_divergences_of_a_conditional_model_are_those_under_each_label():
+    """The layer below has for its prior what the upper one and the label say."""
+    state = trained(latent=(4, 2), hidden=((16,), (8,)), kl="sampled", dtype="float64", conditional=True)
+    model, params, K = state.model, state.params, evaluation.DIAGNOSTIC_SAMPLES
+    images, y = state.dataset.test[:30], state.dataset.test_labels[:30]
+    lower, _ = evaluation.latent_diagnostics(state.fitted, images, y)
+    eps = noise.layers(model.noise_shapes(30, K), 0, Stream.EVALUATION, 2, dtype=np.float64)
+    (z, above), *_ = model.posterior(params, images.astype(float), eps, y)
+    mu, logvar = model.encode(params, images.astype(float), y)
+    divergences = []
+    for n, label in enumerate(y):
+        own = slice(n * K, (n + 1) * K)
+        mean, log_variance = model.conditional(params, above[own], 0, np.full(K, label))
+        q = stats.norm(mu[n], np.exp(logvar[n] / 2)).logpdf(z[own])
+        divergences.append((q - stats.norm(mean, np.exp(log_variance / 2)).logpdf(z[own])).mean(axis=0))
+    np.testing.assert_allclose(lower["kl"], np.mean(divergences, axis=0), rtol=1e-9)
+
+
+def test_the_diagnostics_do_not_depend_on_how_many_examples_are_computed_at_a_time(two_layers, monkeypatch):
+    images = two_layers.dataset.test
+    blocks = evaluation.latent_diagnostics(two_layers.fitted, images, None)
+    monkeypatch.setattr(evaluation, "ROWS", 20 * len(images))
+    for one, other in zip(blocks, evaluation.latent_diagnostics(two_layers.fitted, images, None)):
+        for name, values in one.items():
+            np.testing.assert_allclose(values, other[name], rtol=1e-9)
+
+
+def test_one_image_does_not_tell_which_latent_dimensions_are_used(tmp_path):
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 8, "--latent", 3, "--epochs", 1, "--quiet", "--out", run).returncode == 0
+    words = call(run, "--samples", 5, "--limit", 1, "--quiet", main=evaluate.main).stdout
+    assert "  how many of 3 latent dimensions are used, one image does not tell; KL " in words
+    found = Run.open(run).read_json("evaluation.json")
+    assert found["active_units"] == [None] == found["posterior_mean_variance"]
+    assert set(map(tuple, found["active_units_at"].values())) == {(None,)} and len(found["kl"][0]) == 3
+    words = call(run, "--samples", 5, "--limit", 2, "--quiet", main=evaluate.main).stdout
+    assert "of 3 latent dimensions are used; KL " in words
 
 
 def test_a_mixture_has_no_share_for_each_unit_and_labels_are_used():
@@ -195,6 +261,10 @@ def test_what_annealing_says_stands_beside_it(tmp_path, monkeypatch):
     (said,) = estimates
     assert annealed["effective_chains"] == pytest.approx(said["ess"].mean())
     assert annealed["accepted"] == pytest.approx(said["accepted"].mean())
+    words = (
+        f"effectively {said['ess'].mean():.1f} of 16 chains; {100 * said['accepted'].mean():.0f} % of steps accepted"
+    )
+    assert done.stdout.endswith(f"\n            {words}\n")
     assert np.mean(annealed["each"]) - np.mean(found["each"][:6]) == pytest.approx(annealed["gain"], abs=1e-3)
     assert annealed["standard_error"] == pytest.approx(stats.sem(annealed["each"]), abs=1e-4)
     gains = np.subtract(annealed["each"], found["each"][:6])
@@ -214,11 +284,72 @@ def test_what_was_estimated_is_kept_before_the_annealing_begins(tmp_path, monkey
     assert kept["samples"] == 20 and "annealed" not in kept
 
 
+def test_figures_are_told_before_the_annealing_begins(tmp_path, monkeypatch):
+    """In words and in JSON, and though a larger evaluation stays in the folder."""
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
+    assert call(run, "--samples", 30, "--limit", 9, "--quiet", main=evaluate.main).returncode == 0
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(annealing, "log_likelihood", interrupted)
+    few = (run, "--samples", 20, "--limit", 6, "--ais", 6, "--quiet")
+    done = call(*few, main=evaluate.main)
+    assert done.returncode == 130 and "nats per example, standard error" in done.stdout and "by 20 " in done.stdout
+    done = call(*few, "--json", main=evaluate.main)
+    assert done.returncode == 130 and json.loads(done.stdout)["samples"] == 20
+    assert Run.open(run).read_json("evaluation.json")["samples"] == 30
+
+
+def test_an_annealing_is_kept_beside_a_larger_evaluation(tmp_path, monkeypatch):
+    """Which took less time than it did."""
+    annealed_by(monkeypatch, 10)
+    run = tmp_path / "run"
+    assert call("digits", "--hidden", 8, "--latent", 2, "--epochs", 1, "--quiet", "--out", run).returncode == 0
+    assert call(run, "--samples", 30, "--limit", 12, "--quiet", main=evaluate.main).returncode == 0
+    before = Run.open(run).read_json("evaluation.json")
+
+    def annealed(n, limit=9, samples=20):
+        words = ("--samples", samples, "--limit", limit, "--ais", n, "--json", "--quiet")
+        done = call(run, *words, main=evaluate.main)
+        kept = Run.open(run).read_json("evaluation.json")
+        return done, json.loads(done.stdout)["annealed"], kept, kept.pop("annealed")
+
+    done, own, kept, beside = annealed(6)
+    assert done.returncode == console.UNTOLD and kept == before
+    words = "stays what it is, by 30 samples of 12 images, and has this annealing of 6 beside them now: add --overwrite"
+    assert words in done.stderr
+    gains = np.subtract(own["each"], before["each"][:6])
+    assert beside["each"] == own["each"] and beside["gain"] == pytest.approx(gains.mean(), abs=1e-9)
+    assert beside["error_of_gain"] == pytest.approx(stats.sem(gains)) and beside["gain"] != own["gain"]
+    done, fewer, kept, still = annealed(5)  # a smaller one replaces nothing
+    assert still == beside and kept == before and fewer["n_images"] == 5
+    assert "and of 6 by annealing: add --overwrite to replace it" in done.stderr
+    _, more, kept, beside = annealed(14, limit=15)  # of more images than were evaluated
+    assert kept == before and beside == more | {"gain": None, "error_of_gain": None}
+    (run / "evaluation.json").write_text(json.dumps({name: before[name] for name in before if name != "each"}))
+    _, more, kept, beside = annealed(4)  # as an earlier version left it
+    assert kept["samples"] == 30 and beside == more | {"gain": None, "error_of_gain": None}
+
+
+def test_an_earlier_version_s_annealing_is_told_without_its_chains():
+    found = {"log_likelihood": -3.0, "standard_error": 0.1, "n_images": 2, "chains": 16, "steps": 10}
+    words = evaluate.annealed({"samples": 9, "annealed": found | {"gain": 0.5, "error_of_gain": 0.2}})
+    assert words.endswith("+0.50 ± 0.20 against the same by 9 samples")
+
+
 def test_the_standard_error_of_a_mean():
     values = np.random.default_rng(0).normal(size=17)
     assert evaluation.standard_error(values) == pytest.approx(stats.sem(values), rel=1e-12)
     assert evaluation.standard_error(values[:1]) is None
     assert np.isnan(evaluation.standard_error(np.append(values, -np.inf)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_difference_of_two_densities_of_zero_is_no_number():
+    values = np.array([-np.inf, -3.0])
+    assert np.isnan(evaluation.paired(values, values)).all()
 
 
 def test_a_paired_difference_is_that_of_the_same_images():
@@ -318,6 +449,8 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
     assert call(*again, main=evaluate.main).returncode == 0
     found = Run.open(run).read_json("evaluation.json")
     assert (found["samples"], found["epochs"]) == (5, 3) and "annealed" not in found
+    assert_misuse(call(run, other, main=compare.main), "by 5 samples in the one and 12 in the other")
+    assert call(other, *again[1:], "--overwrite", main=evaluate.main).returncode == 0
     assert call(run, other, main=compare.main).returncode == 0
     with pytest.MonkeyPatch.context() as patch:  # it goes on, and is interrupted after a step
         patch.setattr(interrupts.DeferredInterrupt, "check", interrupted)

@@ -190,6 +190,30 @@ def test_parts_of_arrays_and_lists_will_do(plain, conditional, digits):
     )
 
 
+def test_labels_may_be_whatever_numpy_takes_for_an_array(conditional, digits):
+    class Tensor:
+        def __array__(self, dtype=None, copy=None):
+            return np.array([3, 1, 4], dtype)
+
+    for method in (conditional.encode, conditional.log_likelihood):
+        np.testing.assert_array_equal(method(digits.test[:3], Tensor()), method(digits.test[:3], np.array([3, 1, 4])))
+
+
+def test_models_can_be_told_apart_and_kept_in_a_set(plain, conditional):
+    assert plain == plain != conditional and len({plain, conditional, plain}) == 2
+    assert plain != replace(plain)  # another, though of the same numbers
+
+
+def test_a_value_that_the_model_s_floats_cannot_hold_is_refused(digits):
+    """Of which a model in float32 would make infinity, and of that a density of zero."""
+    linear = Training(replace(SMALL, likelihood="gaussian-linear"), digits).fitted
+    images = digits.test[:3].astype(np.float64)
+    images[1, 5] = -1e39
+    for method in (linear.encode, linear.log_likelihood):
+        with pytest.raises(ValueError, match=r"images have a value of -1e\+39, which is too large for float32"):
+            method(images)
+
+
 def test_no_example_is_no_error_where_there_is_nothing_to_estimate(plain, digits):
     assert [array.shape for array in plain.encode(digits.test[:0])] == [(0, 3), (0, 3)]
     assert plain.decode(np.zeros((0, 3))).shape == plain.sample(0).shape == (0, 8, 8)
@@ -239,7 +263,9 @@ def test_a_likelihood_of_levels_takes_no_number_between_them(likelihood, digits)
         (lambda plain: plain.sample(3, seed=0.5), "seed=0.5"),
         (lambda plain: plain.decode(np.full((2, 3), np.nan)), "z has a value that is not finite"),
         (lambda plain: plain.decode(np.full((2, 3), 1j)), "z has complex numbers"),
+        (lambda plain: plain.decode(np.full((2, 3), 1e39)), "not finite in float32, in which this model computes"),
         (lambda plain: plain.log_likelihood(np.zeros((2, 64)), samples="3"), "samples='3'"),
+        (lambda plain: plain.encode(np.ma.masked_equal(np.eye(64), 1)), "images have masked values"),
     ],
 )
 def test_numbers_that_mean_nothing_are_refused(plain, ask, words):
@@ -358,6 +384,16 @@ def test_load_says_what_is_missing_or_does_not_go_together(no_pictures, tmp_path
     (path / "checkpoint.npz").unlink()
     with pytest.raises(RunError, match="there is no checkpoint"):
         tinyvae.load(path)
+
+
+def test_a_history_that_differs_in_its_sixth_digit_is_another_run_s(no_pictures, tmp_path):
+    """A spreadsheet keeps 15 of them."""
+    run = Run.open(trained(tmp_path / "run"))
+    rows = run.history()
+    run.write_history([*rows[:-1], rows[-1] | {"train_bound": rows[-1]["train_bound"] * (1 + 1e-6)}])
+    assert_misuse(call("--resume", run.path, "--epochs", 3), "epoch 2 ended otherwise")
+    run.write_history([*rows[:-1], rows[-1] | {"train_bound": rows[-1]["train_bound"] * (1 + 1e-12)}])
+    assert call("--resume", run.path, "--epochs", 3, "--quiet").returncode == 0
 
 
 # ---- pictures of colour

@@ -41,8 +41,7 @@ from tinyvae.types import Array, Arrays, Labels
 STEEPNESS = 4.0  # of the schedule, a sigmoid from -4 to 4: finer at its ends than in its middle (Wu et al. 2017)
 LEAPS = 10  # in a step
 SPREAD = 0.2  # of their lengths: each is up to this share shorter or longer (Neal 2011, section 3.2)
-ACCEPTED = 0.8  # the share of steps to be accepted: with more leaps are short, with less many steps are in vain
-FASTER = 1.1  # the factor by which leaps become longer, while their length is sought, where more are accepted
+FASTER = 1.1  # the factor by which leaps become longer, while their length is sought, where all are accepted
 
 # From z, [(R, D_l) for each layer], to log p(x | z) (N, K), log f (N, K) and the derivative of log f by z.
 Density = Callable[[Arrays], tuple[Array, Array, Arrays]]
@@ -186,8 +185,10 @@ def anneal(
         z: from ``start``, [(N K, D_l) for each layer].
         noise: from t = 1 ... T - 1 to standard normal v as z, and uniform u (N, K, 2).
         lengths: (T - 1, N) of the leaps; or one number, to begin with: then they are sought, longer after a step that
-            more of an example's chains than ``ACCEPTED`` have accepted, and shorter after another. Lengths that depend
-            on the chains themselves make E[w] inexact: those which are found are for other chains.
+            all of an example's chains have accepted, and as much shorter after another. So they come to where the one
+            is as frequent as the other: where a chain accepts the share p of its steps with p^K = 1/2, for K = 4
+            p = 0.84. Lengths that depend on the chains themselves make E[w] inexact: those which are found are for
+            other chains.
 
     Raises: ValueError for a T below 1.
     """
@@ -205,5 +206,5 @@ def anneal(
         z, accepted = step(z, v, u, used[t - 1], logf, dz, density)
         shares[t - 1] = accepted.mean(axis=1)
         if is_sought and t < T - 1:
-            used[t] = used[t - 1] * np.where(shares[t - 1] > ACCEPTED, FASTER, 1 / FASTER)
+            used[t] = used[t - 1] * np.where(accepted.all(axis=1), FASTER, 1 / FASTER)
     return Annealed(logw, used, shares)

@@ -116,6 +116,8 @@ class Run:
 
         Raises: RunError if there is no such folder, or no ``config.json`` in it, or another process is at work there.
         """
+        if not str(path).strip():  # which would be the current folder's, and is an unset variable's
+            raise RunError("a folder's name is needed, not an empty one")
         run = cls(Path(path))
         with explained(run.path, "read"):  # which it may not be allowed to
             has_config = _exists(run.path / CONFIG)

@@ -6,7 +6,7 @@ What means nothing is refused with a ValueError that names the parameter.
 import math
 import numbers
 import re
-from collections.abc import Collection, Hashable
+from collections.abc import Hashable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -50,6 +50,8 @@ OPTIONS = {
     "lr": "learning_rate",
     "epochs": "max_epochs",
 }
+# Settings that a training which goes on may have from a run of the command, and a VAE has no parameter for.
+OF_THE_RUN = ("kl", "estimator", "binarise", "dequantise", "weight-prior", "optimiser", "initialisation")
 SIZES = (
     "n_components",
     "n_samples",
@@ -76,6 +78,7 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int, o
 
     Raises: ValueError for what does not go together.
     """
+    goes_on = others is not USUAL
     if vae.objective != others.objective:  # what went with another bound, and a VAE has no parameter for
         others = replace(others, kl=USUAL.kl, estimator=USUAL.estimator)
     settings = replace(
@@ -112,7 +115,7 @@ def settings_of(vae: BaseEstimator, X: np.ndarray, likelihood: str, seed: int, o
     try:
         require_sense(settings)
     except UserError as error:
-        raise ValueError(in_parameters(str(error))) from None
+        raise ValueError(in_parameters(str(error), goes_on=goes_on)) from None
     return settings
 
 
@@ -147,6 +150,8 @@ def count_threads(n_jobs: int | None) -> int:
     """How many threads ``n_jobs`` means, by joblib's rules for threads, whatever its backend: where a backend must not
     start processes, in a process that is another's worker, it would warn and say 1.
     """
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral)):
+        raise ValueError(f"n_jobs={n_jobs!r}: a number of threads is needed, as 2, or -1 for all cores, or None")
     backend, _ = get_active_backend()
     with nullcontext() if isinstance(backend, SequentialBackend) else parallel_config(backend="threading"):
         threads = int(effective_n_jobs(n_jobs))
@@ -170,8 +175,19 @@ def as_float(value: Any) -> float:
         return math.inf
 
 
-def in_parameters(message: str) -> str:
-    """A message about a training in the names that a VAE has for the command's options, as in kernel=3."""
+def in_parameters(message: str, goes_on: bool = False) -> str:
+    """A message about a training in the names that a VAE has for the command's options, as in kernel=3. Where one goes
+    on, the command may have chosen what a VAE has no parameter for.
+    """
+    foreign = [name for name in OF_THE_RUN if re.search(rf"--{name}\b", message)]
+    if goes_on and foreign:
+        names = " and ".join(name.replace("-", "_") for name in foreign)
+        message += (
+            f"\n{names} {'is' if len(foreign) == 1 else 'are'} of the run that goes on, and no parameter of a VAE: set "
+            "back what was changed since, or begin anew with fit"
+        )
+    elif foreign:
+        message = message.replace("--kl closed, ", "")  # which follows from the others
     named = re.sub(r"--([a-z-]+) (?=\d)", r"--\1=", message)
     return re.sub("--([a-z-]+)", lambda found: OPTIONS.get(found[1], found[1].replace("-", "_")), named)
 
@@ -179,7 +195,8 @@ def in_parameters(message: str) -> str:
 def require_sizes(name: str, values: Any) -> None:
     """ValueError for what is not one of the ``TUPLES``."""
     fewest, most, words = TUPLES[name]
-    if isinstance(values, str) or not isinstance(values, Collection) or not fewest <= len(values) <= most:
+    is_row = values.ndim == 1 if isinstance(values, np.ndarray) else isinstance(values, Sequence)
+    if isinstance(values, str | bytes) or not is_row or not fewest <= len(values) <= most:
         raise ValueError(f"{name}={values!r}: {words}")
     for value in values:
         require_count(f"each of {name}", value)
@@ -201,6 +218,8 @@ def require_meaning(vae: BaseEstimator) -> None:
     rate = vae.learning_rate
     if not 0 < as_float(rate) < math.inf:
         raise ValueError(f"learning_rate={rate!r}: a number above zero is needed")
+    if not isinstance(vae.verbose, bool | np.bool_):
+        require_count("verbose", vae.verbose, 0)
     require_aids(vae)
     require_images(vae)
 

@@ -1,6 +1,7 @@
 """What X and y mean to a VAE: their types and their scale, what is refused, and where a UserWarning is due."""
 
 import numbers
+import sys
 import warnings
 from typing import Any
 
@@ -17,7 +18,15 @@ NEARLY_BLACK = (
     "X.astype(bool)"
 )
 NARROW, WIDE = 0.05, 20.0  # the standard deviation of the widest column, for which a VAE need not wait long
-CALLER = 4  # the stack level of who called a method of VAE, which called one of its own, which called what warns
+INSIDE = ("tinyvae", "sklearn", "joblib")  # where nobody who uses a VAE looks for what a warning is of
+
+
+def warn(message: str) -> None:
+    """A UserWarning of the line that called, be it through scikit-learn."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in INSIDE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -29,7 +38,20 @@ def as_floats(X: np.ndarray) -> Array:
     """Numbers as they are, in the machine's byte order: float32 for float16 and float32, else float64."""
     if X.dtype.kind not in "biuf":
         raise ValueError(f"X is of type {X.dtype}: numbers are needed")
-    return X.astype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize <= 4 else np.float64, copy=False)
+    with np.errstate(over="ignore"):
+        floats = X.astype(np.float32 if X.dtype.kind == "f" and X.dtype.itemsize <= 4 else np.float64, copy=False)
+    if X.dtype.itemsize > 8 and not np.isfinite(floats).all():
+        raise ValueError("X has a value that is too large for float64, in which a VAE computes at most: rescale it")
+    return floats
+
+
+def require_unmasked(name: str, values: Any) -> None:
+    """ValueError for a masked array of NumPy with masked entries, whose mask would be lost."""
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has {np.ma.count_masked(values)} masked values, and a VAE wants all of them: leave these examples "
+            "out, or fill them in"
+        )
 
 
 def float_type(X: np.ndarray) -> np.dtype[Any]:
@@ -86,27 +108,24 @@ def require_scale(X: np.ndarray, likelihood: str, is_auto: bool) -> None:
     if is_nearly_black(X):
         raise ValueError(NEARLY_BLACK)
     if X.dtype == np.uint8 and 0 < X.max() < 128:
-        warnings.warn(
+        warn(
             f"X is uint8 with no value above {X.max()}, less than half of the 255 by which it is divided: if white "
             f"is another level, divide by that, as in X / {X.max()}",
-            stacklevel=CALLER,
         )
     if is_auto and is_whole(X):
-        warnings.warn(
+        warn(
             f'X holds whole numbers {span(X)}, which likelihood="auto" takes as they are, with '
             '"gaussian-linear". If they are grey levels, divide them by that of white, or pass them as uint8 '
             'if that is 255; if they are not, set likelihood="gaussian-linear".',
-            stacklevel=CALLER,
         )
     elif likelihood == "gaussian-linear":
         deviations = to_float(X, float_type(X)).std(axis=0, dtype=np.float64)  # also of columns far from 0
         widest = int(deviations.argmax())
         if not NARROW <= deviations[widest] <= WIDE and deviations[widest] > 0:
-            warnings.warn(
+            warn(
                 f"the columns of X have standard deviations up to {deviations[widest]:.3g} (column {widest}), and a "
                 "VAE starts from 1: what is far from that takes many more epochs to learn. Standardise the columns, "
                 "as StandardScaler does.",
-                stacklevel=CALLER,
             )
 
 
@@ -115,19 +134,17 @@ def compare_scales(X: np.ndarray, was_unit: bool | None) -> None:
     between 0 and 1, if it is known.
     """
     if is_nearly_black(X):
-        warnings.warn(NEARLY_BLACK, stacklevel=CALLER)
+        warn(NEARLY_BLACK)
     elif X.dtype == np.uint8 and was_unit is False:
-        warnings.warn(
+        warn(
             "X is uint8 and is divided by 255, but the X that was fitted went beyond 0 to 1: pass it in the scale "
             "of that one, with X.astype(float) if that had grey levels from 0 to 255",
-            stacklevel=CALLER,
         )
     elif was_unit and is_whole(X):
-        warnings.warn(
+        warn(
             f"X holds whole numbers {span(X)}, which are taken as they are, but the X that was fitted lay "
             "between 0 and 1: if these are grey levels, divide them by that of white, or pass them as uint8 if "
             "that is 255",
-            stacklevel=CALLER,
         )
 
 
@@ -142,7 +159,9 @@ def read_labels(y: Any, name: str = "y") -> np.ndarray:
         raise ValueError(
             "a VAE with conditional=True requires y to be passed, but the target y is None: give each example its label"
         )
-    y = column_or_1d(y if hasattr(y, "dtype") else np.asarray(y, object))
+    require_unmasked(name, y)
+    # of a frame's own types, as pandas' Int64, NumPy would make floats
+    y = column_or_1d(y if isinstance(getattr(y, "dtype", None), np.dtype) else np.asarray(y, object))
     y = y.astype(object) if y.dtype.kind == "T" else y  # NumPy's strings of any length
     if y.dtype == object:  # of which NumPy would make strings, if one of them is
         kinds = {
@@ -154,13 +173,26 @@ def read_labels(y: Any, name: str = "y") -> np.ndarray:
         if len(kinds) > 1:
             both = " and ".join(f"{label!r} ({kind})" for kind, label in kinds.items())
             raise ValueError(f"{name} has labels of two types, {both}: use one, as in [str(label) for label in y]")
+        require_int64(name, [label for label in y if isinstance(label, numbers.Integral)])
         # the text of a string, and not the name of one that is a member of an Enum
         y = np.array([str.__str__(label) if isinstance(label, str) else label for label in y.tolist()])
+    if y.dtype.kind == "u":
+        require_int64(name, [y.max()] if len(y) else [])
     if y.dtype.kind not in "biufU":
         raise ValueError(f"{name} is of type {y.dtype}: whole numbers, strings or bools are needed")
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError(f"{name} has {y[~np.isfinite(y)][0]} for a label: give each example its label")
     return y
+
+
+def require_int64(name: str, labels: list[Any]) -> None:
+    """ValueError for whole numbers that would become floats, of which some are the same."""
+    for label in labels:
+        if not -(2**63) <= int(label) < 2**63:
+            raise ValueError(
+                f"{name} has {label} for a label, which is beyond the whole numbers of 64 bits: use strings, as in "
+                "[str(label) for label in y]"
+            )
 
 
 def require_same_classes(classes: Any, known: np.ndarray) -> None:

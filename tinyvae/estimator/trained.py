@@ -16,10 +16,10 @@ from tinyvae.derivation.parameters import Parameters
 from tinyvae.derivation.shapes import require_count
 from tinyvae.errors import DataError
 from tinyvae.estimator.arguments import count_threads, draw_seed, in_parameters
-from tinyvae.estimator.inputs import as_floats, compare_scales, places_of, require_support
+from tinyvae.estimator.inputs import as_floats, compare_scales, ends, places_of, require_support, require_unmasked
 from tinyvae.training.fitted import Fitted, take
 from tinyvae.training.importance_sampling import log_likelihood
-from tinyvae.training.requirements import require_values
+from tinyvae.training.requirements import require_range, require_values
 from tinyvae.types import Array, Labels
 
 
@@ -68,6 +68,7 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns: (N, D) in the dtype of X.
         """
         check_is_fitted(self)
+        require_unmasked("X", X)
         z = as_floats(check_array(X, input_name="X"))
         if z.shape[1] != self._n_features_out:
             raise ValueError(f"X has {z.shape[1]} columns, but this VAE has {self._n_features_out} components")
@@ -136,6 +137,7 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """X as ``_read`` gives it, of as many and the same features as were fitted, which the likelihood describes."""
         check_is_fitted(self)
         checked = self._read(X, reset=False)
+        require_range("the numbers in X", self.params_.flat.dtype, *ends(checked))
         require_support(checked, self.model_.likelihood, self.likelihood == "auto")
         try:
             require_values("X", self.model_.likelihood, self.model_.data_shape, checked)
@@ -147,7 +149,10 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _read(self, X: Any, reset: bool) -> np.ndarray:
         """X as a data set holds it: (N, D) uint8, bool, float32 or float64; with ``reset`` its features are learned."""
         X = X if hasattr(X, "shape") else np.asarray(X)
-        types = set(map(str, getattr(X, "dtypes", ())))  # of the columns of a frame
+        require_unmasked("X", X)
+        # of the columns of a frame: uint8 is "UInt8" in Polars, and in pandas where values may be missing
+        names = set(map(str, X.dtypes)) if hasattr(X, "dtypes") and len(X.shape) == 2 else set()
+        types = {name.lower() for name in names}
         if "uint8" in types and len(types) > 1:
             raise ValueError(
                 f"X has columns of uint8, which are grey levels and divided by 255, beside columns of "
@@ -158,6 +163,8 @@ class Trained(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 f"X has the shape {tuple(X.shape)}, but a row of numbers is needed for each example: pass "
                 "X.reshape(len(X), -1)"
             )
+        if types == {"uint8"} and hasattr(X, "isna") and not X.isna().any(axis=None):
+            X = X.astype(np.uint8)
         X = validate_data(self, X, dtype="numeric", order="C", reset=reset)
         return X if X.dtype in (np.uint8, np.bool_) else as_floats(X)
 

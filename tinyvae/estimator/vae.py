@@ -5,6 +5,7 @@ processes; threads exist only while a method runs.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -268,7 +269,7 @@ class VAE(Trained):
         try:
             training = Training(settings, dataset, threads)
         except UserError as error:
-            raise type(error)(in_parameters(str(error))) from None
+            raise type(error)(in_parameters(str(error), goes_on=bool(progress))) from None
         if progress:
             arrays, state = progress
             training.restore(arrays, state)
@@ -285,12 +286,17 @@ class VAE(Trained):
         try:
             bound = training.run_epoch()
         except DivergenceError as error:
+            what, advice = str(error).split("\n", 1)
+            if not what.endswith("training diverged"):  # before any step, so that no smaller one would help
+                raise ValueError(f"{what}\n{advice}") from None
             raise ValueError(
-                f"{str(error).splitlines()[0]}\nTry a smaller step than learning_rate={self.learning_rate:g}, or scale "
+                f"{what}\nTry a smaller step than learning_rate={self.learning_rate:g}, or scale "
                 "the columns of X, as StandardScaler does."
             ) from None
         if self.verbose:
-            print(f"epoch {training.epoch}: {bound:.2f} {unit(training.fitted)}", flush=True)
+            # a pipe whose reader has gone, a stream that is closed: no reason to lose a fit
+            with suppress(OSError, ValueError):
+                print(f"epoch {training.epoch}: {bound:.2f} {unit(training.fitted)}", flush=True)
         return dict(zip(runs.HISTORY, (training.epoch, training.samples_seen, bound)))
 
     # -- runs ----------------------------------------------------------------------------------------------------------

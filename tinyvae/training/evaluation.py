@@ -124,18 +124,20 @@ def paired(first: Array, second: Array) -> tuple[float, float]:
     """
     if not (first.shape == second.shape and first.ndim == 1 and len(first)):
         raise misfit("two arrays (N,)", first, second)
-    difference = second - first
+    with np.errstate(invalid="ignore"):  # of two that are -inf it is no number
+        difference = second - first
     error = standard_error(difference)
     return float(difference.mean()), math.nan if error is None else error
 
 
 def anneal(
-    fitted: Fitted, images: Images, labels: Labels | None, each: Array, on_block: OnBlock | None = None
+    fitted: Fitted, images: Images, labels: Labels | None, each: Array, on_step: annealing.OnStep | None = None
 ) -> dict[str, Any]:
     """The second estimate of ``evaluation.json``, by annealed importance sampling (annealing.py).
 
     Args:
-        fitted, images, labels, on_block: as for ``evaluate``.
+        fitted, images, labels: as for ``evaluate``.
+        on_step: as for ``annealing.log_likelihood``.
         each: what ``evaluate`` has said of these images, and perhaps of others after them.
 
     Returns: {"annealed": a dict for JSON}.
@@ -144,7 +146,7 @@ def anneal(
     labels = labels[:n] if labels is not None and fitted.model.n_labels else None
     with machine.crew():
         found = annealing.log_likelihood(
-            fitted.model, fitted.params, fitted.settings.seed, images, labels, on_block=on_block
+            fitted.model, fitted.params, fitted.settings.seed, images, labels, on_step=on_step
         )
     about = {
         "log_likelihood": found["log_likelihood"].mean(),
@@ -171,6 +173,7 @@ def annealed_before(found: Mapping[str, Any], results: Mapping[str, Any]) -> dic
     try:
         annealed = dict(found["annealed"])
         numbers = [annealed[name] for name in ("log_likelihood", "standard_error", "chains", "steps")]
+        numbers += map(annealed.get, ("effective_chains", "accepted"))
         if not all(number is None or isinstance(number, int | float) for number in numbers):
             return {}
         return {"annealed": beside(annealed, np.array(results["each"], np.float64))}
@@ -210,6 +213,12 @@ def evaluate(
         weights = log_likelihood(fitted.model, fitted.params, fitted.settings.seed, images, labels, K, on_block)
         layers = latent_diagnostics(fitted, images, labels)
     values = weights.pop("log_likelihood")
+    # one image does not tell by how much a posterior mean varies
+    variances = [layer["variance"] if len(values) > 1 else None for layer in layers]
+
+    def active_at(threshold: float) -> list[int | None]:
+        return [active(layer, threshold) if len(values) > 1 else None for layer in layers]
+
     groups = {
         name: {k: weights[f"{name} {k}"].mean() for k in GROUPS if k <= K} for name in ("bound", "ess", "largest")
     }
@@ -224,10 +233,10 @@ def evaluate(
         "bounds": groups["bound"],
         "effective_sample_size": groups["ess"],
         "largest_weight": groups["largest"],
-        "active_units": [active(layer, ACTIVE) for layer in layers],
-        "active_units_at": {str(threshold): [active(layer, threshold) for layer in layers] for threshold in THRESHOLDS},
+        "active_units": active_at(ACTIVE),
+        "active_units_at": {str(threshold): active_at(threshold) for threshold in THRESHOLDS},
         "latent": list(fitted.model.latent),
-        "posterior_mean_variance": [layer["variance"] for layer in layers],
+        "posterior_mean_variance": variances,
         "kl": [layer["kl"] for layer in layers],
         "remark": remark(fitted, images, labels),
         "each": np.round(values, DIGITS),

@@ -21,7 +21,7 @@ from tinyvae.machine.noise import Stream
 from tinyvae.settings import LIKELIHOODS, Settings
 from tinyvae.training import dequantisation, importance_sampling
 from tinyvae.training.binarisation import TEST_SEED, draw_once
-from tinyvae.training.requirements import are_described
+from tinyvae.training.requirements import are_described, require_range
 from tinyvae.types import Array, Labels, Pair
 
 ROWS = 1000  # examples at a time through a network: bounds the memory
@@ -41,7 +41,7 @@ def build_model(
     return Model(data_shape, *shape, settings.network, *layout, *recurrent, tuple(groups))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # an array has no one truth value: two are the same where they are one
 class Fitted:
     """A trained model: its shape, its numbers, and how it was made.
 
@@ -212,6 +212,7 @@ class Fitted:
         """
         require_count("samples", samples, 0)  # of none there is nothing to compute, which is told below
         images = self.dequantised(flat(self._checked(images)))
+        y = self._labels(y, len(images))
         with machine.crew():
             return importance_sampling.log_likelihood(self.model, self.params, self.settings.seed, images, y, samples)[
                 "log_likelihood"
@@ -235,6 +236,8 @@ class Fitted:
     def _checked(self, images: ArrayLike | Rows) -> Images:
         """Images as an array, or as the Rows that they are; ValueError for those that do not fit."""
         if not isinstance(images, Rows):
+            if np.ma.is_masked(images):
+                raise ValueError("images have masked values: leave these examples out, or fill them, as with filled(0)")
             images = np.asarray(images)
             if images.dtype.kind == "U" and images.ndim == 0:
                 raise ValueError(f"a list of strings is needed, not one of them: [{str(images)!r}]")
@@ -259,6 +262,7 @@ class Fitted:
             smallest, largest = extremes(images)
             if not (math.isfinite(smallest) and math.isfinite(largest)):
                 raise ValueError("images have a value that is not finite: leave it out, or put a number in its place")
+            require_range("images", self.params.flat.dtype, smallest, largest)
             lowest, highest = LIKELIHOODS[likelihood].support
             if smallest < lowest or largest > highest:
                 raise ValueError(
@@ -277,9 +281,11 @@ class Fitted:
         """Values of the layer next to the data (N, D_1) as an array; ValueError for what is complex or not finite."""
         if np.iscomplexobj(z):
             raise ValueError("z has complex numbers, and the latent space is real")
-        z = np.ascontiguousarray(z, self.params.flat.dtype)
+        dtype = self.params.flat.dtype
+        with np.errstate(over="ignore"):
+            z = np.ascontiguousarray(z, dtype)
         if not np.isfinite(z).all():
-            raise ValueError("z has a value that is not finite")
+            raise ValueError(f"z has a value that is not finite in {dtype}, in which this model computes")
         return z
 
     def _seed(self, seed: int | None) -> int:

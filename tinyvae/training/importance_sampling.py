@@ -86,7 +86,8 @@ def _stream_weights(
         eps = noise.layers(model.noise_shapes(N, S), seed, Stream.EVALUATION, 1, first, start, x.dtype)
         logw = model.log_weights(params, x, eps, y, keep=False)[0].astype(np.float64)
         new_largest = np.maximum(largest, logw.max(axis=1, keepdims=True))
-        total = total * np.exp(largest - new_largest) + np.exp(logw - new_largest).sum(axis=1, keepdims=True)
+        unit = _finite(new_largest)
+        total = total * np.exp(largest - unit) + np.exp(logw - unit).sum(axis=1, keepdims=True)
         largest = new_largest
         for k in (k for k in GROUPS if k <= S):
             for name, values in _groups(logw[:, : S - S % k].reshape(N, -1, k)).items():
@@ -98,10 +99,15 @@ def _stream_weights(
     return {"log_likelihood": (largest + np.log(total / K))[:, 0], **means}
 
 
+def _finite(largest: Array) -> Array:
+    """What is taken from log weights before their exponentials: the largest; 0 where all are -inf, which stay so."""
+    return np.where(largest == -np.inf, 0, largest)
+
+
 def _groups(logw: Array) -> dict[str, Array]:
     """The bound, the effective number and the largest weight of each group: (N, G) each from logw (N, G, k)."""
     largest = logw.max(axis=2, keepdims=True)
-    w = np.exp(logw - largest)
+    w = np.exp(logw - _finite(largest))
     total = w.sum(axis=2)
     return {
         "bound": largest[..., 0] + np.log(total / logw.shape[2]),

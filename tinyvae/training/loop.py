@@ -268,7 +268,8 @@ def require_arrays(
         if there != wanted.get(name):
             words = [f"{kind[1]} {kind[0]}" if kind else "missing" for kind in (there, wanted.get(name))]
             raise RunError(f"the checkpoint is of another model: {name} is {words[0]} there and {words[1]} here")
-        # what an optimiser has squared may become infinite, and then stands still
+        # what an optimiser has squared may be infinite: under Adagrad it stands still then, under Adam the next step
+        # makes it no number, and the run stops there
         if not (np.isfinite(arrays[name]) if name == "params" else ~np.isnan(arrays[name])).all():
             raise RunError(f"the checkpoint has values in {name} that are not numbers")
 

@@ -24,7 +24,7 @@ def require_memory(model: Model, settings: Settings, evaluation_rows: int) -> No
 
 
 def memory_needed(model: Model, settings: Settings, evaluation_rows: int) -> int:
-    """The bytes that a training takes, beside its data.
+    """The bytes that a training takes, beside its data; one that could not be resumed is none.
 
     Args:
         model: Model.
@@ -32,9 +32,14 @@ def memory_needed(model: Model, settings: Settings, evaluation_rows: int) -> int
         evaluation_rows: samples that go through the networks at a time where nothing is learned.
     """
     parameters = sum(map(math.prod, model.shapes().values()))
-    # the parameters, their gradient, what the optimiser keeps, and a copy while a checkpoint is written
-    arrays = 3 + len(OPTIMISERS[settings.optimiser].arrays)
-    # what the layers put out, and the derivatives by that
-    outputs = sum(network.kept_numbers for network in (*model.encoders, *model.decoders)) + sum(model.latent)
+    # the parameters and what the optimiser keeps are in a checkpoint, which is written as they stand; but when a run is
+    # resumed it stands in memory beside them, before the first layer puts out anything
+    kept = 1 + len(OPTIMISERS[settings.optimiser].arrays)
+    own = (kept + 1) * parameters  # with the gradient
+    # what the layers put out, and the derivatives by that; the lowest encoder sees examples, all others their samples
+    encoder, *others = *model.encoders, *model.decoders
+    examples = max(settings.batch_size, evaluation_rows)
     rows = max(settings.batch_size * settings.samples, evaluation_rows)
-    return (arrays * parameters + 2 * rows * outputs) * np.dtype(settings.dtype).itemsize
+    of_samples = sum(network.kept_numbers for network in others) + sum(model.latent)
+    outputs = 2 * (examples * encoder.kept_numbers + rows * of_samples)
+    return (own + max(kept * parameters, outputs)) * np.dtype(settings.dtype).itemsize

@@ -1,6 +1,7 @@
 """Which settings go with which data: errors for people, before any computation."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +87,17 @@ def require_values(name: str, likelihood: str, data_shape: tuple[int, ...], *par
         f"{name} has values between the 256 levels 0, 1/255, ..., 1, and the {likelihood} likelihood gives "
         "probabilities to these alone: store the levels as uint8, or use --likelihood gaussian"
     )
+
+
+def require_range(name: str, dtype: np.dtype[Any], smallest: float, largest: float) -> None:
+    """Raise a DataError for values, of which the smallest and the largest are given, that a dtype does not hold."""
+    with np.errstate(over="ignore"):
+        beyond = [value for value in (smallest, largest) if not np.isfinite(np.asarray(value).astype(dtype))]
+    if beyond:
+        raise DataError(
+            f"{name} have a value of {beyond[0]:g}, which is too large for {dtype}, in which this model computes: look "
+            "for a value that lies far out, or rescale them"
+        )
 
 
 def are_described(likelihood: str, data_shape: tuple[int, ...], *parts: Images) -> bool:
