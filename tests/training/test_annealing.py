@@ -53,7 +53,7 @@ def test_what_is_said_of_an_example_does_not_depend_on_who_shares_its_block(monk
     """All in one block and in blocks of two, held against the chains' own weights; no two have the same noise."""
     model, params, y, given = with_labels()
     x = np.stack([density.mean for density in given])  # the same for the same label
-    anneal, ends, told = annealing.annealing.anneal, [], []
+    anneal, ends = annealing.annealing.anneal, []
     monkeypatch.setattr(annealing.annealing, "anneal", lambda *given: ends.append(anneal(*given)) or ends[-1])
     whole = annealing.log_likelihood(model, params, 0, x, y, chains=3, steps=30)
     _, chains = ends  # the first have sought the lengths of the leaps
@@ -63,7 +63,31 @@ def test_what_is_said_of_an_example_does_not_depend_on_who_shares_its_block(monk
     np.testing.assert_allclose(whole["accepted"], chains.accepted.mean(axis=0))
     assert len(np.unique(whole["log_likelihood"])) == 5
     monkeypatch.setattr(annealing, "ROWS", 2 * 3)
-    blocks = annealing.log_likelihood(model, params, 0, x, y, chains=3, steps=30, on_block=told.append)
-    assert told == [6, 6, 3] and len(ends) == 2 + 2 * 3
+    blocks = annealing.log_likelihood(model, params, 0, x, y, chains=3, steps=30)
+    assert len(ends) == 2 + 2 * 3
     for name, values in whole.items():
         np.testing.assert_allclose(blocks[name], values, rtol=1e-9)
+
+
+def test_every_step_is_told_and_in_all_as_many_as_were_counted(monkeypatch):
+    """So that a progress bar moves from the first second on, and ends where it should."""
+    model, params, y, given = with_labels()
+    x, told, after = np.stack([density.mean for density in given]), [], []
+    monkeypatch.setattr(annealing, "ROWS", 2 * 3)
+    anneal = annealing.annealing.anneal
+    monkeypatch.setattr(annealing.annealing, "anneal", lambda *given: (anneal(*given), after.append(sum(told)))[0])
+    annealing.log_likelihood(model, params, 0, x, y, chains=3, steps=30, on_step=told.append)
+    assert len(told) == 3 * (3 + 30) and max(told) == 2 * annealing.SCOUTS
+    assert sum(told) == annealing.count_steps(5, 3, 30) == 5 * (3 * 30 + annealing.SCOUTS * 3)
+    assert after[0] == 2 * annealing.SCOUTS * (3 - 1)  # all ratios but the last, while the first chains still run
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_density_of_zero_is_said_without_a_warning():
+    """Of an example far out: in float32 its squares are beyond all numbers."""
+    model = Model((3,), (1,), ((),), "gaussian-linear")
+    params = Parameters(model.shapes(), dtype=np.float32)
+    params.flat[:] = 0
+    x = np.float32([[0, 1, 2], [1e25, 0, 0]])
+    values = annealing.log_likelihood(model, params, 0, x, None, chains=3, steps=20)["log_likelihood"]
+    assert np.isfinite(values[0]) and values[1] == -np.inf
