@@ -68,6 +68,44 @@ def test_a_product_counts_its_multiplications_and_its_additions(backward, K, pro
     assert gflops == pytest.approx(rate * 2 * products / 1e9)
 
 
+@pytest.mark.parametrize("name", ["vae", "conv", "gru"])
+def test_what_is_multiplied_is_what_is_counted(name, monkeypatch):
+    """A convolution at each of its places, a gated unit at each step."""
+    multiplied, products = [], workloads.affine_products
+
+    def recorded(*arguments):
+        made = products(*arguments)
+        multiplied.extend(made)
+        return made
+
+    monkeypatch.setattr(workloads, "affine_products", recorded)
+    training = Training(workloads.WORKLOADS[name], workloads.data_of(name, datasets.load("digits")), 1)
+    rate, gflops = workloads.sgemm(training, 0)
+    flops = sum(2 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in multiplied)
+    assert gflops == pytest.approx(rate * flops / training.settings.batch_size / 1e9)
+
+
+def test_the_layers_of_a_profile_are_what_they_take_beside_the_products(monkeypatch):
+    training = Training(workloads.WORKLOADS["vae"], datasets.load("digits"), 1)
+    N = training.settings.batch_size
+    monkeypatch.setattr(workloads, "sgemm", lambda *_: (N / 0.25, 7.0))
+    monkeypatch.setattr(workloads, "duration", lambda _: 1.0)
+    monkeypatch.setattr(workloads, "window", lambda *_: (N / 5.0, -100.0))
+    profile = {name: time * N / 1e6 for name, time in workloads.profile(training).items()}
+    expected = {"products": 0.25, "layers": 0.75, "likelihood": 1, "noise": 1, "update": 1, "python": 1, "step": 5}
+    assert profile == pytest.approx(expected)
+
+
+def test_what_is_measured_has_been_compiled_and_warmed_up(monkeypatch):
+    """By a step, and by half a window."""
+    windows = []
+    monkeypatch.setattr(workloads, "window", lambda _, seconds: windows.append(seconds) or (100.0, -100.0))
+    monkeypatch.setattr(workloads, "sgemm", lambda *_: (200.0, 7.0))
+    monkeypatch.setattr(workloads, "profile", lambda _: {})
+    assert bench.measure_training("vae", datasets.load("digits"), 3, 0.5, threads=1)["fraction_of_roofline"] == 0.5
+    assert windows == [0, 0.25, 0.5, 0.5, 0.5]
+
+
 def test_an_evaluation_is_held_against_the_products_of_all_its_samples(monkeypatch):
     """Those of 50 samples are measured, again and again: 100 samples take twice as long."""
     monkeypatch.setattr(workloads, "EVALUATION_SAMPLES", 100)

@@ -1,5 +1,6 @@
 """What the operating system says of this machine."""
 
+import errno
 import numbers
 import os
 from contextlib import suppress
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_THREADS = 1024  # more are a slip of the finger
+WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # what a file system says that has no locks
 # of a container's memory, in the second version of control groups and in the first
 LIMITS = tuple(Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
 

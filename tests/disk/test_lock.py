@@ -1,10 +1,12 @@
 """One writer at a time: of two real processes at one folder the second is told who is at work, and changes nothing."""
 
+import errno
 import os
 import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.commands import python
+from tinyvae.disk import lock
 from tinyvae.disk.checkpoint import read_checkpoint
 from tinyvae.disk.files import temporary_path
 from tinyvae.disk.lock import LOCK, OWNER, hold
@@ -127,6 +130,70 @@ def test_several_threads_of_a_process_hold_the_same_lock(folder):
     with ThreadPoolExecutor(8) as threads:
         locks = list(threads.map(hold, [folder] * 8))
     assert len(set(map(id, locks))) == 1 and "at work" in python("-c", TRY, folder, cwd=".").stdout
+
+
+def test_whichever_thread_lets_go_of_it_last_releases_it(folder):
+    held = [hold(folder)]
+    _, _, arguments, _ = held[0]._release.peek()  # so that filelock's own lock outlives it, and cannot help
+    thread = threading.Thread(target=held.clear)
+    thread.start()
+    thread.join()
+    assert python("-c", TRY, folder, cwd=".").stdout == "free\n" and arguments
+
+
+def held_by_a_fork(folder):
+    """What a forked process is told that wants to hold a folder; "" if it may."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # its end, if it waits for what never comes
+        said = "it failed"
+        try:
+            hold(folder)
+            said = ""
+        except RunError as error:
+            said = str(error)
+        finally:
+            os.write(writer, said.encode())
+            os._exit(0)
+    os.close(writer)
+    assert os.waitpid(child, 0)[1] == 0
+    with os.fdopen(reader) as file:
+        return file.read()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_is_told_that_its_parent_is_at_work(folder):
+    with Run.open(folder, to_train=True):
+        assert f"process {os.getpid()} on" in held_by_a_fork(folder)
+        assert "at work" in python("-c", TRY, folder, cwd=".").stdout
+    assert held_by_a_fork(folder) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_forked_while_another_thread_takes_a_lock_may_take_one(folder):
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lock._one_at_a_time.acquire).result()
+        try:
+            assert held_by_a_fork(folder) == ""
+        finally:
+            lock._one_at_a_time.release()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP], ids=errno.errorcode.get)
+def test_a_file_system_without_locks_is_refused_in_words(number, folder, monkeypatch):
+    """A file whose being there is the lock would outlive a crash."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RunError, match=r"run: this file system has no locks\nChoose a folder on another disk\."):
+        hold(folder)
+    assert not (folder / OWNER).exists()
 
 
 def test_a_run_that_nobody_refers_to_any_more_is_free(folder):

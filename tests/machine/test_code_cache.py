@@ -1,12 +1,18 @@
 """Compiled code that is kept: never stale, never in the way, and not for ever."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from filelock import FileLock
+from numba import njit
 
 from tests.commands import python
+from tinyvae.machine import code_cache
+from tinyvae.machine.code_cache import LOCK, KernelCache
 
 ROOT = Path(__file__).parents[2]
 # A kernel of kernels.py, into which exp of elementary.py is compiled: sigma = exp(logvar / 2) at logvar = 0.
@@ -38,7 +44,7 @@ def sample(site, **env):
 def kept(site):
     """The files of compiled code, by their folders."""
     folders = (site / "tinyvae/machine/__pycache__").glob("kernels-*")
-    return {folder.name: sorted(folder.iterdir()) for folder in folders}
+    return {folder.name: sorted(path for path in folder.iterdir() if path.name != LOCK) for folder in folders}
 
 
 @pytest.mark.slow
@@ -82,13 +88,121 @@ def test_where_nothing_can_be_written_it_is_said_once_and_goes_on(installed, tmp
 
 @pytest.mark.slow
 def test_old_folders_do_not_pile_up_and_the_folder_may_be_named(installed, tmp_path):
-    for i in range(6):
-        (tmp_path / f"cache/kernels-{i}").mkdir(parents=True)
-        os.utime(tmp_path / f"cache/kernels-{i}", (i, i))
-    (tmp_path / "cache/other").mkdir()
+    old = [f"kernels-{i:016x}" for i in range(6)]
+    for i, name in enumerate([*old, "other", "kernels-mine"]):
+        (tmp_path / "cache" / name).mkdir(parents=True)
+        os.utime(tmp_path / "cache" / name, (i, i))
     assert sample(installed, NUMBA_CACHE_DIR=str(tmp_path / "cache")) == (1, "")
     names = {path.name for path in (tmp_path / "cache").iterdir()}
-    assert {"other", "kernels-3", "kernels-4", "kernels-5"} < names and len(names) == 5 and not kept(installed)
+    assert {"other", "kernels-mine", *old[3:]} < names and len(names) == 6 and not kept(installed)
+
+
+def test_nothing_is_removed_but_old_folders_of_compiled_code(tmp_path):
+    old = [f"kernels-{i:016x}" for i in range(6)]
+    others = ["kernels-mine", "kernels-0", f"{old[0]}0", old[0].upper(), "my-kernels-0123456789abcdef", "kernels"]
+    others += [f"coding-{i:016x}" for i in range(6)]
+    for i, name in enumerate([*old, *others]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (i, i))
+    code_cache._remove_old(tmp_path / f"kernels-{'f' * 16}")
+    assert {path.name for path in tmp_path.iterdir()} == {*old[3:], *others}
+
+
+def twice(x):
+    return 2 * x
+
+
+@pytest.fixture
+def as_in_a_new_process(tmp_path, monkeypatch):
+    """A function that gives ``twice`` with its code kept in ``tmp_path``, and none of it loaded."""
+    monkeypatch.setattr(code_cache, "folder", lambda room: tmp_path)
+    monkeypatch.setattr(code_cache, "_given_up", [])
+
+    def anew():
+        compiled = njit(twice)
+        compiled._cache = KernelCache(twice)
+        return compiled
+
+    return anew
+
+
+def test_code_of_other_types_under_this_name_is_compiled_anew_and_mended(as_in_a_new_process, tmp_path):
+    """Two processes that kept code at once left it there: float64 arrays were then taken for twice as many floats."""
+    compiled, fine = as_in_a_new_process(), 1 + 2**-40
+    assert compiled(np.float32(1)) == 2 and compiled(fine) == 2 * fine
+    first, second = (path for path in sorted(tmp_path.iterdir()) if path.suffix == ".nbc")
+    contents = first.read_bytes(), second.read_bytes()
+    first.write_bytes(contents[1])
+    second.write_bytes(contents[0])
+    compiled = as_in_a_new_process()
+    assert compiled(fine) == 2 * fine and not compiled.stats.cache_hits
+    assert second.read_bytes() != contents[0]
+    compiled = as_in_a_new_process()
+    assert compiled(fine) == 2 * fine and compiled.stats.cache_hits
+
+
+def test_one_process_at_a_time_keeps_code_and_others_go_on_without(as_in_a_new_process, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(code_cache, "PATIENCE", 0.1)
+    with FileLock(tmp_path / LOCK):
+        assert as_in_a_new_process()(1.5) == 3
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK] and capsys.readouterr().err == ""
+    assert as_in_a_new_process()(1.5) == 3
+    compiled = as_in_a_new_process()
+    assert compiled(1.5) == 3 and compiled.stats.cache_hits
+
+
+def test_on_a_file_system_without_locks_code_is_kept_all_the_same(as_in_a_new_process, monkeypatch, capsys):
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(file, operation):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert as_in_a_new_process()(1.5) == 3
+    compiled = as_in_a_new_process()
+    assert compiled(1.5) == 3 and compiled.stats.cache_hits and capsys.readouterr().err == ""
+
+
+def digest(site, room):
+    """That of a room of a package that may be edited."""
+    return code_cache.digest.__wrapped__(site / "tinyvae" / room)
+
+
+@pytest.fixture
+def edited(installed, monkeypatch):
+    """A function that says which rooms' code an edit of a file makes anew."""
+    monkeypatch.setattr(code_cache, "ROOM", installed / "tinyvae/machine")
+    monkeypatch.setattr(code_cache, "DERIVATION", installed / "tinyvae/derivation")
+
+    def edit(file):
+        before = {room: digest(installed, room) for room in ("machine", "coding")}
+        with (installed / "tinyvae" / file).open("a", encoding="utf-8") as opened:
+            opened.write("\n")
+        return {room for room, earlier in before.items() if digest(installed, room) != earlier}
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("file", "rooms"),
+    [
+        ("machine/elementary.py", {"machine", "coding"}),
+        ("coding/ans.py", {"coding"}),
+        ("derivation/levels.py", {"coding"}),  # its constants are compiled into loops there
+        ("training/loop.py", set()),
+    ],
+)
+def test_an_edit_makes_the_code_anew_that_depends_on_it(file, rooms, edited):
+    assert edited(file) == rooms
+
+
+def test_code_for_a_blas_that_takes_its_factors_in_another_way_is_other_code(installed, monkeypatch):
+    monkeypatch.setattr(code_cache, "ROOM", installed / "tinyvae/machine")
+    digests = set()
+    for copies in (False, True):
+        monkeypatch.setattr(code_cache, "copies_factors", lambda copies=copies: copies)
+        digests.add(digest(installed, "machine"))
+    assert len(digests) == 2
 
 
 TRAINED = """

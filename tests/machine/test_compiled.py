@@ -181,7 +181,7 @@ def test_a_piece_that_fails_is_told_to_who_waits_for_it(crew):
             if pieces == 5:
                 jobs.share_pieces(*arguments)
             else:
-                with pytest.raises(MemoryError, match="no room"):
+                with pytest.raises(MemoryError, match="a piece of the work failed"):
                     jobs.share_pieces(*arguments)
 
 
@@ -339,7 +339,9 @@ def test_logistic_likelihood(crew, N, K, D, components, dtype, seed):
     M = 2 if components == 1 else 3 * components
     rng = np.random.default_rng(seed)
     x, outputs = (rng.integers(0, 256, (N, D)) / 255).astype(dtype), rng.standard_normal((N * K, M * D)).astype(dtype)
-    outputs[:, -components * D :] -= 2
+    scales = outputs[:, -components * D :]
+    scales -= 2
+    scales[rng.random(scales.shape) < 0.1] = machine.LOGSCALE_LIMIT + 10  # taken for the limit, and moved no further
     (logp,) = unwritten(dtype, (N, K))
     with crew:
         arguments = compiled.logistic_log_prob, x, outputs, components, logp
@@ -452,10 +454,44 @@ def test_shapes_that_do_not_fit_are_refused():
         lambda: compiled.sgd_update(b, b[:2], b, options, cuts=cuts),
         lambda: compiled.adam_update(b, b, b, b[:2], 2 * options, cuts=cuts),
         lambda: compiled.adam_update(b, b, b, b, 2 * options, cuts=cuts[:, :1].copy()),
+        lambda: compiled.adam_update(b, b, b, b, options, cuts=cuts),
+        lambda: compiled.adam_update(b, b, b, 2 * options, cuts=cuts),
+        lambda: compiled.sgd_update(b, b, b, 2 * options, cuts=cuts),
+        lambda: compiled.adagrad_update(b, b, b, b, options, cuts=cuts),
+        # arrays of as many numbers, and of other axes than they are read by
+        lambda: compiled.affine(x, W, b[:, None], out, machine.TANH),
+        lambda: compiled.affine_gradient(out, x, W, b[:, None]),
+        lambda: compiled.bernoulli_log_prob(x, x, logp[:, 0]),
+        lambda: compiled.bernoulli_of_layers(out, x, (W,), (b,), logp[:, 0], machine.TANH),
+        lambda: compiled.bernoulli_of_layers(out, x, (W,), (b[:, None],), logp, machine.TANH),
+        lambda: compiled.gaussian_log_prob(x, outputs, True, -1.0, logp[:, 0]),
+        lambda: compiled.logistic_log_prob(x, outputs, 1, logp[:, 0]),
+        lambda: compiled.categorical_log_prob(x, x.copy(), np.ones((3, 3), "f4"), logp[:, 0]),
+        lambda: compiled.scale_rows(b, np.ones((3, 2, 5), "f4")),
+        lambda: compiled.scale_rows(b, b),
+        lambda: compiled.normal(np.ones((3, 2, 5), "f4"), PLACE),
+        lambda: compiled.normal(out, PLACE[:5]),
+        lambda: compiled.binary(np.ones((3, 2, 5), "f4"), np.ones((3, 2, 5), "f4"), PLACE),
+        lambda: compiled.binary(out, out, PLACE[:5]),
+        lambda: compiled.sgd_update(W, W, W, options, cuts=cuts),
+        lambda: compiled.sgd_update(b, b[:, None], b, options, cuts=cuts),
+        lambda: compiled.channel_sums(x[:, :, None], np.ones((4, 1), "f4"), 1),
+        lambda: compiled.convolution_weight_gradient(x, x[:, :, None], np.ones((1, 1), "f4"), (1, 6, 1, 1, 1)),
     ]
     for call in calls:
         with pytest.raises(ValueError, match="do not fit"):
             call()
+
+
+def test_more_than_the_desk_has_room_for_is_refused():
+    """The next numbers there are those of the arrays, and behind these those of the threads."""
+    rows, weights = np.ones((3, 5), np.float32), np.full(3, 2, np.float32)
+    compiled.by_rows(jobs.SCALE_ROWS, rows, (weights, rows), (0,) * 8)
+    assert (rows == 2).all()
+    for arrays, integers in (((weights, rows), (0,) * 9), ((weights,) * 11, (0,))):
+        with pytest.raises(ValueError, match="do not fit on the desk"):
+            compiled.by_rows(jobs.SCALE_ROWS, rows, arrays, integers)
+    assert (rows == 2).all()
 
 
 GAUSSIANS = {  # the sizes of each argument's axes, by name

@@ -68,6 +68,31 @@ def test_a_place_that_is_none_is_refused(place):
         noise.normal((1, 1, 4), **{"seed": 0, "stream": Stream.EVALUATION} | place)
 
 
+def test_no_number_beyond_the_last_place_is_taken_for_the_first_one():
+    """Counters go from 0 to 2^32 - 1, and would begin anew behind that."""
+    place = {"seed": 0, "stream": Stream.EVALUATION}
+    last = noise.normal((2, 1, 4), **place, first_example=2**32 - 2)
+    assert not np.array_equal(last, noise.normal((2, 1, 4), **place))
+    noise.normal((1, 1, 4), **place, first_sample=2**32 - 1)
+    probabilities = np.ones((3, 4), np.float32)
+    for draw in (
+        lambda: noise.normal((3, 1, 4), **place, first_example=2**32 - 2),
+        lambda: noise.normal((1, 2, 4), **place, first_sample=2**32 - 1),
+        lambda: noise.uniform((3, 1, 4), **place, first_example=2**32 - 2),
+        lambda: noise.bernoulli(probabilities, **place, first_example=2**32 - 2),
+    ):
+        with pytest.raises(ValueError, match=r"the last of \d examples and of \d blocks"):
+            draw()
+
+
+def test_every_purpose_has_streams_of_its_own():
+    """From TRAINING on one for each stochastic layer."""
+    of_layers = [stream for stream in Stream.__members__.values() if stream >= Stream.TRAINING]
+    others = [stream for stream in Stream.__members__.values() if stream < Stream.TRAINING]
+    assert of_layers == [0x100 * i for i in range(1, len(of_layers) + 1)]
+    assert others == list(range(len(others)))
+
+
 def test_every_coordinate_of_the_counter_gives_other_numbers():
     base = {"seed": 0, "stream": 256, "step": 0, "first_example": 0, "first_sample": 0}
     others = [{}, {"seed": 1}, {"seed": 2**32}, {"stream": 257}, {"step": 1}, {"first_example": 4}, {"first_sample": 4}]

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from scipy import special
 
 from tests import oracles
 from tests.machine.arrays import close, dtypes, random_arrays, rows, samples, seeds, sizes, unwritten
+from tinyvae import machine
 from tinyvae.checks.finite_differences import TOLERANCE, numerical_gradient, relative_error
 from tinyvae.machine import LINEAR, NAMES, RELU, TANH, plain
 
@@ -29,6 +32,31 @@ SLOPES = {
     TANH: (lambda a: 1 - 2 / (1 + np.exp(2 * a)), lambda h: (1 - h) * (1 + h)),
     RELU: (lambda a: (a + abs(a)) / 2, lambda h: np.sign(h).clip(0)),
 }
+
+
+# -- who is behind the door --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModuleNotFoundError("No module named 'numba'", name="numba"), "Numba is not installed: all is computed by"),
+        (ImportError("Numba needs NumPy 2.3"), "Numba cannot be loaded (Numba needs NumPy 2.3): all is computed by"),
+        (
+            ModuleNotFoundError("No module named 'llvmlite'", name="llvmlite"),
+            "Numba cannot be loaded (No module named 'llvmlite'): all is computed by",
+        ),
+    ],
+    ids=["missing", "refuses", "lacks something"],
+)
+def test_the_twins_serve_where_numba_does_not_and_its_own_reason_is_told(error, said, monkeypatch, capsys):
+    class Numba(types.ModuleType):
+        def __getattr__(self, name):
+            raise error
+
+    monkeypatch.setitem(sys.modules, "numba", Numba("numba"))
+    assert machine._choice() == "plain"
+    assert capsys.readouterr().err.startswith(said)
 
 
 # -- layers ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core.compiler_lock import global_compiler_lock
 from threadpoolctl import threadpool_info
 
 from tests.commands import python
@@ -166,6 +167,137 @@ def test_a_forked_process_has_no_helpers_and_works_all_the_same():
             compiled.scale_rows(np.full(50, 2, np.float32), rows)
             os._exit(0 if (rows == 2).all() else 1)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def in_a_fork(function):
+    """Let a forked process call a function, which is to return true."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # its end, if it waits for what never comes
+        result = False
+        try:
+            result = function()
+        finally:
+            os._exit(0 if result else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_crew_that_is_entered_in_a_forked_process_has_helpers_there():
+    crew, rows = Crew(3), np.ones((50, 2000), np.float32)
+
+    def enter():
+        with crew:
+            wait_for(lambda: asleep(crew) == 2)
+            compiled.scale_rows(np.full(50, 2, np.float32), rows)
+        return (rows == 2).all()
+
+    in_a_fork(enter)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_forked_while_another_thread_has_a_crew_has_blas_to_itself():
+    before, inside, leave = blas_threads(), threading.Event(), threading.Event()
+
+    def work():
+        with Crew(1):
+            inside.set()
+            leave.wait(60)
+
+    def alone():
+        is_free = blas_threads() == before
+        with Crew(1):
+            is_held = set(blas_threads()) == {1}
+        return is_free and is_held and blas_threads() == before
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        assert inside.wait(20)
+        in_a_fork(alone)
+    finally:
+        leave.set()
+        thread.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_forked_within_a_crew_s_block_has_one_thread_of_blas_until_its_end():
+    before = blas_threads()
+    with Crew(2) as crew:
+
+        def within():
+            is_held = set(blas_threads()) == {1}
+            with machine.crew(2) as inner:
+                is_held = is_held and inner is crew and set(blas_threads()) == {1}
+            crew.__exit__(None, None, None)
+            return is_held and blas_threads() == before
+
+        in_a_fork(within)
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("lock", [blas._state_lock, global_compiler_lock._lock], ids=["BLAS's", "the compiler's"])
+def test_a_fork_waits_until_another_thread_has_left_a_lock(lock):
+    """In the forked process there is nobody who would."""
+    taken = threading.Event()
+
+    def work():
+        with lock:
+            taken.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert taken.wait(20)
+    in_a_fork(lambda: lock.acquire(blocking=False))
+    thread.join()
+
+
+OUTLIVES = """
+import atexit, threading, time
+import numpy as np
+from tinyvae import machine
+
+
+def work(size, when):
+    rows = np.ones((2, 3), np.float32)
+    with machine.crew(size):
+        machine.scale_rows(np.full(2, 2, np.float32), rows)
+    print(when, rows.sum(), flush=True)
+
+
+def later():
+    threading.main_thread().join()
+    time.sleep(0.2)
+    work(2, "after the main thread")
+
+
+atexit.register(work, 1, "at exit")
+threading.Thread(target=later).start()
+work(2, "before")
+"""
+
+
+def test_a_thread_that_outlives_the_main_thread_goes_on_working(tmp_path):
+    result = python("-c", OUTLIVES, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "before 12.0\nafter the main thread 12.0\nat exit 12.0\n"
+
+
+def test_what_goes_wrong_in_blas_s_keeper_is_told_to_who_asked():
+    def fail(holder, thread):
+        raise OSError(holder)
+
+    with pytest.raises(OSError, match="no such library"):
+        blas._ask(fail, "no such library")
+    with Crew(1):
+        assert set(blas_threads()) == {1}
 
 
 def test_what_is_computed_does_not_depend_on_the_number_of_threads():

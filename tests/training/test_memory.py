@@ -1,5 +1,6 @@
 """A model that does not fit into this machine is refused before any work, with what it would need."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 
 from tests.commands import assert_misuse, call
 from tinyvae import VAE, system
+from tinyvae.data import datasets
+from tinyvae.disk.checkpoint import read_checkpoint, write_checkpoint
 from tinyvae.machine import threads
 from tinyvae.settings import Settings
 from tinyvae.training import memory
 from tinyvae.training.fitted import build_model
+from tinyvae.training.loop import Training
 
 HUGE = {
     "latent": (["--latent", 10**9], "1,502,000,065,064 parameters"),
@@ -39,15 +43,56 @@ def test_the_estimator_says_it_too():
 
 
 def test_what_is_needed():
-    """Five arrays of parameters under Adam, and twice what 500 rows leave in each layer."""
+    """Four arrays of parameters under Adam, and three in a checkpoint, or twice what the rows leave in each layer: the
+    encoder has a row for each example, the decoder for each sample.
+    """
     settings = Settings()
     model = build_model(settings, (30, 30), 0)
     parameters = sum(np.prod(shape) for shape in model.shapes().values())
-    outputs = 500 + 40 + 20 + 500 + 900
-    assert memory.memory_needed(model, settings, 500) == 4 * (5 * parameters + 2 * 500 * outputs)
-    assert memory.memory_needed(model, replace(settings, optimiser="sgd"), 1) == 4 * (4 * parameters + 200 * outputs)
+    encoder, outputs = 500 + 40, 20 + 500 + 900
+    assert memory.memory_needed(model, settings, 500) == 4 * 7 * parameters
+    assert memory.memory_needed(model, settings, 5000) == 4 * (4 * parameters + 2 * 5000 * (encoder + outputs))
+    assert memory.memory_needed(model, replace(settings, optimiser="sgd"), 1) == 4 * 5 * parameters
     double = replace(settings, samples=50, dtype="float64")
-    assert memory.memory_needed(model, double, 500) == 8 * (5 * parameters + 2 * 5000 * outputs)
+    assert memory.memory_needed(model, double, 500) == 8 * (4 * parameters + 2 * 500 * encoder + 2 * 5000 * outputs)
+
+
+def peak(function, *arguments):
+    """The most bytes that a function has at a time; a first call has compiled and imported what it needs."""
+    function(*arguments)
+    tracemalloc.start()
+    try:
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def resumed(path, settings, data):
+    arrays, state = read_checkpoint(path)
+    Training(settings, data, 1).restore(arrays, state)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_what_is_needed_is_what_a_resumed_run_takes(optimiser, tmp_path):
+    settings, data = Settings(hidden=((700, 700),), optimiser=optimiser), datasets.load("digits", limit=100)
+    training = Training(settings, data, 1)
+    write_checkpoint(tmp_path / "checkpoint.npz", *training.state())
+    needed = memory.memory_needed(training.model, settings, 500)
+    assert peak(resumed, tmp_path / "checkpoint.npz", settings, data) == pytest.approx(needed, rel=0.2)
+
+
+@pytest.mark.parametrize("hidden", [((300,),), ((500, 200),)])
+def test_what_is_needed_is_what_many_samples_take(hidden):
+    settings, data = Settings(hidden=hidden, samples=100, objective="iwae"), datasets.load("digits", limit=100)
+
+    def train():
+        training = Training(settings, data, 1)
+        training.run_epoch()
+        return training.model
+
+    needed = memory.memory_needed(train(), settings, 1)
+    assert peak(train) == pytest.approx(needed, rel=0.2)
 
 
 def test_a_machine_that_does_not_tell_is_not_asked(monkeypatch):

@@ -1,7 +1,8 @@
 """One writer at a time: whoever works in a folder holds its lock, and anybody else is told who that is.
 
 The operating system keeps the lock (filelock), and drops it with the process, however that ends: nobody has to clear
-up after a crash. The lock's own file, which is empty and hidden, stays in the folder.
+up after a crash. The lock's own file, which is empty and hidden, stays in the folder. A forked process has no part in
+its parent's locks: it holds none, and is told that the parent is at work.
 """
 
 import os
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from tinyvae.disk.files import atomic_write, explained, open_to_read, remove_temporaries
 from tinyvae.errors import RunError
+from tinyvae.system import WITHOUT_LOCKS
 
 LOCK, OWNER = ".lock", ".owner"  # what is locked, and who locked it
 PATIENCE = 1.0  # seconds: a process that ends is given the time to do so, and a new owner that to say who it is
@@ -24,12 +26,24 @@ _held: weakref.WeakValueDictionary[str, "Lock"] = weakref.WeakValueDictionary()
 _one_at_a_time = threading.Lock()  # of its threads; another of which would find the folder locked, by this process
 
 
+def _begin_anew():
+    """In a forked process: what its parent holds is the parent's, and a thread that was about to is not there."""
+    global _one_at_a_time
+    _held.clear()
+    _one_at_a_time = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
 class Lock:
     """The right of this process to write into a folder, until nobody in it refers to this any more. See ``hold``."""
 
     def __init__(self, folder):
-        # not for this thread alone: whichever lets go of it last releases it
-        lock, owner = FileLock(folder / LOCK, thread_local=False), folder / OWNER
+        # not for this thread alone: whichever lets go of it last releases it; and no file whose mere being there is the
+        # lock, which a crash would leave behind
+        lock, owner = FileLock(folder / LOCK, thread_local=False, fallback_to_soft=False), folder / OWNER
         with explained(folder / LOCK, "locked"):
             try:
                 lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 20)
@@ -37,7 +51,9 @@ class Lock:
                 raise RunError(
                     f"{folder}: {_owner(owner)}\nWait for its end, or stop it; or choose another folder."
                 ) from None
-            except NotImplementedError:
+            except OSError as error:
+                if error.errno not in WITHOUT_LOCKS:
+                    raise
                 raise RunError(f"{folder}: this file system has no locks\nChoose a folder on another disk.") from None
         self._release = weakref.finalize(self, _release, lock, owner, os.getpid())
         remove_temporaries(owner)

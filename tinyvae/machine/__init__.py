@@ -2,8 +2,8 @@
 
 The rest of the house calls ``machine.NAME(...)`` and knows nothing of what is behind it: ``compiled``, kernels that
 Numba compiles and threads share, or ``plain``, the same functions in NumPy, slow and obvious. The latter serve where
-Numba is not installed, and under NUMBA_DISABLE_JIT=1, so that a debugger can step through everything. The choice is
-made at the first call, so that it costs nothing to import the derivation.
+Numba is not installed or cannot be loaded, and under NUMBA_DISABLE_JIT=1, so that a debugger can step through
+everything. The choice is made at the first call, so that it costs nothing to import the derivation.
 
 A kernel writes into arrays that it is given: C-ordered, float32 or float64, one of the two in a call. What each of them
 computes is said by its twin in ``plain``; why, where it is used, in the derivation.
@@ -75,8 +75,9 @@ def _choice():
         if not config.DISABLE_JIT:
             return "compiled"
         why = "NUMBA_DISABLE_JIT is set"
-    except ImportError:
-        why = "Numba is not installed"
+    except ImportError as error:
+        is_missing = str(error) == "No module named 'numba'"
+        why = "Numba is not installed" if is_missing else f"Numba cannot be loaded ({error})"
     except ValueError as error:  # what NUMBA_NUM_THREADS=0 leads to
         raise UserError(f"Numba does not start: {error}\nMend or unset the environment's variables NUMBA_...") from None
     print(f"{why}: all is computed by plain NumPy, more slowly", file=sys.stderr, flush=True)

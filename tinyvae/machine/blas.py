@@ -2,7 +2,8 @@
 
 The number of BLAS's threads is the whole process's, and threadpoolctl lets one thread alone change it: so it is a
 keeper's, a thread that does nothing else. It sets the number to one for the first crew that begins, whichever thread
-that is in, and back when the last one has ended.
+that is in, and back when the last one has ended. It is a daemon, and no executor's: those end with the main thread,
+while another thread may train for hours after that.
 
 Apple's Accelerate, which SciPy uses on newer Macs, is unknown to threadpoolctl. From macOS 15 on it can be told to do
 the products of the calling thread in that thread. Before, its threads come on top of the crew's: the results are right,
@@ -16,7 +17,7 @@ import ctypes
 import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 from threadpoolctl import ThreadpoolController
 
@@ -87,8 +88,9 @@ def description():
 
 
 _state_lock = threading.RLock()  # for the lines below, and for a fork
-_keeper, _limits = None, None
-_holders: set[object] = set()
+_calls: SimpleQueue | None = None  # to the keeper: (what, holder, thread, answers)
+_limits = None
+_holders: dict[object, int] = {}  # and the threads that they are in
 
 
 def hold(holder):
@@ -104,38 +106,58 @@ def release(holder):
 
 
 def _ask(what, holder):
-    global _keeper
+    """Have the keeper do it, and wait for its end."""
+    global _calls
+    answers = SimpleQueue()
     with _state_lock:
-        if _keeper is None:
-            _keeper = ThreadPoolExecutor(1, "blas-keeper")
-        answer = _keeper.submit(what, holder)
-    answer.result()
+        if _calls is None:
+            calls = SimpleQueue()
+            threading.Thread(target=_keep, args=(calls,), name="blas-keeper", daemon=True).start()
+            _calls = calls
+        _calls.put((what, holder, threading.get_ident(), answers))
+    if error := answers.get():
+        raise error
 
 
-def _hold(holder):
+def _keep(calls):
+    """The keeper's life."""
+    while True:
+        what, holder, thread, answers = calls.get()
+        error = None
+        try:
+            what(holder, thread)
+        except BaseException as failure:  # it is the caller's
+            error = failure
+        del holder  # which would live here until the next call
+        answers.put(error)
+
+
+def _hold(holder, thread):
     global _limits
     with _state_lock:
-        _holders.add(holder)
+        _holders[holder] = thread
         if _limits is None:
             _limits = _libraries().limit(limits=1).__enter__()
 
 
-def _release(holder):
+def _release(holder, _):
     global _limits
     with _state_lock:
-        _holders.discard(holder)
+        _holders.pop(holder, None)
         if not _holders and _limits is not None:
             _limits.__exit__(None, None, None)  # which also lets another thread of the process change the number
             _limits = None
 
 
 def _begin_anew():
-    """In a forked process there is one thread, and no crew but that thread's own."""
-    global _keeper, _limits
-    if _limits is not None:
+    """In a forked process there is one thread, and no crew but that thread's own, in whose block it may be."""
+    global _calls, _limits
+    _calls = None
+    for holder in [holder for holder, thread in _holders.items() if thread != threading.get_ident()]:
+        del _holders[holder]
+    if not _holders and _limits is not None:
         _limits.__exit__(None, None, None)
-    _keeper, _limits = None, None
-    _holders.clear()
+        _limits = None
     _state_lock.release()
 
 

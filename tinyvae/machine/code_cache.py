@@ -4,7 +4,11 @@ Numba keeps a kernel's machine code by the date of the kernel's own file. That i
 into one another, across the files of this room, and an upgrade may leave old code behind. So what is kept stands in a
 folder whose name is a digest of every source file of the room and of the versions beneath it: after any edit or upgrade
 it is another folder. The last few stay, older ones are removed. Another room that has loops compiled (``exact``, at the
-door) has folders of its own, which depend on its sources too: an edit there leaves the code of this room alone.
+door) has folders of its own, which depend on its sources too, and on the derivation's, whose constants are compiled
+into its loops: an edit there leaves the code of this room alone.
+
+One process writes at a time, and what is read is asked what it is: Numba writes a list of what is kept and then the
+code, so that of two processes that write at once one could find the other's code under its own name.
 
 The folder is in $NUMBA_CACHE_DIR if that is set, else beside the sources, else, where nothing can be written there, in
 the user's cache folder. All of this only saves time: code that cannot be read or written is compiled in memory.
@@ -14,6 +18,7 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -25,30 +30,38 @@ import numba
 import numpy as np
 import platformdirs
 import scipy
+from filelock import FileLock, Timeout
 from numba import njit, types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 from numba.core.ccallback import CFunc
+from numba.core.sigutils import normalize_signature
 
 from tinyvae.machine.blas import copies_factors
 from tinyvae.machine.elementary import FAST, INNER
+from tinyvae.system import WITHOUT_LOCKS
 
 # The exception to elementary.FAST, for ``exact``: no fastmath.
 EXACTLY = {"fastmath": False, "error_model": "numpy", "nogil": True}
 KEPT = 3  # folders of older digests
+DIGITS = 16  # of a digest, hexadecimal
+LOCK, PATIENCE = ".lock", 2.0  # who writes into a folder locks this there; seconds that others wait for it
 ROOM = Path(__file__).parent
+DERIVATION = ROOM.parent / "derivation"
 
 
 @functools.cache
 def digest(room=ROOM):
-    """What a room's compiled code depends on: its sources and this room's, the versions beneath, the processor's kind;
-    and in this room, which alone does products by BLAS, how that takes its factors.
+    """What a room's compiled code depends on: its sources, this room's and those of the derivation above this room, the
+    versions beneath, the processor's kind; and in this room, which alone does products by BLAS, how that takes its
+    factors.
     """
     versions = [numba.__version__, llvmlite.__version__, np.__version__, scipy.__version__, sys.version]
     products = str(copies_factors()) if room == ROOM else room.name
     total = hashlib.sha256("\n".join([*versions, platform.machine(), products]).encode())
-    for path in sorted({*ROOM.glob("*.py"), *room.glob("*.py")}):
+    rooms = {ROOM} if room == ROOM else {ROOM, DERIVATION, room}
+    for path in sorted(path for each in rooms for path in each.glob("*.py")):
         total.update(path.read_bytes())
-    return total.hexdigest()[:16]
+    return total.hexdigest()[:DIGITS]
 
 
 @functools.cache
@@ -72,10 +85,11 @@ def folder(room=ROOM):
 
 
 def _remove_old(current):
-    """Remove all but the newest folders of the room's other digests."""
+    """Remove all but the newest folders of the room's other digests; whatever else is there is somebody's."""
     with suppress(OSError):
         kind, _, _ = current.name.rpartition("-")
-        others = [path for path in current.parent.glob(f"{kind}-*") if path != current]
+        ours = re.compile(f"{re.escape(kind)}-[0-9a-f]{{{DIGITS}}}")
+        others = [path for path in current.parent.iterdir() if ours.fullmatch(path.name) and path != current]
         for path in sorted(others, key=lambda path: path.stat().st_mtime)[:-KEPT]:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -127,18 +141,30 @@ class KernelCache(FunctionCache):
     _impl_class = _Kept
 
     def load_overload(self, sig, target_context):
-        """The code that was kept, or None."""
+        """The code that was kept, or None: what is no code, or that of other types, is compiled anew."""
         try:
-            return super().load_overload(sig, target_context)
+            kept = super().load_overload(sig, target_context)
+            return kept if kept and tuple(kept.signature.args) == tuple(normalize_signature(sig)[0]) else None
         except Exception:  # emptied by a power cut, cut short, of another user: unpickling raises anything
             with suppress(OSError):
                 self.flush()
             return None
 
     def save_overload(self, sig, data):
-        """Keep the code, if that can be done."""
+        """Keep the code, if that can be done; or not, while another process is at it for long."""
+        lock = FileLock(Path(self.cache_path) / LOCK, timeout=PATIENCE, fallback_to_soft=False)
         try:
-            super().save_overload(sig, data)
+            try:
+                lock.acquire()
+            except OSError as error:  # where there are no locks it is kept without: what is read is asked what it is
+                if error.errno not in WITHOUT_LOCKS:
+                    raise
+            try:
+                super().save_overload(sig, data)
+            finally:
+                lock.release()
+        except Timeout:
+            pass
         except OSError as error:
             self.disable()
             give_up(error)

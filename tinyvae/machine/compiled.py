@@ -160,7 +160,8 @@ def convolution_weight_gradient(da, x, dW, geometry):
 
 
 def channel_sums(a, sums, width):
-    _require(len(a) == len(sums) and a.shape[1] % (width * sums.shape[1]) == 0, "a and sums")
+    fits = a.ndim == sums.ndim == 2 and len(a) == len(sums) and a.shape[1] % (width * sums.shape[1]) == 0
+    _require(fits, "a and sums")
     images = max(1, parts(len(a), BLOCKS))
     job = convolution_jobs.CHANNEL_SUMS.at(a.dtype)
     jobs.share_pieces(at_hand(), job, parts(len(a), images), (a, sums), (images, LINEAR, 1, width))
@@ -179,7 +180,7 @@ def _require_images(wide, narrow, W, geometry):
     """The number of patches of an image, if the shapes of images and filters fit a geometry."""
     height, width, channels, size, stride = geometry
     patches = parts(height, stride) * parts(width, stride)
-    fits = wide.shape[1] == height * width * channels and len(W) == size * size * channels
+    fits = wide.shape == (len(wide), height * width * channels) and W.ndim == 2 and len(W) == size * size * channels
     _require(fits and narrow.shape == (len(wide), patches * W.shape[1]), "the images and the filters")
     return patches
 
@@ -281,42 +282,48 @@ def component_log_densities_gradient(dlogp, z, mu, logvar, dz, dmu, dlogvar):
 
 
 def by_rows(job, rows, arrays, integers=(0,)):
-    """Have a job done on all rows, which are one of its arrays, some in a piece."""
+    """Have a job done on all rows (R, D), which are one of its arrays, some in a piece."""
     pieces = parts(len(rows), jobs.height_of.py_func(rows))
     jobs.share_pieces(at_hand(), job.at(rows.dtype), pieces, arrays, integers)
 
 
+def _are_rows(x, outputs, logp):
+    """Whether these are data (N, D), what a network puts out for K samples of each (N K, J), and densities (N, K)."""
+    return x.ndim == outputs.ndim == logp.ndim == 2 and len(x) == len(logp) and len(outputs) == logp.size
+
+
 def bernoulli_log_prob(x, logits, logp):
-    _require(len(logp) == len(x) and logits.shape == (logp.size, x.shape[1]), "x, logits and logp")
+    _require(_are_rows(x, logits, logp) and logits.shape[1] == x.shape[1], "x, logits and logp")
     by_rows(jobs.BERNOULLI, logits, (x, logits, logp))
 
 
 def bernoulli_of_layers(x, z, Ws, bs, logp, activation):
     _require_known(activation)
+    _require(_are_rows(x, z, logp), "x, z and logp")
     job = jobs.BERNOULLI_OF_LAYERS.at(z.dtype)
     jobs.bernoulli_of_layers(at_hand(), job, x, z, Ws, bs, logp, activation)
 
 
 def gaussian_log_prob(x, outputs, squash, floor, logp):
-    _require(len(logp) == len(x) and outputs.shape == (logp.size, 2 * x.shape[1]), "x, outputs and logp")
+    _require(_are_rows(x, outputs, logp) and outputs.shape[1] == 2 * x.shape[1], "x, outputs and logp")
     by_rows(jobs.GAUSSIAN, outputs, (x, outputs, logp, np.full(1, floor, x.dtype)), (int(squash),))
 
 
 def logistic_log_prob(x, outputs, components, logp):
     numbers = 2 if components == 1 else 3 * components
-    has_room = outputs.shape[1] >= numbers * x.shape[1] and outputs.shape[1] % x.shape[1] == 0
-    _require(len(logp) == len(x) and len(outputs) == logp.size and has_room, "x, outputs and logp")
+    fits = _are_rows(x, outputs, logp) and outputs.shape[1] >= numbers * x.shape[1]
+    _require(fits and outputs.shape[1] % x.shape[1] == 0, "x, outputs and logp")
     by_rows(jobs.LOGISTIC, outputs, (x, outputs, logp), (components,))
 
 
 def categorical_log_prob(x, logits, alike, logp):
-    _require(len(logp) == len(x) and logits.shape == (logp.size, x.shape[1]), "x, logits and logp")
-    _require(len(alike) == alike.shape[1] > 0 == x.shape[1] % len(alike), "alike and x")
+    _require(_are_rows(x, logits, logp) and logits.shape[1] == x.shape[1], "x, logits and logp")
+    _require(alike.shape == (len(alike), len(alike)) and len(alike) > 0 == x.shape[1] % len(alike), "alike and x")
     by_rows(jobs.CATEGORICAL, logits, (x, logits, alike, logp))
 
 
 def scale_rows(weights, rows):
-    _require(weights.shape == rows.shape[:1], "the weights and the rows")
+    _require(rows.ndim == 2 and weights.shape == rows.shape[:1], "the weights and the rows")
     by_rows(jobs.SCALE_ROWS, rows, (weights, rows))
 
 
@@ -326,11 +333,13 @@ def sigmoid(logits, out):
 
 
 def normal(out, place):
+    _require(out.ndim == 2 and len(place) == 6, "out and its place")
     by_rows(jobs.NORMAL, out, (out,), place)
 
 
 def binary(probabilities, out, place):
-    _require(probabilities.shape == out.shape, "the probabilities and out")
+    fits = probabilities.shape == out.shape and out.ndim == 2 and len(place) == 6
+    _require(fits, "the probabilities, out and its place")
     by_rows(jobs.BINARY, out, (probabilities, out), place)
 
 
@@ -361,17 +370,21 @@ def cuts_of(shapes):
     return np.array(cuts, np.int64)
 
 
-def _update(job, theta, g, *state_and_options, cuts):
+def _update(job, states, numbers, theta, g, *state_and_options, cuts):
     *state, options = state_and_options
+    are_vectors = theta.ndim == 1 and all(array.shape == theta.shape for array in (g, *state))
+    _require(are_vectors, "the parameters, the gradient and the state")
+    _require(len(state) == states and len(options) == numbers, "the optimiser, its state and its options")
     sums, options = np.empty(len(cuts), theta.dtype), np.array(options, theta.dtype)
     # where there is but one array of state it stands in both places
     jobs.update(at_hand(), job.at(theta.dtype), theta, g, state[0], state[-1], options, cuts, sums)
     return sums.sum(dtype=np.float64)
 
 
-sgd_update = partial(_update, jobs.SGD)
-adagrad_update = partial(_update, jobs.ADAGRAD)
-adam_update = partial(_update, jobs.ADAM)
+# for so many arrays of state, and so many options
+sgd_update = partial(_update, jobs.SGD, 1, 2)
+adagrad_update = partial(_update, jobs.ADAGRAD, 1, 2)
+adam_update = partial(_update, jobs.ADAM, 2, 4)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ def affine(desk, addresses, is_sparse, x, W, b, out, activation):
             they are needed.
         is_sparse: whether to go through the entries of x that differ from zero.
     """
-    if x.shape[1] != len(W) or W.shape[1] != len(b) or out.shape != (len(x), len(b)):
+    fits = x.shape == (len(x), len(W)) and W.shape == (len(W), len(b)) and out.shape == (len(x), len(b))
+    if not fits or b.shape != (len(b),):
         raise ValueError("the shapes of x, W, b and out do not fit")
     desk[ARGUMENTS] = 0
     put(desk, x, x)
@@ -163,7 +164,8 @@ def affine_gradient(desk, addresses, is_sparse, da, x, dW, db):
             they are needed.
         is_sparse: whether to go through the entries of x that differ from zero.
     """
-    if len(x) != len(da) or dW.shape != (x.shape[1], da.shape[1]) or len(db) != da.shape[1]:
+    fits = x.shape == (len(da), len(dW)) and da.shape == (len(da), len(db)) and dW.shape == (len(dW), len(db))
+    if not fits or db.shape != (len(db),):
         raise ValueError("the shapes of da, x, dW and db do not fit")
     desk[ARGUMENTS] = 0
     put(desk, da, da)
@@ -232,7 +234,8 @@ def COMPLETE_GRADIENT(desk, piece, like):
 @kernel
 def affine_input_gradient(desk, job, da, W, h, dx, activation):
     """dx = da Wᵀ f'(a), for an activation f whose value was h = f(a)."""
-    if da.shape[1] != W.shape[1] or dx.shape != (len(da), len(W)) or h.shape != dx.shape:
+    fits = da.shape == (len(da), W.shape[1]) and W.shape == (len(W), W.shape[1])
+    if not fits or dx.shape != (len(da), len(W)) or h.shape != dx.shape:
         raise ValueError("the shapes of da, W, h and dx do not fit")
     desk[ARGUMENTS] = 0
     put(desk, da, da)
@@ -305,7 +308,7 @@ def bernoulli_of_layers(desk, job, x, z, Ws, bs, logp, activation):
     list_of_layers[ARGUMENTS] = 0
     units, outputs = z.shape[1], 0
     for i in range(len(Ws)):
-        if len(Ws[i]) != units or Ws[i].shape[1] != len(bs[i]):
+        if Ws[i].shape != (units, len(bs[i])) or bs[i].shape != (len(bs[i]),):
             raise ValueError("the shapes of z and the layers do not fit")
         put(list_of_layers, Ws[i], z)
         put(list_of_layers, bs[i], z)
@@ -354,9 +357,13 @@ def share_pieces(desk, job, pieces, arrays, integers):
         desk: the desk at hand.
         job: address of the job for numbers like those of the arrays.
         pieces: how many there are.
-        arrays: tuple, the job's arguments; the job's ``matrix(desk, i, like)`` is the i-th of them.
+        arrays: tuple, the job's arguments, (R, D) or (D,); the job's ``matrix(desk, i, like)`` is the i-th of them.
         integers: tuple, the job's ``numbers(desk)``.
+
+    Raises: ValueError if the desk has no room for so many; TypeError as ``put``.
     """
+    if len(integers) > ARRAYS - NUMBERS or len(arrays) > (TODO - ARRAYS) // 3:
+        raise ValueError("so many arrays or whole numbers do not fit on the desk")
     desk[ARGUMENTS] = 0
     for array in literal_unroll(arrays):
         put(desk, array, arrays[0])

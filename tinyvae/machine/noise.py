@@ -10,7 +10,7 @@ Box and Muller's transform.
 """
 
 from collections.abc import Sequence
-from enum import IntEnum
+from enum import IntEnum, unique
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,8 +19,12 @@ from tinyvae import machine
 from tinyvae.types import Array
 
 
+@unique
 class Stream(IntEnum):
-    """What a random number is for; each purpose has numbers of its own. Streams from LAYERS on are a layer's each."""
+    """What a random number is for; each purpose has numbers of its own.
+
+    From TRAINING on they stand 0x100 apart: a purpose has a stream for each stochastic layer.
+    """
 
     PARAMETERS = 0
     ORDER = 1
@@ -56,13 +60,13 @@ def normal(
         stream, step: integers from 0 to 2^32 - 1: what for, and when.
         first_example, first_sample: where this block stands in the whole; ``first_sample * D`` a multiple of 4.
         dtype: float32 or float64. The same words give nearly the same numbers: float32 rounds them before the logarithm
-            and the cosine, which moves a number by 1e-7 on average, and by up to 3e-5 near zero.
+            and the cosine, which moves a number by 1e-7 on average, and by up to 3e-4 near zero.
 
     Returns: (N, K, D) array.
     """
     N, K, D = shape
     out = np.empty((N, K * D), dtype)
-    machine.normal(out, _place(seed, stream, step, first_example, _first_block(first_sample, D)))
+    machine.normal(out, _place(seed, stream, step, first_example, _first_block(first_sample, D), out.shape))
     return out.reshape(shape)
 
 
@@ -91,7 +95,7 @@ def uniform(
     """Independent uniform numbers, multiples of 2^-24 in [0, 1); arguments as ``normal``."""
     N, K, D = shape
     words = np.empty((N, K * D), np.uint32)
-    machine.random_words(words, _place(seed, stream, step, first_example, _first_block(first_sample, D)))
+    machine.random_words(words, _place(seed, stream, step, first_example, _first_block(first_sample, D), words.shape))
     return np.multiply(words >> 8, 2.0**-24, dtype=dtype).reshape(shape)
 
 
@@ -106,14 +110,14 @@ def bernoulli(probabilities: Array, seed: int, stream: int, step: int = 0, first
     """
     probabilities = np.ascontiguousarray(probabilities)
     out = np.empty_like(probabilities)
-    machine.binary(probabilities, out, _place(seed, stream, step, first_example))
+    machine.binary(probabilities, out, _place(seed, stream, step, first_example, 0, out.shape))
     return out
 
 
 def permutation(n: int, seed: int, stream: int, step: int = 0) -> np.ndarray:
     """A random order of 0 ... n - 1: (n,) int64, the argsort of n random words."""
     words = np.empty((1, n), np.uint32)
-    machine.random_words(words, _place(seed, stream, step))
+    machine.random_words(words, _place(seed, stream, step, 0, 0, words.shape))
     return np.argsort(words[0], kind="stable")
 
 
@@ -124,12 +128,18 @@ def _first_block(first_sample: int, D: int) -> int:
     return first_sample * D // 4
 
 
-def _place(seed: int, stream: int, step: int = 0, first_example: int = 0, first_block: int = 0) -> tuple[int, ...]:
-    """The arguments of the kernels that say which numbers are wanted, each less than 2^32; ValueError for others."""
+def _place(
+    seed: int, stream: int, step: int, first_example: int, first_block: int, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """The arguments of the kernels that say which numbers (N, M) are wanted, each less than 2^32, as are the places of
+    the last ones; ValueError for others.
+    """
     place = seed & 0xFFFFFFFF, seed >> 32, int(stream), step, first_example, first_block
-    if min(place) < 0 or max(place) >= 2**32:
+    examples, blocks = shape[0], -(-shape[1] // 4)
+    if min(place) < 0 or max(*place, first_example + examples - 1, first_block + blocks - 1) >= 2**32:
         raise ValueError(
             f"seed={seed} is to be from 0 to 2^64 - 1, stream={stream}, step={step}, first_example={first_example} and "
-            f"the block {first_block} of the first sample from 0 to 2^32 - 1"
+            f"the block {first_block} of the first sample from 0 to 2^32 - 1, and so the last of {examples} examples "
+            f"and of {blocks} blocks"
         )
     return place

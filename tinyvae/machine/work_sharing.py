@@ -14,10 +14,10 @@ from tinyvae.machine.code_cache import callback, kernel
 from tinyvae.machine.elementary import INNER
 from tinyvae.machine.memory import add, call, exchange, load, matrix_at, pause, pointer, store
 
-# The desk is an array of int64. How many pieces are done, and whether the desk is open: these change while others look,
-# so each stands in lines of the cache of its own.
+# The desk is an array of int64, eight to a line of the cache. How many pieces are done, and whether the desk is open:
+# these change while others look, so each stands in a line of its own.
 DONE, IS_OPEN = np.int64(0), np.int64(16)  # as such, and no literals, for each of which Numba would compile apart
-FAILED = np.int64(8)  # how many pieces an exception ended, in the line of DONE: it changes as good as never
+FAILED = np.int64(8)  # how many pieces an exception ended, in the line between them: it changes as good as never
 # How many threads there are. What is to be done: a function's address, the number of pieces and of arrays, whole
 # numbers, and each array's address, rows and columns.
 THREADS, JOB, PIECES, ARGUMENTS, NUMBERS, ARRAYS = 32, 33, 34, 35, 40, 48
@@ -90,7 +90,8 @@ def numbers(desk):
 def share(desk, job, pieces):
     """Have a job done, whose arguments are on the desk; return when it is.
 
-    Raises: MemoryError where a piece could not be done: what does not fit was refused before, so there was no room.
+    Raises: MemoryError where an exception ended a piece. It was printed there (``callback``), and it is most likely of
+        memory: what does not fit was refused before.
     """
     desk[JOB], desk[PIECES] = job, pieces
     store(desk, DONE, 0)
@@ -105,7 +106,7 @@ def share(desk, job, pieces):
     while load(desk, DONE) < pieces:  # a piece that a helper has it finishes, even if the desk was closed meanwhile
         wait(desk, CALLER, DONE, pieces)
     if load(desk, FAILED):
-        raise MemoryError("there was no room to compute in")
+        raise MemoryError("a piece of the work failed; what it was stands above")
 
 
 @kernel
