@@ -39,11 +39,8 @@ def main(argv=None):
         print(report(results, without_annealing=n > 0), flush=True)
     try:
         if n:
-            chains = n * annealing.CHAINS
-            part = chains / annealing.count_steps(n)  # of a chain that a step is: the bar moves from the first one on
-            with state.crew, console.sample_bar(chains, arguments.quiet, " chains") as bar:
-                about = state.fitted, images[:n], labels, found["each"]
-                results |= plain(evaluation.anneal(*about, lambda steps: bar.update(steps * part)))
+            with state.crew, console.sample_bar(annealing.count_steps(n), arguments.quiet, " steps") as bar:
+                results |= plain(evaluation.anneal(state.fitted, images[:n], labels, found["each"], bar.update))
             fault = keep_annealed(run, results, arguments.overwrite)
             if not arguments.json:
                 print(annealed(results))
