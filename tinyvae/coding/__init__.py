@@ -1,4 +1,4 @@
-"""Compression: a trained model as a lossless code, whose files are as long as the bound says.
+"""Compression: a trained model as a lossless code, whose files are nearly as long as the bound says.
 
 In reading order: ``elementary`` functions and the ``network`` in a fixed order of sums, of which encoder and decoder
 compute every bit alike; ``ans``, the stack that a message is; ``pixels`` and ``cells``, coders of data and of latent

@@ -110,5 +110,6 @@ def noise_within(code: BitsBack, mu: Array, logvar: Array, chosen: np.ndarray, f
 
     edges = code.prior.centre + code.prior.scale * np.stack([cells().edges[chosen], cells().edges[chosen + 1]])
     lowest, highest = (edges - mu) / np.exp(logvar / 2)
+    # the step after those that an evaluation uses
     u = noise.uniform((len(mu), 1, mu.shape[1]), 0, Stream.EVALUATION, 3, first, dtype=np.float64)[:, 0]
     return truncnorm.ppf(u + 2.0**-25, lowest, highest)

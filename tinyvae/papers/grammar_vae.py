@@ -27,7 +27,8 @@ SEEDS, DRAWS = 10, 25  # of the search, and decodes of each of its points
 SOLVED = 0.05  # a score below which are the six strings that were taken out, and no other of the data
 ENTROPY = math.log(expressions.COUNT)  # 11.513 nats: all strings are different
 # What the paper's tables say of the points of a search: the mean over 10 searches, and their standard deviation divided
-# by the root of 5, which is the number of rounds. So the published get_final_results.py has it.
+# by the root of 5, which is the number of rounds. So equation_optimization/get_final_results.py of their repository has
+# it, which leaves the worst score out of the mean; ours leaves out what is no expression, and scores so.
 PUBLISHED = {
     "points_with_an_expression": {"rules": (0.99, 0.01), "characters": (0.86, 0.06)},
     "mean_score_of_these": {"rules": (3.47, 0.24), "characters": (4.75, 0.25)},
