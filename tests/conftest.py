@@ -7,6 +7,7 @@ And Ctrl-C works, though a shell's background job is told to ignore it, and SIGH
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -16,6 +17,12 @@ settings.load_profile("tinyvae")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """A training draws none; they take longer than the short runs of many tests."""
+    monkeypatch.setattr("tinyvae.training.run_figures.drawings", lambda *_: {})
 
 
 def pytest_terminal_summary(terminalreporter):

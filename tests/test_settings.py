@@ -20,7 +20,6 @@ from tinyvae.derivation.priors import StandardNormal
 from tinyvae.disk.run import Run
 from tinyvae.errors import RunError
 from tinyvae.settings import CHOICES, RECIPES, Registry, Settings
-from tinyvae.training import run_figures
 from tinyvae.training.optimisers import Optimiser
 
 REGISTRIES = {name: value for name, value in vars(settings).items() if isinstance(value, Registry)}
@@ -156,11 +155,6 @@ def own():
     yield add
     for registry, name in added:
         del registry[name]
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
 
 
 def trained(path, *words, source="digits"):

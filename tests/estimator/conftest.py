@@ -6,7 +6,6 @@ from sklearn.datasets import load_digits
 
 from tests.estimator.models import CONV, SMALL
 from tinyvae import VAE
-from tinyvae.training import run_figures
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +31,3 @@ def conditional(digits):
     X, y = digits
     names = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])[y]
     return VAE(n_components=5, hidden=(100,), conditional=True, max_epochs=60, random_state=0).fit(X, names), names
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})

@@ -18,7 +18,6 @@ from tests.data.test_formats import HEADER as NPY_HEADER
 from tests.data.test_formats import npy_bytes
 from tinyvae.disk.run import Run
 from tinyvae.drawing import curves
-from tinyvae.training import run_figures
 from tinyvae.training.loop import Training
 from tinyvae.training.optimisers import SGD
 
@@ -29,11 +28,6 @@ IMAGES = np.random.default_rng(0).random((100, 6))
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / "runs" / "faulty"
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
 
 
 def with_value(value):

@@ -22,7 +22,7 @@ from tinyvae.errors import RunError
 from tinyvae.machine import noise
 from tinyvae.machine.noise import Stream
 from tinyvae.settings import Settings
-from tinyvae.training import evaluation, fitted, importance_sampling, opening, run_figures
+from tinyvae.training import evaluation, fitted, importance_sampling, opening
 from tinyvae.training.loop import Training
 
 RESULTS = Path(__file__).parents[2] / "results/runs"
@@ -322,11 +322,6 @@ def test_labels_that_do_not_fit_are_refused(plain, conditional, method):
 
 
 # ---- a run's folder
-
-
-@pytest.fixture
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
 
 
 COMMANDS = {

@@ -52,12 +52,6 @@ def whole(tmp_path_factory):
     return content(folder / "run")
 
 
-@pytest.fixture
-def no_pictures(monkeypatch):
-    """They take longer than the runs of these tests."""
-    monkeypatch.setattr(run_figures, "drawings", lambda *_: {})
-
-
 # Where the process is killed: the function, the count of its call, the file concerned, before or after it. An epoch has
 # six steps, and each process begins where the last checkpoint is.
 KILLS = [
