@@ -1,5 +1,6 @@
 """The wheel and the source distribution: what is in them, and that what they install runs."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,18 @@ def test_the_source_distribution_builds_the_same_wheel(distributions, tmp_path):
     (source,) = tmp_path.iterdir()
     assert all((source / name).exists() for name in ("README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"))
     assert names(build("wheel", source, tmp_path)) == names(wheel)
+
+
+def test_the_oldest_dependencies_are_those_that_setup_py_names(distributions):
+    for document in ("CONTRIBUTING.md", ".github/workflows/test.yml"):
+        (line,) = [line for line in (ROOT / document).read_text().splitlines() if "sed -n" in line]
+        oldest = subprocess.run(
+            line.split(" > ")[0], shell=True, cwd=ROOT, capture_output=True, text=True
+        ).stdout.split()
+        with zipfile.ZipFile(distributions[0]) as wheel:
+            metadata = wheel.read(f"tinyvae-{__version__}.dist-info/METADATA").decode()
+        needed = re.findall(r"^Requires-Dist: (\S+?)>=([0-9.]+)(?!.*extra ==)", metadata, re.MULTILINE)
+        assert len(needed) > 10 and sorted(oldest) == sorted(f"{name}=={number}.*" for name, number in needed)
 
 
 @pytest.mark.slow  # all is compiled for it
