@@ -71,7 +71,8 @@ def curve(
     axes.set_ylabel(f"{bound_name} ({unit})")
     if bits:
         slope, start = bits
-        right = axes.secondary_yaxis("right", (lambda nats: slope * nats + start, lambda n: (n - start) / slope))
+        both_ways = lambda nats: slope * nats + start, lambda n_bits: (n_bits - start) / slope
+        right = axes.secondary_yaxis("right", functions=both_ways)
         right.set_ylabel("bits per dimension")
     axes.legend(frameon=False, loc="best", fontsize=TEXT)
     save(figure, path)
