@@ -161,7 +161,7 @@ def test_a_copy_is_the_same_model(model, digits):
         np.testing.assert_array_equal(copy.encode(digits.test, y), expected)
         np.testing.assert_array_equal(copy.sample(180, y), trained.sample(180, y))
         copy.params["encoder.0.W"][0, 0] += 1
-        assert copy.params.flat[0] == trained.params.flat[0] + 1  # still views of one vector, and of its own
+        assert copy.params.flat[0] == trained.params.flat[0] + np.float32(1)  # still views of one vector, its own
 
 
 # ---- what goes in
