@@ -54,10 +54,10 @@ def read(path):
     is_whole = isinstance(each, list) and each and all(value is None or is_finite(value) for value in each)
     if not (is_whole and is_count(samples)):
         raise RunError(f"{path}: it has no log p(x) of each image\n{cure} --overwrite")
-    if found.get("run", run.name) != run.name:
+    if found.get("run") != run.name:
         raise RunError(f"{path}: its {FILE} is of another run\n{cure}")
     now = progress(run)
-    then = {name: found.get(name, reached) for name, reached in now.items()}  # an earlier version's says less
+    then = {name: found.get(name) for name in now}
     if then != now:
         words = [[f"{name.removesuffix('s')} {reached}" for name, reached in state.items()] for state in (then, now)]
         states = list(map(", ".join, words))
@@ -110,7 +110,7 @@ def compare(first, second):
     from tinyvae.training.evaluation import paired
 
     digests = [evaluation["digests"] for evaluation in (first, second)]
-    # what an older evaluation does not say of its test examples, the data tell
+    # what an evaluation does not say of its test examples, as those in results/runs, the data tell
     known = "test examples" if all(each["test examples"] for each in digests) else "data"
     different = [known] if digests[0][known] != digests[1][known] else []
     different += [name for name, value in first["same"].items() if value != second["same"][name]]

@@ -195,7 +195,7 @@ def annealed(results):
     found = results["annealed"]
     error = "" if found["standard_error"] is None else f", standard error {found['standard_error']:.2f}"
     more = "" if found["error_of_gain"] is None else f" ± {found['error_of_gain']:.2f}"
-    effective, accepted = found.get("effective_chains"), found.get("accepted")  # earlier versions did not keep them
+    effective, accepted = found["effective_chains"], found["accepted"]
     how = [] if effective is None else [f"effectively {effective:.1f} of {found['chains']} chains"]
     how += [] if accepted is None else [f"{100 * accepted:.0f} % of steps accepted"]
     return (

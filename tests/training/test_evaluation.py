@@ -329,14 +329,8 @@ def test_an_annealing_is_kept_beside_a_larger_evaluation(tmp_path, monkeypatch):
     _, more, kept, beside = annealed(14, limit=15)  # of more images than were evaluated
     assert kept == before and beside == more | {"gain": None, "error_of_gain": None}
     (run / "evaluation.json").write_text(json.dumps({name: before[name] for name in before if name != "each"}))
-    _, more, kept, beside = annealed(4)  # as an earlier version left it
+    _, more, kept, beside = annealed(4)  # beside one that has no number for each image
     assert kept["samples"] == 30 and beside == more | {"gain": None, "error_of_gain": None}
-
-
-def test_an_earlier_version_s_annealing_is_told_without_its_chains():
-    found = {"log_likelihood": -3.0, "standard_error": 0.1, "n_images": 2, "chains": 16, "steps": 10}
-    words = evaluate.annealed({"samples": 9, "annealed": found | {"gain": 0.5, "error_of_gain": 0.2}})
-    assert words.endswith("+0.50 ± 0.20 against the same by 9 samples")
 
 
 def test_the_standard_error_of_a_mean():
@@ -389,7 +383,7 @@ def test_models_are_compared_image_by_image(tmp_path):
     assert pair["n_images"] == 80  # the test examples are the same, and the protocol says what is not
     protocols = [Run.open(tmp_path / name).read_json("evaluation.json")["protocol"] for name in ("a", "few")]
     assert protocols[1] == f"{protocols[0]}, the first 300 training examples"
-    for name in ("a", "drawn"):  # as an older version left them
+    for name in ("a", "drawn"):  # as those that are kept in results/runs
         found = Run.open(tmp_path / name).read_json("evaluation.json")
         del found["test_digest"]
         (tmp_path / name / "evaluation.json").write_text(json.dumps(found))
@@ -459,8 +453,7 @@ def test_an_evaluation_is_of_one_state_of_one_run(tmp_path):
     assert call(*again, main=evaluate.main).returncode == 0
     assert call(run, other, main=compare.main).returncode == 0
     found = json.loads((run / "evaluation.json").read_text())
-    for name in ("run", "epochs", "step", "protocol"):  # as an earlier version left it
-        del found[name]
+    del found["protocol"]
     (run / "evaluation.json").write_text(json.dumps(found))
     assert "  protocol  not known\n" in call(run, other, main=compare.main).stdout
     for path in (run, other):  # what is kept of a run without its model

@@ -3,7 +3,6 @@
 import json
 import math
 import pickle
-import shutil
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ from PIL import Image
 
 import tinyvae
 from tests.commands import assert_misuse, call
-from tests.training.test_resume import content
 from tinyvae import evaluate, machine
 from tinyvae.data import datasets
 from tinyvae.disk.run import Run
@@ -422,36 +420,11 @@ def test_pictures_of_colour_are_trained_on_loaded_and_drawn_in_colour(tmp_path):
     assert call(run.path, "--samples", 10, "--quiet", main=evaluate.main).returncode == 0
 
 
-# ---- runs of version 0.1.0
-
-
-def as_version_0_1_0(path):
-    """Rewrite the config of a run as that version wrote it."""
-    config = json.loads((path / "config.json").read_text())
-    del config["dataset"]["n_labels"], config["dataset"]["classes"], config["settings"]["network"]
-    config["dataset"]["image_shape"] = config["dataset"].pop("data_shape")
-    (path / "config.json").write_text(json.dumps(config, indent=2))
-
-
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
-def test_a_run_of_version_0_1_0_is_loaded_evaluated_and_gone_on_with(words, no_pictures, tmp_path):
-    new = trained(tmp_path / "new", *words, "--schedule", "constant")
-    old = shutil.copytree(new, tmp_path / "old")
-    as_version_0_1_0(old)
-    one, other = tinyvae.load(new), tinyvae.load(old)
-    assert other.model == one.model and other.settings == one.settings
-    np.testing.assert_array_equal(other.params.flat, one.params.flat)
-    for path in (new, old):
-        assert call(path, "--samples", 5, "--quiet", main=evaluate.main).returncode == 0
-        assert call("--resume", path, "--epochs", 3, "--quiet").returncode == 0
-    assert Run.open(old).read_json("evaluation.json") == Run.open(new).read_json("evaluation.json")
-    assert content(old) == content(new) and len(content(old)[2]) == 3
-    assert tinyvae.load(old).model == one.model  # its config still is of the old form, but for the length
+# ---- the runs in results/
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.iterdir()), ids=lambda path: path.name)
 def test_the_runs_that_were_kept_without_their_checkpoints(path):
-    """They were written by version 0.1.0."""
     run = Run.open(path)
     settings, about, _ = opening.read_config(run)
     shapes = fitted.build_model(settings, tuple(about["data_shape"]), 0).shapes()
@@ -460,14 +433,3 @@ def test_the_runs_that_were_kept_without_their_checkpoints(path):
     assert run.history()[-1]["epoch"] == end == run.read_json("summary.json")["epochs"]
     with pytest.raises(RunError, match="there is no checkpoint"):
         tinyvae.load(path)
-
-
-def test_an_old_config_without_a_shape_is_refused(no_pictures, tmp_path):
-    path = trained(tmp_path / "run")
-    as_version_0_1_0(path)
-    config = json.loads((path / "config.json").read_text())
-    del config["dataset"]["image_shape"]
-    (path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(RunError, match=r"config\.json is not the config of a run .*data_shape is None"):
-        tinyvae.load(path)
-    assert_misuse(call("--resume", path), "data_shape is None")

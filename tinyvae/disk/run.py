@@ -165,7 +165,7 @@ class Run:
 
     @cached_property
     def name(self) -> str | None:
-        """The random name that ``create`` gave the run; None for a run of version 0.1.0, which gave none."""
+        """The random name that ``create`` gave the run; None if the config was edited and has lost it."""
         return self.config().get("run")
 
     def config(self) -> dict[str, Any]:

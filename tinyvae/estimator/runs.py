@@ -61,7 +61,8 @@ def write(
     arrays, state = progress
     nothing = {"test_bound": math.nan, "seconds": math.nan}
     rows = [nothing | dict(row) for row in history]
-    labels = {} if classes is None else {"classes": classes}
-    with Run.create(path, description.describe_fitted(fitted) | labels) as run:
+    about = {"name": "X", "source": None, "limit": None, "digest": "", "classes": classes, "pictures": None}
+    about["n_labels"] = fitted.model.n_labels
+    with Run.create(path, description.describe_fitted(fitted, about)) as run:
         run.write_history(rows)
         run.save_checkpoint(arrays, state | origin(fitted.settings, rows))

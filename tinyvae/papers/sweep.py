@@ -154,7 +154,6 @@ def evaluated(run, plan, epoch):
     found, n_images = run.read_json("evaluation.json"), run.config()["dataset"]["test_examples"]
     samples, n_images = plan.samples, min(plan.images or n_images, n_images)
     wanted = {"run": run.name, "epochs": epoch, "samples": samples, "n_images": n_images}
-    found.setdefault("run", run.name)  # an earlier version's did not say it
     is_of_this_end = all(found.get(name) == wanted[name] for name in ("run", "epochs"))
     sizes = [(found.get(name), wanted[name]) for name in ("samples", "n_images")]
     if is_of_this_end and any(type(size) is int and size > enough for size, enough in sizes):

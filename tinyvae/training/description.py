@@ -33,8 +33,9 @@ def describe(training: Training, dataset: Dataset, source: str, limit: int | Non
         "test_examples": len(dataset.test),
         "classes": dataset.classes,
         "pictures": dataset.pictures,
+        "n_labels": dataset.n_labels,
     }
-    described = describe_fitted(training.fitted, about, dataset.n_labels) | {"threads": training.threads}
+    described = describe_fitted(training.fitted, about) | {"threads": training.threads}
     return described | describe_settings(training.settings, dataset)
 
 
@@ -43,22 +44,17 @@ def lasting(source: str) -> str:
     return source if source in DATASETS else os.path.abspath(os.path.expanduser(source))
 
 
-def describe_fitted(
-    fitted: Fitted, about: Mapping[str, Any] | None = None, n_labels: int | None = None
-) -> dict[str, Any]:
+def describe_fitted(fitted: Fitted, about: Mapping[str, Any]) -> dict[str, Any]:
     """The part of ``config.json`` that a trained model knows of itself.
 
     Args:
         fitted: Fitted.
-        about: what is known of its data beside their shape; by default nothing.
-        n_labels: of the data; by default those of the model.
+        about: what is known of its data beside their shape and what they are made of.
     """
-    about = about or {"name": "X", "source": None, "limit": None, "digest": ""}
-    shape = {"data_shape": fitted.data_shape, "n_labels": fitted.model.n_labels if n_labels is None else n_labels}
     vocabulary = None if fitted.vocabulary is None else fitted.vocabulary.to_json()
     return {
         "tinyvae": __version__,
-        "dataset": {**about, **shape, "vocabulary": vocabulary},
+        "dataset": {**about, "data_shape": fitted.data_shape, "vocabulary": vocabulary},
         "threads": machine.available_cores(),
         "parameters": fitted.params.flat.size,
         **describe_settings(fitted.settings),
@@ -90,10 +86,8 @@ def describe_evaluation(training: Training, run: str | None) -> dict[str, Any]:
 
 
 def are_of_one_state(found: Mapping[str, Any], results: Mapping[str, Any]) -> bool:
-    """Whether an evaluation that was found is of the run and the step of another one; by what it says, since one of an
-    earlier version says less.
-    """
-    return all(found.get(name, results[name]) == results[name] for name in ("run", "epochs", "step"))
+    """Whether an evaluation that was found is of the run and the step of another one."""
+    return all(found.get(name) == results[name] for name in ("run", "epochs", "step"))
 
 
 def summarise(training: Training, history: Sequence[Row]) -> dict[str, Any]:

@@ -172,8 +172,8 @@ def annealed_before(found: Mapping[str, Any], results: Mapping[str, Any]) -> dic
     """
     try:
         annealed = dict(found["annealed"])
-        numbers = [annealed[name] for name in ("log_likelihood", "standard_error", "chains", "steps")]
-        numbers += map(annealed.get, ("effective_chains", "accepted"))
+        names = "log_likelihood", "standard_error", "chains", "steps", "effective_chains", "accepted"
+        numbers = [annealed[name] for name in names]
         if not all(number is None or isinstance(number, int | float) for number in numbers):
             return {}
         return {"annealed": beside(annealed, np.array(results["each"], np.float64))}

@@ -25,31 +25,27 @@ from tinyvae.types import AnyPath
 VERSION = re.compile(r"\d{1,9}(\.\d{1,9})*\S{0,20}")
 
 
-def load(
-    run: Run,
-    data_dir: AnyPath | None = None,
-    threads: int | None = None,
-    source: str | None = None,
-    must_have_begun: bool = True,
-) -> Training:
+def load(run: Run, data_dir: AnyPath | None = None, threads: int | None = None) -> Training:
     """The Training that a run's folder holds: its settings, its data, its last checkpoint.
 
     Args:
         run: run.Run.
         data_dir: where to look for the data first.
         threads: as for ``Training``; by default as many as the run had, if there are so many cores.
-        source: where the data are now, if they have moved.
-        must_have_begun: False to take a run without a checkpoint at its beginning, and not for an error.
 
-    Raises: RunError if the folder is damaged, DataError if the data are not those of the run.
+    Raises: RunError if the folder is damaged or has no checkpoint, DataError if the data are not those of the run.
     """
-    return _load(run, data_dir, threads, source, must_have_begun)[0]
+    return _load(run, data_dir, threads, source=None, must_have_begun=True)[0]
 
 
 def _load(
     run: Run, data_dir: AnyPath | None, threads: int | None, source: str | None, must_have_begun: bool
 ) -> tuple[Training, dict[str, Any]]:
-    """``load``, and the state that the checkpoint has beside the Training's; nothing if there is no checkpoint."""
+    """``load``, and what the checkpoint has beside the arrays.
+
+    ``source`` says where the data are now, if they have moved. Without ``must_have_begun`` a run that has no checkpoint
+    yet is at its beginning.
+    """
     settings, about, threads_before = read_config(run)
     if about["source"] is None:
         raise DataError(
@@ -63,7 +59,7 @@ def _load(
     if dataset.digest != about["digest"]:
         raise DataError(f"{source} holds other data than the run in {run.path} was trained on: bring those back")
     if not (must_have_begun or run.has_checkpoint()):
-        return Training(settings, dataset, threads), {}
+        return Training(settings, dataset, threads), {"last_bounds": []}
     arrays, state = run.load_checkpoint()
     with _from_checkpoint(run):
         # before a model is made: its size is what the files claim
@@ -96,21 +92,19 @@ def _from_checkpoint(run: Run) -> Iterator[None]:
 
 def _require_own(settings: Settings, model: Model, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
     """Raise an error unless a checkpoint was made with these settings, or with those of an earlier length, and holds
-    the model's parameters. Checkpoints of version 0.1.0, and those written from Python, do not say their settings.
+    the model's parameters.
     """
-    if "settings" in state:
-        before = Settings.from_dict(state["settings"])
-        lengths, lengths_before = ((*s.raised_from, s.epochs) for s in (settings, before))
-        different = [] if lengths[: len(lengths_before)] == lengths_before else ["epochs"]
-        different += [
-            field.name
-            for field in dataclasses.fields(Settings)
-            if field.name not in ("epochs", "raised_from")
-            and getattr(settings, field.name) != getattr(before, field.name)
-        ]
-        if different:
-            name = different[0]
-            raise RunError(f"{name} is {getattr(settings, name)!r} there, and was {getattr(before, name)!r}")
+    before = Settings.from_dict(state["settings"])
+    lengths, lengths_before = ((*s.raised_from, s.epochs) for s in (settings, before))
+    different = [] if lengths[: len(lengths_before)] == lengths_before else ["epochs"]
+    different += [
+        field.name
+        for field in dataclasses.fields(Settings)
+        if field.name not in ("epochs", "raised_from") and getattr(settings, field.name) != getattr(before, field.name)
+    ]
+    if different:
+        name = different[0]
+        raise RunError(f"{name} is {getattr(settings, name)!r} there, and was {getattr(before, name)!r}")
     size = sum(map(math.prod, model.shapes().values()))
     require_arrays({"params": arrays["params"]}, {"params": ((size,), np.dtype(settings.dtype))})
     require_progress(state)
@@ -131,22 +125,10 @@ def load_fitted(path: AnyPath) -> Fitted:
     arrays, state = run.load_checkpoint()
     with _from_checkpoint(run):
         data_shape = tuple(about["data_shape"])
-        n_labels = about["n_labels"] or _count_labels(settings, data_shape, arrays["params"].size)
         vocabulary = about["vocabulary"] and sequences.from_json(about["vocabulary"])
-        model = build_model(settings, data_shape, n_labels, vocabulary)
+        model = build_model(settings, data_shape, about["n_labels"], vocabulary)
         _require_own(settings, model, arrays, state)
         return Fitted(model, Parameters(model.shapes(), arrays["params"]), settings, vocabulary)
-
-
-def _count_labels(settings: Settings, data_shape: tuple[int, ...], size: int) -> int:
-    """How many labels make a model of so many parameters: what the config of version 0.1.0 does not say.
-
-    Each label has the same number of parameters.
-    """
-    if not settings.conditional:
-        return 0
-    one, two = (sum(map(math.prod, build_model(settings, data_shape, C).shapes().values())) for C in (1, 2))
-    return max(1, 1 + (size - one) // (two - one))
 
 
 def go_on(
@@ -154,7 +136,7 @@ def go_on(
 ) -> tuple[Training, list[Row]]:
     """A run where it stopped, or at its beginning: (the Training, the rows of the history so far).
 
-    Args: as for ``load``.
+    Args: as for ``load``; ``source``: where the data are now, if they have moved.
 
     Raises: as ``load``, and RunError if the history does not go with the checkpoint.
     """
@@ -166,7 +148,7 @@ def go_on(
     bounds = [history[-1][name] for name in ("train_bound", "test_bound")] if history else []
     with _from_checkpoint(run):
         # nearly, since a spreadsheet keeps 15 digits
-        is_own = np.allclose(list(map(float, checkpoint.get("last_bounds", bounds))), bounds, 1e-9, 0, equal_nan=True)
+        is_own = np.allclose(list(map(float, checkpoint["last_bounds"])), bounds, 1e-9, 0, equal_nan=True)
     if not is_own:
         raise RunError(
             f"{run.path}/history.csv is of another run than the checkpoint: epoch {state.epoch} ended otherwise\n"
@@ -206,11 +188,7 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
     try:
         settings, about, threads = Settings.from_dict(config["settings"]), dict(config["dataset"]), config["threads"]
         require_sense(settings)
-        # runs of version 0.1.0 knew a shape by another name, and not how many labels there are
-        about = {"data_shape": about.get("image_shape"), "n_labels": None, "classes": config.get("classes")} | about
-        about = {"pictures": None, "vocabulary": None} | about  # nor any folder of pictures, or sequences
         is_right = {
-            "latent": bool(settings.latent),
             "epochs": settings.epochs < 2**53,
             "source": about["source"] is None or _is_path(about["source"]),
             "digest": isinstance(about["digest"], str),
@@ -218,7 +196,7 @@ def read_config(run: Run) -> tuple[Settings, dict[str, Any], int]:
             "data_shape": isinstance(about["data_shape"], list)
             and 1 <= len(about["data_shape"]) <= 3
             and all(map(is_size, about["data_shape"])),
-            "n_labels": about["n_labels"] is None or _is_count(about["n_labels"]),
+            "n_labels": _is_count(about["n_labels"]),
             "test_examples": _is_count(about.get("test_examples", 0)),
             "pictures": about["pictures"] is None or _is_reading(about["pictures"]),
             "vocabulary": about["vocabulary"] is None or _is_vocabulary(about["vocabulary"], about["data_shape"]),
