@@ -392,7 +392,8 @@ def test_the_pictures_are_drawn(digits, tmp_path):
 
 def test_a_folder_for_runs_that_cannot_be_is_misuse(tmp_path):
     """The first look at it was once a traceback."""
-    assert_misuse(call("aevb-mnist", "--quick", "--runs", tmp_path / ("x" * 300), main=reproduce.main), "name too long")
+    words = "coloured-digits", "--quick", "--runs", tmp_path / ("x" * 300)
+    assert_misuse(call(*words, main=reproduce.main), "name too long")
 
 
 def test_a_name_that_does_not_exist_is_misuse():

@@ -100,13 +100,12 @@ def bound_limits(curves: Sequence[Pair], kept: Pair) -> tuple[float, float] | No
 
     Returns: (lower, upper), or None if there are no points.
     """
-    curves = [(np.log(x), bound) for x, bound in curves if len(x)]
+    curves = [curve for curve in curves if len(curve[0])]
     if not curves:
         return None
     low = min(bound.min() for _, bound in curves)
     high = max(bound.max() for _, bound in curves)
-    even = [np.interp(np.linspace(x[0], x[-1], 200), x, bound) for x, bound in curves]
-    late = min([np.quantile(bounds, HIDDEN) for bounds in even] + list(kept[1][-1:]))
+    late = min([np.quantile(evenly(*curve), HIDDEN) for curve in curves] + list(kept[1][-1:]))
     if high - low > 1.5 * (high - late):
         low = late
     margin = max(0.06 * (high - low), 1e-3 * abs(high), 1e-3)

@@ -65,12 +65,7 @@ def latent(
 
 
 def scatter_classes(axes: Axes, means: np.ndarray, labels: np.ndarray, style: dict[str, Any]) -> None:
-    """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest.
-
-    Those that are not finite are left out.
-    """
-    shown = np.isfinite(means).all(axis=1)
-    means, labels = means[shown], labels[shown]
+    """Points coloured by at most ten labels, in the order of the data: label by label, the last would hide the rest."""
     names, index = np.unique(labels, return_inverse=True)
     axes.scatter(*means.T, c=np.array(COLOURS)[index], **style)
     outline = [withStroke(linewidth=3, foreground="white")]
@@ -113,7 +108,7 @@ def side_by_side(
 
     Args:
         path: of the PNG.
-        panels: [(title, points (M, 2), the names of the two axes)].
+        panels: [(title, points (M, 2), the names of the two axes)]; points that are not finite are left out.
         labels: (M,) integers, at most ten different ones.
     """
     width = 1.45 * WIDTH / DPI
@@ -123,7 +118,8 @@ def side_by_side(
         panel(axes, title)
         axes.set_xlabel(names[0], fontsize=TEXT)
         axes.set_ylabel(names[1], fontsize=TEXT)
-        scatter_classes(axes, points, labels, {"s": 6, "alpha": 0.6, "linewidths": 0})
+        shown = np.isfinite(points).all(axis=1)
+        scatter_classes(axes, points[shown], labels[shown], {"s": 6, "alpha": 0.6, "linewidths": 0})
         axes.set_aspect("equal", "datalim")
         if axes is not grid.flat[-1]:
             axes.get_legend().remove()

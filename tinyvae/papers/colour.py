@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinyvae.papers import baselines
-from tinyvae.papers.report import number_of, rounded
+from tinyvae.papers.report import limit, number_of, rounded
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import COLOUR, CONV, Settings
 
@@ -21,7 +21,7 @@ def photos_plans(size):
     """A training of the recipe ``colour``."""
     settings = replace(COLOUR, seed=size.seed, epochs=2 if size.quick else COLOUR.epochs)
     evaluation = {"samples": 20, "images": 50} if size.quick else {"samples": SAMPLES}
-    return [Plan(PHOTOS, PHOTOS, settings, 1000 if size.quick else None, **evaluation)]
+    return [Plan(PHOTOS, PHOTOS, settings, limit(size), **evaluation)]
 
 
 def write_photos(report):

@@ -15,7 +15,7 @@ import numpy as np
 from tinyvae.data import expressions
 from tinyvae.papers import bayesian_optimisation
 from tinyvae.papers.bayesian_optimisation import Search
-from tinyvae.papers.report import number_of, rounded
+from tinyvae.papers.report import limit, number_of, rounded
 from tinyvae.papers.sweep import Plan
 from tinyvae.settings import CHARACTERS, GRAMMAR
 from tinyvae.training.evaluation import standard_error
@@ -44,15 +44,15 @@ def plans(size):
     """Rules, characters, and rules whose decoder is told the rule before; and the first two without the answers."""
     length = {"seed": size.seed, "epochs": 2 if size.quick else GRAMMAR.epochs}
     rules, characters = replace(GRAMMAR, **length), replace(CHARACTERS, **length)
-    limit = 1000 if size.quick else None
+    examples = limit(size)
     evaluation = {"samples": 20, "images": 50} if size.quick else {"samples": SAMPLES, "images": EVALUATED}
     fed = replace(rules, feedback=True, free_bits=0.0)
     return [
-        Plan("grammar-vae-rules", "expressions", rules, limit, **evaluation),
-        Plan("grammar-vae-characters", "expressions", characters, limit, **evaluation, characters=True),
-        Plan("grammar-vae-feedback", "expressions", fed, limit, **evaluation),
-        Plan("grammar-vae-unsolved-rules", "expressions-unsolved", rules, limit),
-        Plan("grammar-vae-unsolved-characters", "expressions-unsolved", characters, limit, characters=True),
+        Plan("grammar-vae-rules", "expressions", rules, examples, **evaluation),
+        Plan("grammar-vae-characters", "expressions", characters, examples, **evaluation, characters=True),
+        Plan("grammar-vae-feedback", "expressions", fed, examples, **evaluation),
+        Plan("grammar-vae-unsolved-rules", "expressions-unsolved", rules, examples),
+        Plan("grammar-vae-unsolved-characters", "expressions-unsolved", characters, examples, characters=True),
     ]
 
 

@@ -166,17 +166,17 @@ class Fitted:
 
         return vocabulary.text(self.by_rows(symbols, len(z), max(1, ROWS // draws))[0])
 
-    def sample_strings(self, n: int, seed: int | None = None, greedy: bool = False) -> list[str | Broken]:
+    def sample_strings(self, n: int, seed: int | None = None) -> list[str | Broken]:
         """Strings from the model: z from the prior, as for ``sample``, and x ~ p(x | z), as for ``decode_strings``.
 
         Args:
             n: N.
-            seed, greedy: as for ``decode_strings``.
+            seed: as for ``decode_strings``.
 
         Returns: N strings, or what is wrong with them.
         """
         self._require_strings()
-        return self.decode_strings(self.sample_latents(n, seed=seed), 1, seed, greedy)
+        return self.decode_strings(self.sample_latents(n, seed=seed), seed=seed)
 
     def reconstruct_strings(
         self, strings: ArrayLike | Rows, draws: int = 1, seed: int | None = None, greedy: bool = False

@@ -375,11 +375,11 @@ def train(
             bar.start_epoch(training.epoch + 1, training.settings.epochs)
             train_bound, test_bound = training.run_epoch(on_step), training.test_bound()
             training.seconds = time.perf_counter() - started
-            bounds = {"train_bound": train_bound, "test_bound": test_bound}
             row = {
                 "epoch": training.epoch,
                 "samples_seen": training.samples_seen,
-                **bounds,
+                "train_bound": train_bound,
+                "test_bound": test_bound,
                 "seconds": training.seconds,
             }
             bits = bits_per_dimension(training.fitted, training.dataset.test, test_bound)

@@ -57,14 +57,11 @@ class Optimiser:
 class SGD(Optimiser):
     """Stochastic gradient ascent with momentum: v <- momentum v + g; theta <- theta + rate v.
 
-    Args as ``Optimiser``; momentum between 0 (none) and 1.
+    Args as ``Optimiser``.
     """
 
     arrays = ("velocity",)
-
-    def __init__(self, params: Parameters, epsilon: float = 1e-8, momentum: float = 0.9):
-        super().__init__(params, epsilon)
-        self.momentum = momentum
+    momentum = 0.9  # 0 is none
 
     def rule(self, rate: float, t: int) -> tuple[Callable[..., float], tuple[float, ...]]:
         """The formula's numbers as they are."""
@@ -89,14 +86,11 @@ class Adam(Optimiser):
 
         theta <- theta + rate m̂ / (sqrt(v̂) + epsilon),    m̂ = m / (1 - beta1^t),    v̂ = v / (1 - beta2^t)
 
-    Args as ``Optimiser``; beta1, beta2 as in the paper.
+    Args as ``Optimiser``.
     """
 
     arrays = ("m", "v")
-
-    def __init__(self, params: Parameters, epsilon: float = 1e-8, beta1: float = 0.9, beta2: float = 0.999):
-        super().__init__(params, epsilon)
-        self.beta1, self.beta2 = beta1, beta2
+    beta1, beta2 = 0.9, 0.999  # the paper's
 
     def rule(self, rate: float, t: int) -> tuple[Callable[..., float], tuple[float, ...]]:
         """Both corrections are moved into the step and into epsilon, as the paper's section 2 does."""

@@ -12,20 +12,18 @@ from pathlib import Path
 IWAE_EPOCHS = 3280
 
 
-def aevb(dataset: str, n_latent: int, split: str, algorithm: str = "aevb") -> tuple[list[int], list[float]]:
+def aevb(dataset: str, n_latent: int, split: str) -> tuple[list[int], list[float]]:
     """A curve of AEVB's Figure 2.
 
     Args:
         dataset: "mnist" or "frey".
         n_latent: dimensions of the latent space; 3, 5, 10, 20, 200 (MNIST) or 2, 5, 10, 20 (Frey).
         split: "train" or "test".
-        algorithm: "aevb" or "wake-sleep".
 
     Returns: (samples_seen, bound): two lists, the bounds in nats per example.
     """
-    key = (dataset, str(n_latent), algorithm, split)
-    rows = [row for row in _rows("aevb_figure2.csv")
-            if tuple(row[name] for name in ("dataset", "n_latent", "algorithm", "split")) == key]  # fmt: skip
+    key = (dataset, str(n_latent), split)
+    rows = [row for row in _rows("aevb_figure2.csv") if (row["dataset"], row["n_latent"], row["split"]) == key]
     return [int(row["samples_seen"]) for row in rows], [float(row["bound_nats"]) for row in rows]
 
 
