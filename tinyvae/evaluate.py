@@ -150,35 +150,41 @@ def report(results, without_annealing=False):
             f"  L_{k:<6}  {console.figure(bound)}{'  (the ELBO)' if k == '1' else ''}"
             for k, bound in results["bounds"].items()
         ),
-        *([console.paragraph("note    ", console.NOT_FINITE)] if results["log_likelihood"] is None else []),
-    ]
-    lines += [
-        *([] if results["log_likelihood"] is None else [gain(results)]),
+        console.paragraph("note    ", console.NOT_FINITE) if results["log_likelihood"] is None else gain(results),
         *([annealed(results)] if "annealed" in results and not without_annealing else []),
+        *units(results),
+        *weights(results),
+        *([f"  {results['remark']}"] if results["remark"] else []),
     ]
-    for l, (active, units, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):
+    return "\n".join(lines)
+
+
+def units(results):
+    """How many latent dimensions are used, in words, a line or two a layer."""
+    for l, (active, n, kl) in enumerate(zip(results["active_units"], results["latent"], results["kl"]), start=1):
         if kl is not None and None in kl:
             total = f"; KL {console.figure(None)}"
         else:
             total = "" if kl is None else f"; KL {sum(kl):.2f} nats, {max(kl):.2f} in the largest"
         where = "" if len(results["latent"]) == 1 else f" of layer {l}"
         if active is None:
-            lines.append(f"  how many of {units} latent dimensions{where} are used, one image does not tell{total}")
+            yield f"  how many of {n} latent dimensions{where} are used, one image does not tell{total}"
         else:
-            lines.append(f"  {active} of {units} latent dimensions{where} are used{total}")
+            yield f"  {active} of {n} latent dimensions{where} are used{total}"
         others = {threshold: counts[l - 1] for threshold, counts in results["active_units_at"].items()}
         if len(set(others.values())) > 1:
             counts = ", ".join(f"{count} by {threshold}" for threshold, count in others.items())
-            lines.append(f"    that is, their posterior means vary by more than 0.01; {counts}")
+            yield f"    that is, their posterior means vary by more than 0.01; {counts}"
+
+
+def weights(results):
+    """How many of K weights count, in words, a line for each K above 1."""
     for k, effective in results["effective_sample_size"].items():
         if k != "1" and effective is not None:
-            lines.append(
+            yield (
                 f"  the largest of {k} weights holds {100 * results['largest_weight'][k]:.0f} % of the mass: "
                 f"k = {k} is effectively {effective:.1f}"
             )
-    if results["remark"]:
-        lines.append(f"  {results['remark']}")
-    return "\n".join(lines)
 
 
 def gain(results):

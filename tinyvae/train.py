@@ -59,8 +59,24 @@ def start(arguments):
     settings = options.resolve(arguments)
     console.announce_compilation(arguments.quiet)
     console.compile_ahead(settings.network, settings.dtype)
-    from tinyvae.data import datasets
     from tinyvae.training import description, loop
+
+    dataset = read(arguments)
+    if dataset.vocabulary is not None:
+        settings = resolve_for_strings(arguments, dataset)
+    elif arguments.recipe in STRING_RECIPES:
+        raise UserError(f"--recipe {arguments.recipe} is of strings, and {dataset.name} has none: leave it out")
+    for note in () if arguments.quiet else (*dataset.notes, *notes(settings, dataset)):
+        print(f"note: {note}", file=sys.stderr)
+    settings = with_length(settings, arguments, len(dataset.train))
+    state = loop.Training(settings, dataset, arguments.threads)
+    config = description.describe(state, dataset, arguments.dataset, arguments.limit)
+    return create(arguments, dataset.name, config), state, []
+
+
+def read(arguments):
+    """The data: datasets.Dataset."""
+    from tinyvae.data import datasets
 
     def load(characters):
         reading = arguments.size, arguments.grey, arguments.skip_broken, arguments.grammar, characters
@@ -70,33 +86,33 @@ def start(arguments):
     dataset = load(arguments.characters or (wants_characters and options.string_recipe(arguments) is not None))
     if wants_characters and dataset.vocabulary is not None and len(dataset.vocabulary.groups):
         dataset = load(True)  # of a name that nothing but its data tells to be of strings
+    return dataset
+
+
+def notes(settings, dataset):
+    """What should be known of a likelihood that takes the data for less than they are."""
+    if settings.likelihood != "bernoulli":
+        return
+    if dataset.data_shape[2:] == (3,):
+        yield (
+            "a Bernoulli takes colours for probabilities, and its bound is then no log probability; --recipe colour "
+            "has a likelihood of their 256 levels, and counts in bits"
+        )
     if dataset.vocabulary is not None:
-        settings = resolve_for_strings(arguments, dataset)
-    elif arguments.recipe in STRING_RECIPES:
-        raise UserError(f"--recipe {arguments.recipe} is of strings, and {dataset.name} has none: leave it out")
-    for note in () if arguments.quiet else dataset.notes:
-        print(f"note: {note}", file=sys.stderr)
-    if dataset.data_shape[2:] == (3,) and settings.likelihood == "bernoulli" and not arguments.quiet:
-        print(
-            "note: a Bernoulli takes colours for probabilities, and its bound is then no log probability; "
-            "--recipe colour has a likelihood of their 256 levels, and counts in bits",
-            file=sys.stderr,
+        yield (
+            "a Bernoulli takes each symbol of a step by itself, and no string can be drawn from it; --likelihood "
+            "categorical takes one of them"
         )
-    if dataset.vocabulary is not None and settings.likelihood == "bernoulli" and not arguments.quiet:
-        print(
-            "note: a Bernoulli takes each symbol of a step by itself, and no string can be drawn from it; --likelihood "
-            "categorical takes one of them",
-            file=sys.stderr,
-        )
-    epochs = options.given_epochs(arguments, len(dataset.train)) or settings.epochs
+
+
+def with_length(settings, arguments, n_examples):
+    """The settings with as many epochs as are asked for, or as a small data set needs, and minibatches that fit."""
+    epochs = options.given_epochs(arguments, n_examples) or settings.epochs
     if options.uses_default_length(arguments):
-        epochs = max(epochs, math.ceil(LEAST_EXAMPLES / len(dataset.train)))
+        epochs = max(epochs, math.ceil(LEAST_EXAMPLES / n_examples))
     # a minibatch that nobody asked for is all that there is where that is less
-    batch_size = arguments.batch_size or min(settings.batch_size, len(dataset.train))
-    settings = dataclasses.replace(settings, epochs=epochs, batch_size=batch_size)
-    state = loop.Training(settings, dataset, arguments.threads)
-    config = description.describe(state, dataset, arguments.dataset, arguments.limit)
-    return create(arguments, dataset.name, config), state, []
+    batch_size = arguments.batch_size or min(settings.batch_size, n_examples)
+    return dataclasses.replace(settings, epochs=epochs, batch_size=batch_size)
 
 
 def resolve_for_strings(arguments, dataset):

@@ -10,7 +10,7 @@ from tinyvae.disk.run import Run
 from tinyvae.estimator.arguments import MODEL
 from tinyvae.training import description, opening
 from tinyvae.training.fitted import Fitted
-from tinyvae.training.loop import origin
+from tinyvae.training.progress import origin
 from tinyvae.types import AnyPath
 
 HISTORY = ("epoch", "samples_seen", "train_bound")  # what is kept of each epoch

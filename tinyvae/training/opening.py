@@ -19,7 +19,8 @@ from tinyvae.errors import DataError, RunError, UserError
 from tinyvae.settings import CHOICES, Settings, is_size, require_sense
 from tinyvae.training import description
 from tinyvae.training.fitted import Fitted, build_model
-from tinyvae.training.loop import Training, require_arrays, require_progress
+from tinyvae.training.loop import Training
+from tinyvae.training.progress import require_arrays, require_progress
 from tinyvae.types import AnyPath
 
 VERSION = re.compile(r"\d{1,9}(\.\d{1,9})*\S{0,20}")
