@@ -46,10 +46,10 @@ def exercises(notebook):
     return re.findall(r"^### Exercise (\d+\.\d+) ★", text, re.MULTILINE)
 
 
-def rejects(check, answer, words):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=re.escape(words)):
-        check(answer, hint=3)
+def rejects(check, *answers, words):
+    """The check raises Wrong, with these words, where … is a gap."""
+    with pytest.raises(tutorial.Wrong, match=".*".join(map(re.escape, words.split("…")))):
+        check(*answers, hint=3)
 
 
 def cases(*pairs):

@@ -15,9 +15,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.datasets import load_digits
 
 from tests.commands import python
+from tests.data.refusals import refusal
 from tinyvae.data import datasets, downloads, rows
 from tinyvae.data.sequences import Strings
-from tinyvae.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "data_scripts"
@@ -35,12 +35,6 @@ def file(tmp_path):
         return path
 
     return save
-
-
-def refusal(source, **arguments):
-    with pytest.raises(DataError) as error:
-        datasets.load(source, **arguments)
-    return str(error.value)
 
 
 # The digits, and what all sets have in common

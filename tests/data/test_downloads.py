@@ -21,10 +21,10 @@ from scipy.io import loadmat, savemat
 
 from tests import published_data
 from tests.commands import PATIENCE
+from tests.data.refusals import refusal_of
 from tests.data.test_formats import idx_bytes
 from tinyvae.data import datasets, downloads, formats
 from tinyvae.data.downloads import PublishedFile
-from tinyvae.errors import DataError
 
 DEFINED = dict(downloads.FILES)  # as published, before the fixture puts a small set there
 IMAGES = np.random.RandomState(3).randint(0, 256, (7, 3, 4), np.uint8)
@@ -150,12 +150,6 @@ def assert_right(arrays):
     np.testing.assert_array_equal(labels, LABELS)
 
 
-def refusal(action, *arguments):
-    with pytest.raises(DataError) as error:
-        action(*arguments)
-    return str(error.value)
-
-
 # Where files are looked for
 
 
@@ -199,9 +193,10 @@ def test_a_file_that_a_folder_lacks_is_taken_from_the_next(tmp_path, cache):
 
 def test_a_named_folder_that_does_not_exist_is_an_error_and_not_a_download(tmp_path, monkeypatch, mirrors, server):
     mirrors("good")
-    assert f"{tmp_path}/slip: there is no such folder (data_dir)" in refusal(downloads.obtain, "set", tmp_path / "slip")
+    message = refusal_of(downloads.obtain, "set", tmp_path / "slip")
+    assert f"{tmp_path}/slip: there is no such folder (data_dir)" in message
     monkeypatch.setenv("TINYVAE_DATA", str(tmp_path / "slip"))
-    assert "no such folder ($TINYVAE_DATA)" in refusal(downloads.obtain, "set")
+    assert "no such folder ($TINYVAE_DATA)" in refusal_of(downloads.obtain, "set")
     assert server.asked == []
 
 
@@ -209,7 +204,7 @@ def test_a_named_folder_that_holds_nothing_of_the_set_is_not_passed_over(tmp_pat
     mirrors("good")
     put(cache)
     (tmp_path / "empty").mkdir()
-    message = refusal(downloads.obtain, "set", tmp_path / "empty")
+    message = refusal_of(downloads.obtain, "set", tmp_path / "empty")
     assert message.startswith(f"{tmp_path}/empty: this folder (data_dir) holds nothing of set. Looked for were\n")
     assert "\n  images.gz or images\n  labels.gz or labels\n" in message
     assert f"in {tmp_path}/empty/set, {tmp_path}/empty.\n" in message
@@ -224,7 +219,7 @@ def test_a_failed_download_says_where_the_file_was_looked_for(tmp_path, cache, m
     folder = put(tmp_path / "data")
     (folder / "set/labels.gz").unlink()
     monkeypatch.setenv("TINYVAE_DATA", str(tmp_path))
-    assert f"\nNor is it in {folder}, {tmp_path}, {cache}.\n" in refusal(downloads.obtain, "set", folder)
+    assert f"\nNor is it in {folder}, {tmp_path}, {cache}.\n" in refusal_of(downloads.obtain, "set", folder)
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
@@ -254,7 +249,7 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, make):
     folder = put(tmp_path / "d")
     (folder / "set/labels.gz").unlink()
     make(folder / "set/labels.gz")
-    message = refusal(downloads.obtain, "set", folder)
+    message = refusal_of(downloads.obtain, "set", folder)
     assert message.startswith(f"{folder}/set/labels.gz: it is a folder, a pipe or a device, not a file\n")
 
 
@@ -282,7 +277,7 @@ def test_a_folder_of_the_name_of_a_file_is_passed_over(tmp_path):
 )
 def test_a_wrong_file_that_was_found_is_named_with_the_reason_and_the_remedy(tmp_path, content, reason):
     folder = put(tmp_path / "data", images=content)
-    message = refusal(downloads.obtain, "set", folder)
+    message = refusal_of(downloads.obtain, "set", folder)
     assert message.startswith(f"{folder}/set/images.gz: {reason}")
     assert "Put a good copy in its place, or move it away and run again: another is then looked for, or" in message
     assert message.endswith("python -m tinyvae.train digits")
@@ -339,13 +334,13 @@ def test_a_mirror_that_sends_a_byte_now_and_then_is_given_up_on(cache, mirrors, 
 def test_what_is_too_slow_is_said(cache, mirrors, monkeypatch):
     monkeypatch.setattr(downloads, "TIMEOUT", 1)
     mirrors(*DRIPPING)
-    assert refusal(downloads.obtain, "set").count(": too slow: less than 64 KiB in 2 seconds\n") == 2
+    assert refusal_of(downloads.obtain, "set").count(": too slow: less than 64 KiB in 2 seconds\n") == 2
     assert files_in(cache) == []
 
 
 def test_without_a_good_mirror_the_message_has_every_reason_and_the_way_out(cache, mirrors):
     mirrors(*BAD)
-    first, *lines, nor, put_it, _, command = refusal(downloads.obtain, "set").split("\n")
+    first, *lines, nor, put_it, _, command = refusal_of(downloads.obtain, "set").split("\n")
     assert first == "images.gz could not be downloaded from any of its mirrors:"
     assert len(lines) == len(BAD)
     for line, (behaviour, reason) in zip(lines, BAD.items()):
@@ -361,7 +356,7 @@ def test_without_a_connection_the_message_says_so(cache, monkeypatch):
         deaf.bind(("127.0.0.1", 0))  # and does not listen
         mirror = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         monkeypatch.setattr(downloads, "MIRRORS", {"set": (mirror,)})
-        message = refusal(downloads.obtain, "set")
+        message = refusal_of(downloads.obtain, "set")
     assert f"{mirror}images.gz: no connection (" in message and "refused" in message
     assert message.endswith("python -m tinyvae.train digits")
     assert files_in(cache) == []
@@ -375,7 +370,7 @@ def test_a_proxy_that_cannot_be_reached_is_named_as_one(cache, monkeypatch):
         monkeypatch.setenv("NO_PROXY", "")
         monkeypatch.setenv("no_proxy", "")
         monkeypatch.setattr(downloads, "MIRRORS", {"set": ("http://example.org/",)})
-        message = refusal(downloads.obtain, "set")
+        message = refusal_of(downloads.obtain, "set")
     assert "http://example.org/images.gz: the proxy cannot be reached (" in message and "refused)\n" in message
 
 
@@ -385,7 +380,7 @@ def test_a_full_disk_is_named_and_ends_the_search(cache, mirrors, monkeypatch, s
 
     mirrors("good", "moved")
     monkeypatch.setattr(downloads.os, "fsync", full)
-    message = refusal(downloads.obtain, "set")
+    message = refusal_of(downloads.obtain, "set")
     assert message.startswith(f"{cache}/set/images.gz: the download cannot be stored (No space left on device).")
     assert message.endswith("python -m tinyvae.train digits")
     assert server.asked == ["good"]
@@ -397,7 +392,7 @@ def test_a_write_that_fails_halfway_leaves_nothing(cache, mirrors):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
     try:
-        message = refusal(downloads.obtain, "set")
+        message = refusal_of(downloads.obtain, "set")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "the download cannot be stored (File too large)" in message
@@ -407,7 +402,7 @@ def test_a_write_that_fails_halfway_leaves_nothing(cache, mirrors):
 def test_a_cache_that_cannot_be_made_is_an_error(cache, mirrors):
     mirrors("good")
     cache.write_text("a file where the folder should be")
-    assert refusal(downloads.obtain, "set").startswith(
+    assert refusal_of(downloads.obtain, "set").startswith(
         f"{cache}/set/images.gz: the download cannot be stored (Not a dir"
     )
 
@@ -516,7 +511,7 @@ def test_fetch_fills_a_folder_and_checks_it(tmp_path, mirrors, server):
     assert downloads.fetch("set", folder) == [folder / "set/images.gz", folder / "set/labels.gz"]
     assert server.asked == ["good", "good"]
     (folder / "set/labels.gz").write_bytes(b"damaged")
-    assert refusal(downloads.fetch, "set", folder).startswith(f"{folder}/set/labels.gz: it is no IDX file")
+    assert refusal_of(downloads.fetch, "set", folder).startswith(f"{folder}/set/labels.gz: it is no IDX file")
 
 
 def test_a_home_folder_that_is_none_is_a_name_like_any_other(tmp_path, mirrors, monkeypatch):
@@ -578,7 +573,7 @@ def test_the_faces_are_found_where_people_have_them(tmp_path, small, place):
     (tmp_path / "data" / place).mkdir(parents=True)
     (tmp_path / "data" / place / "frey_rawface.mat").write_bytes(small["frey_rawface.mat"])
     assert len(datasets.load("frey", tmp_path / "data").train) == 13
-    assert "t10k-labels.idx1-ubyte" in refusal(datasets.load, "mnist", tmp_path / "data")
+    assert "t10k-labels.idx1-ubyte" in refusal_of(datasets.load, "mnist", tmp_path / "data")
 
 
 def test_mnist_and_frey_are_put_together(tmp_path, small):

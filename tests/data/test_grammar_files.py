@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.data.refusals import refusal_of
 from tinyvae.data import expressions
 from tinyvae.data.grammar import Rule
 from tinyvae.data.grammar_files import ACCEPTED, parse_grammar, read_grammar
@@ -78,14 +79,11 @@ def test_the_grammar_of_expressions_is_the_papers():
     ],
 )
 def test_what_cannot_be_dealt_with_is_explained(tmp_path, text, words):
-    with pytest.raises(DataError) as error:
-        parse_grammar(text)
-    assert str(error.value).startswith(words)
+    assert refusal_of(parse_grammar, text).startswith(words)
     path = tmp_path / "g.txt"
     path.write_text(text)
-    with pytest.raises(DataError) as error:
-        read_grammar(path)
-    assert str(error.value).startswith(f"{path}: {words}") and str(error.value).endswith(ACCEPTED)
+    message = refusal_of(read_grammar, path)
+    assert message.startswith(f"{path}: {words}") and message.endswith(ACCEPTED)
 
 
 def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path):

@@ -6,19 +6,13 @@ import numpy as np
 import pytest
 
 from tests.commands import call
+from tests.data.refusals import refusal
 from tests.data.test_formats import idx_bytes
 from tinyvae.data import datasets
-from tinyvae.errors import DataError
 from tinyvae.training import run_figures
 
 TRAIN, TEST = (np.random.default_rng(n).integers(0, 256, (n, 5, 4), np.uint8) for n in (7, 3))
 Y_TRAIN, Y_TEST = (np.arange(n, dtype=np.uint8) % 3 for n in (7, 3))
-
-
-def refusal(source, **options):
-    with pytest.raises(DataError) as error:
-        datasets.load(source, **options)
-    return str(error.value)
 
 
 def put(folder, pattern="{}-{}-ubyte.gz", test="t10k", arrays=(TRAIN, Y_TRAIN, TEST, Y_TEST)):

@@ -4,14 +4,17 @@ import io
 import struct
 import zlib
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from tests.data.refusals import refusal_of
 from tinyvae.data import picture_files
 from tinyvae.errors import DataError
 
+refusal = partial(refusal_of, picture_files.read)
 PICTURE = np.random.default_rng(3).integers(0, 256, (9, 14, 3), np.uint8)
 GREY = np.random.default_rng(4).integers(0, 256, (9, 14), np.uint8)
 # What turns an upright picture into one that a camera stores with each orientation, from the tables of EXIF's standard.
@@ -37,12 +40,6 @@ def saved(tmp_path):
         return tmp_path / name
 
     return save
-
-
-def refusal(path, **options):
-    with pytest.raises(DataError) as error:
-        picture_files.read(path, **options)
-    return str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.commands import assert_misuse, call
+from tests.data.refusals import refusal
 from tinyvae import system
 from tinyvae.data import datasets, picture_files
 from tinyvae.disk.run import Run
-from tinyvae.errors import DataError
 
 SMALL = ("--epochs", 1, "--hidden", 8, "--latent", 3, "--quiet")
 
@@ -92,12 +92,6 @@ def test_what_a_terminal_should_not_be_sent_is_written_out(folder):
 def colours(*names, shape=(6, 5, 3)):
     """{name: a picture of random pixels, another for another name}."""
     return {name: np.random.default_rng([*name.encode()]).integers(0, 256, shape, np.uint8) for name in names}
-
-
-def refusal(source, **options):
-    with pytest.raises(DataError) as error:
-        datasets.load(source, **options)
-    return str(error.value)
 
 
 def in_order(dataset):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.commands import assert_misuse, call
+from tests.data.refusals import refusal, refusal_of
 from tinyvae import system
 from tinyvae.data import datasets, expressions, sequences
 from tinyvae.data.expressions import GRAMMAR
@@ -32,12 +33,6 @@ def file(tmp_path):
     (tmp_path / "sums.txt").write_text("\n".join(STRINGS))
     (tmp_path / "grammar.txt").write_text(SUMS)
     return tmp_path / "sums.txt"
-
-
-def refusal(*arguments, **options):
-    with pytest.raises(DataError) as error:
-        datasets.load(*arguments, **options)
-    return str(error.value)
 
 
 def decoded(dataset):
@@ -100,9 +95,7 @@ def test_one_hot():
     ],
 )
 def test_what_cannot_be_encoded_is_refused(vocabulary, string, words):
-    with pytest.raises(DataError) as error:
-        vocabulary.encode([string])
-    assert str(error.value).startswith(words)
+    assert refusal_of(vocabulary.encode, [string]).startswith(words)
 
 
 def test_a_vocabulary_is_the_same_after_json():

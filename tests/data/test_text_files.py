@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.data.refusals import refusal_of
 from tinyvae.data import text_files
 from tinyvae.errors import DataError
 
@@ -69,9 +70,7 @@ def test_a_line_much_longer_than_the_others_is_named(read):
     ],
 )
 def test_what_is_no_file_of_strings_is_refused(read, content, words):
-    with pytest.raises(DataError) as error:
-        read(content)
-    assert str(error.value).startswith(words)
+    assert refusal_of(read, content).startswith(words)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):

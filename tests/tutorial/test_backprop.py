@@ -1,21 +1,13 @@
 """The checks of notebook 2: they accept what is right, and say of typical mistakes what is wrong."""
 
-import re
-
 import numpy as np
 import pytest
 
+from tests.notebooks import rejects
 from tinyvae import tutorial
 from tinyvae.checks import finite_differences
 from tinyvae.derivation import mlp
 from tinyvae.tutorial import backprop
-
-
-def rejects(check, *answers, match):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=match):
-        check(*answers, hint=3)
-
 
 # ---- 2.1
 
@@ -51,7 +43,7 @@ def test_mistakes_of_affine_backward(part, value, words):
         parts[part] = value(da, h, W)
         return tuple(parts)
 
-    rejects(tutorial.check_affine_backward, answer, match=words)
+    rejects(tutorial.check_affine_backward, answer, words=words)
 
 
 # ---- 2.2
@@ -73,7 +65,7 @@ def test_tanh_backward_is_accepted():
     ],
 )
 def test_mistakes_of_tanh_backward(answer, words):
-    rejects(tutorial.check_tanh_backward, answer, match=words)
+    rejects(tutorial.check_tanh_backward, answer, words=words)
 
 
 # ---- 2.3
@@ -134,24 +126,22 @@ def test_lists_do_as_well_as_tuples():
 )
 def test_mistakes_of_network(mistake, words):
     wrong = Network(mistake)
-    rejects(tutorial.check_network, wrong.forward, wrong.backward, match=words)
+    rejects(tutorial.check_network, wrong.forward, wrong.backward, words=words)
 
 
 def test_a_network_s_forms():
     right = Network()
-    rejects(tutorial.check_network, lambda x, layers: right.forward(x, layers)[0], right.backward, match="two things")
-    rejects(tutorial.check_network, right.forward, lambda d, c: right.backward(d, c)[1], match="two things")
-    rejects(tutorial.check_network, right.forward, lambda d, c: (right.backward(d, c)[0], [(1, 1)] * 7), match="not 7")
+    rejects(tutorial.check_network, lambda x, layers: right.forward(x, layers)[0], right.backward, words="two things")
+    rejects(tutorial.check_network, right.forward, lambda d, c: right.backward(d, c)[1], words="two things")
+    rejects(tutorial.check_network, right.forward, lambda d, c: (right.backward(d, c)[0], [(1, 1)] * 7), words="not 7")
 
     def without_a_sum(d, cache):
         dx, grads = right.backward(d, cache)
         return dx, [*grads[:-1], (grads[-1][0], d)]
 
+    rejects(tutorial.check_network, right.forward, without_a_sum, words="of db of layer 0, …sum or a mean over an axis")
     rejects(
-        tutorial.check_network, right.forward, without_a_sum, match="of db of layer 0, .*sum or a mean over an axis"
-    )
-    rejects(
-        tutorial.check_network, right.forward, lambda d, c: (d, right.backward(d, c)[1]), match="Your dx: its shape"
+        tutorial.check_network, right.forward, lambda d, c: (d, right.backward(d, c)[1]), words="Your dx: its shape"
     )
 
 
@@ -203,13 +193,13 @@ def adds_and_subtracts(f, x, h, again):
         (lambda f, x, h: 2 * numerical_gradient(f, x, h), "from x - h to x"),
         (lambda f, x, h: numerical_gradient(f, x, h / 2), "steps are h / 2"),
         (lambda f, x, h: np.ones(x.shape) * (f(x + h) - f(x - h)) / (2 * h), "all entries are moved at once"),
-        (lambda f, x, h: adds_and_subtracts(f, x, h, False), r"x is not as it was.*into its place\.$"),
-        (lambda f, x, h: adds_and_subtracts(f, x, h, True), "x is not as it was.*rounded twice"),
+        (lambda f, x, h: adds_and_subtracts(f, x, h, False), "x is not as it was…into its place."),
+        (lambda f, x, h: adds_and_subtracts(f, x, h, True), "x is not as it was…rounded twice"),
         (lambda f, x, h: adds_and_subtracts(f, x.copy(), h, False), "not put back before"),
     ],
 )
 def test_mistakes_of_numerical_gradient(answer, words):
-    rejects(tutorial.check_numerical_gradient, answer, match=words)
+    rejects(tutorial.check_numerical_gradient, answer, words=words)
 
 
 # ---- 2.5
@@ -240,7 +230,7 @@ def test_best_step_is_the_minimum():
     ],
 )
 def test_mistakes_of_best_step(answer, words):
-    rejects(tutorial.check_best_step, answer, match=words)
+    rejects(tutorial.check_best_step, answer, words=words)
 
 
 # ---- 2.6
@@ -285,11 +275,7 @@ def test_relative_errors_are_accepted():
     ],
 )
 def test_mistakes_of_relative_errors(changes, words):
-    rejects(
-        tutorial.check_relative_errors,
-        lambda *arguments: relative_errors(*arguments, **changes),
-        match=re.escape(words),
-    )
+    rejects(tutorial.check_relative_errors, lambda *arguments: relative_errors(*arguments, **changes), words=words)
 
 
 # ---- 2.7
@@ -319,11 +305,11 @@ def altered(x=lambda x: x, W=lambda W: W, b=lambda b: b, u=lambda u: u, **shape)
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (altered(N=1), "first row of da” .*N = 1"),
-        (altered(u=np.ones_like), "taken for 1” .*of ones"),
-        (altered(u=np.abs), "loses its sign”.*without negative"),
-        (altered(b=np.zeros_like), "forgets the bias”.*biases that are zero"),
-        (altered(sizes=(3, 3, 3), W=lambda W: W + W.T), "not transposed”.*symmetric"),
+        (altered(N=1), "first row of da” …N = 1"),
+        (altered(u=np.ones_like), "taken for 1” …of ones"),
+        (altered(u=np.abs), "loses its sign”…without negative"),
+        (altered(b=np.zeros_like), "forgets the bias”…biases that are zero"),
+        (altered(sizes=(3, 3, 3), W=lambda W: W + W.T), "not transposed”…symmetric"),
         (altered(x=np.zeros_like, b=np.zeros_like), "the slope forgets"),
         (altered(W=lambda W: 1000 * W), "saturated"),
         (altered(dtype=np.float32), "of float64 are expected, not float32"),
@@ -334,7 +320,7 @@ def altered(x=lambda x: x, W=lambda W: W, b=lambda b: b, u=lambda u: u, **shape)
     ],
 )
 def test_inputs_that_are_too_easy(answer, words):
-    rejects(tutorial.check_hard_inputs, answer, match=words)
+    rejects(tutorial.check_hard_inputs, answer, words=words)
 
 
 def test_the_broken_passes_are_broken_and_the_parts_they_are_made_of_are_right():
@@ -383,7 +369,7 @@ def one_sided(sample, eps, mean=lambda error: error, spread=lambda error: error)
         (lambda sample, eps: one_sided(sample, eps, spread=abs), "a mean that is far too small: take the absolute"),
         (lambda sample, eps: one_sided(sample, eps, mean=abs), "a spread that is half as large: take the absolute"),
         (by_formula, "it rejects mu - sigma eps"),
-        (lambda sample, eps: oracle(sample, eps, logvar=0.0), r"accepts mu \+ exp\(logvar\) eps"),
+        (lambda sample, eps: oracle(sample, eps, logvar=0.0), "accepts mu + exp(logvar) eps"),
         (lambda sample, eps: oracle(sample, eps, mu=0.0), "without mu"),
         (lambda sample, eps: oracle(sample, eps, slack=1e-3), "which is right. Allow for the chance"),
         (lambda sample, eps: oracle(sample, eps, slack=15.0), "10 % too large"),
@@ -397,4 +383,4 @@ def one_sided(sample, eps, mean=lambda error: error, spread=lambda error: error)
     ],
 )
 def test_mistakes_of_an_oracle(answer, words):
-    rejects(tutorial.check_oracle, answer, match=words)
+    rejects(tutorial.check_oracle, answer, words=words)

@@ -7,36 +7,10 @@ import pytest
 from scipy import stats
 from scipy.special import expit, log_softmax, logsumexp
 
-from tests.notebooks import rejects, solutions
+from tests.notebooks import rejects
 from tinyvae import tutorial
 from tinyvae.checks import finite_differences
 from tinyvae.tutorial import bug_museum as museum
-
-CHECKS = {
-    "encoder_backward": (tutorial.check_mended_encoder, "Right: your backward pass."),
-    "has_right_moments": (tutorial.check_moments_test, "Right: your test tells right layers from wrong ones."),
-    "excess": (tutorial.check_excess, "Right: your excess."),
-    "order_does_not_matter": (tutorial.check_permutation_test, "Right: your test sees a wrong order"),
-    "blind_spot": (tutorial.check_blind_spot, "Right: on your inputs the gradient check is blind to exhibit 1."),
-}
-SOLUTIONS = solutions("08_bug_museum", np=np, math=math)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_notebook_s_solution_is_accepted(name, capsys):
-    check, text = CHECKS[name]
-    check(SOLUTIONS[name])
-    assert capsys.readouterr().out.startswith(text)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_an_unsolved_exercise_says_so(name):
-    def unsolved(*_):
-        raise NotImplementedError("still to be solved")
-
-    with pytest.raises(NotImplementedError):
-        CHECKS[name][0](unsolved)
-
 
 # ---- the exhibits
 
@@ -163,7 +137,7 @@ ENCODERS = [
 @pytest.mark.parametrize(("answer", "words"), ENCODERS, ids=[words for _, words in ENCODERS])
 def test_mended_encoder(answer, words):
     tutorial.check_mended_encoder(encoder_backward)
-    rejects(tutorial.check_mended_encoder, answer, words)
+    rejects(tutorial.check_mended_encoder, answer, words=words)
 
 
 # ---- 8.2
@@ -212,7 +186,7 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("answer", "words"), MOMENTS)
 def test_moments_test(answer, words):
-    rejects(tutorial.check_moments_test, answer, words)
+    rejects(tutorial.check_moments_test, answer, words=words)
 
 
 def test_another_right_moments_test():
@@ -227,7 +201,7 @@ def test_moments_with_one_logvar_for_all_dimensions():
         good = np.abs(z.mean(1) - mu) < 5 * np.exp(logvar / 2) / np.sqrt(20_000)
         return bool(np.all(good & (np.abs(z.std(1) / np.exp(logvar / 2) - 1) < 5 / np.sqrt(40_000))))
 
-    rejects(tutorial.check_moments_test, same_in_each_row, "takes the logvar of another dimension")
+    rejects(tutorial.check_moments_test, same_in_each_row, words="takes the logvar of another dimension")
 
 
 # ---- 8.3
@@ -262,7 +236,7 @@ EXCESSES = [
 @pytest.mark.parametrize(("answer", "words"), EXCESSES, ids=[words for _, words in EXCESSES])
 def test_excess(answer, words):
     tutorial.check_excess(by_logarithms)
-    rejects(tutorial.check_excess, answer, words)
+    rejects(tutorial.check_excess, answer, words=words)
 
 
 # ---- 8.4
@@ -302,7 +276,7 @@ ORDERS = [
 
 @pytest.mark.parametrize(("answer", "words"), ORDERS)
 def test_permutation_test(answer, words):
-    rejects(tutorial.check_permutation_test, answer, words)
+    rejects(tutorial.check_permutation_test, answer, words=words)
 
 
 def test_another_right_permutation_test():
@@ -334,4 +308,4 @@ BLIND_SPOTS = [
 @pytest.mark.parametrize(("answer", "words"), BLIND_SPOTS)
 def test_blind_spot(answer, words):
     tutorial.check_blind_spot(lambda rng: inputs(rng, W_logvar=0))
-    rejects(tutorial.check_blind_spot, answer, words)
+    rejects(tutorial.check_blind_spot, answer, words=words)

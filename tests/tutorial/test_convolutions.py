@@ -1,4 +1,4 @@
-"""The checks of notebook 10: they accept its solutions, agree with the package, and say what is wrong."""
+"""The checks of notebook 10: they accept what is right, agree with the package, and say what is wrong."""
 
 import numpy as np
 import pytest
@@ -9,20 +9,6 @@ from tinyvae.derivation import conv
 from tinyvae.tutorial import convolutions as ours
 
 SOLUTIONS = solutions("10_convolutions", np=np)
-CHECKS = {
-    "places": tutorial.check_places,
-    "patches": tutorial.check_patches,
-    "filter_gradients": tutorial.check_filter_gradients,
-    "put_back": tutorial.check_put_back,
-    "is_transpose": tutorial.check_is_transpose,
-    "transposed_backward": tutorial.check_transposed_backward,
-}
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_notebook_s_solution_is_accepted(name, capsys):
-    CHECKS[name](SOLUTIONS[name])
-    assert capsys.readouterr().out.startswith("Right: your ")
 
 
 def by_places_in_the_window(x, kernel, stride):
@@ -89,7 +75,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("answer", "words"), PLACES, ids=[words for _, words in PLACES])
 def test_places(answer, words):
-    rejects(tutorial.check_places, answer, words)
+    rejects(tutorial.check_places, answer, words=words)
 
 
 # ---- 10.2
@@ -142,7 +128,7 @@ PATCHES = [
 
 @pytest.mark.parametrize(("answer", "words"), PATCHES, ids=[words for _, words in PATCHES])
 def test_patches(answer, words):
-    rejects(tutorial.check_patches, answer, words)
+    rejects(tutorial.check_patches, answer, words=words)
 
 
 # ---- 10.3 and 10.6
@@ -189,7 +175,7 @@ FILTERS = [
 
 @pytest.mark.parametrize(("answer", "words"), FILTERS)
 def test_filter_gradients(answer, words):
-    rejects(tutorial.check_filter_gradients, answer, words)
+    rejects(tutorial.check_filter_gradients, answer, words=words)
 
 
 def transposed(dx=lambda r, F: r @ F, dF=lambda dF: dF.sum(axis=0), db=lambda da, x: da.sum(axis=(0, 1, 2)), **changes):
@@ -224,7 +210,7 @@ TRANSPOSED = [
 
 @pytest.mark.parametrize(("answer", "words"), TRANSPOSED)
 def test_transposed_backward(answer, words):
-    rejects(tutorial.check_transposed_backward, answer, words)
+    rejects(tutorial.check_transposed_backward, answer, words=words)
 
 
 # ---- 10.4
@@ -303,7 +289,7 @@ PUT_BACK = [
 
 @pytest.mark.parametrize(("answer", "words"), PUT_BACK, ids=[words for _, words in PUT_BACK])
 def test_put_back(answer, words):
-    rejects(tutorial.check_put_back, answer, words)
+    rejects(tutorial.check_put_back, answer, words=words)
 
 
 # ---- 10.5
@@ -351,7 +337,7 @@ IS_TRANSPOSE = [
 
 @pytest.mark.parametrize(("answer", "words"), IS_TRANSPOSE, ids=[words for _, words in IS_TRANSPOSE])
 def test_is_transpose(answer, words):
-    rejects(tutorial.check_is_transpose, answer, words)
+    rejects(tutorial.check_is_transpose, answer, words=words)
 
 
 def test_the_hints_are_graded():

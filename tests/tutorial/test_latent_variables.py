@@ -1,30 +1,11 @@
-"""The checks of notebook 1: they accept its solutions, and say of typical mistakes what is wrong."""
+"""The checks of notebook 1: they accept what is right, and say of typical mistakes what is wrong."""
 
 import numpy as np
 import pytest
-from scipy import stats
 from scipy.special import logsumexp
 
-from tests.notebooks import rejects, solutions
+from tests.notebooks import rejects
 from tinyvae import tutorial
-
-CHECKS = {
-    "log_marginal": (tutorial.check_log_marginal, "log p(x)"),
-    "log_mean_exp": (tutorial.check_log_mean_exp, "log mean exp"),
-    "log_weights": (tutorial.check_log_weights, "log weights"),
-    "posterior": (tutorial.check_posterior, "posterior"),
-    "kl": (tutorial.check_kl, "KL divergence"),
-    "price_of_independence": (tutorial.check_price_of_independence, "price"),
-}
-SOLUTIONS = solutions("01_latent_variables", np=np, stats=stats)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_notebook_s_solution_is_accepted(name, capsys):
-    check, what = CHECKS[name]
-    check(SOLUTIONS[name])
-    assert capsys.readouterr().out == f"Right: your {what}.\n"
-
 
 # ---- 1.1
 
@@ -63,7 +44,7 @@ LOG_MARGINALS = [
 @pytest.mark.parametrize(("answer", "words"), LOG_MARGINALS, ids=[words for _, words in LOG_MARGINALS])
 def test_log_marginal(answer, words):
     tutorial.check_log_marginal(lambda x, W, m, s2: log_marginal(x, W, m, covariance(W, s2)))
-    rejects(tutorial.check_log_marginal, answer, words)
+    rejects(tutorial.check_log_marginal, answer, words=words)
 
 
 # ---- 1.2
@@ -95,7 +76,7 @@ LOG_MEANS = [
 
 @pytest.mark.parametrize(("answer", "words"), LOG_MEANS, ids=[words for _, words in LOG_MEANS])
 def test_log_mean_exp(answer, words):
-    rejects(tutorial.check_log_mean_exp, answer, words)
+    rejects(tutorial.check_log_mean_exp, answer, words=words)
 
 
 # ---- 1.3
@@ -139,7 +120,7 @@ LOG_WEIGHTS = [
 @pytest.mark.parametrize(("answer", "words"), LOG_WEIGHTS, ids=[words for _, words in LOG_WEIGHTS])
 def test_log_weights(answer, words):
     tutorial.check_log_weights(log_weights)
-    rejects(tutorial.check_log_weights, answer, words)
+    rejects(tutorial.check_log_weights, answer, words=words)
 
 
 def test_log_weights_with_logvar_for_sigma():
@@ -147,7 +128,7 @@ def test_log_weights_with_logvar_for_sigma():
         rejects(
             tutorial.check_log_weights,
             lambda x, mu, logvar, *a: log_weights(x, mu, logvar, *a, sigma=logvar),
-            "logvar is used as if it were sigma",
+            words="logvar is used as if it were sigma",
         )
 
 
@@ -179,7 +160,7 @@ POSTERIORS = [
 @pytest.mark.parametrize(("answer", "words"), POSTERIORS, ids=[words for _, words in POSTERIORS])
 def test_posterior(answer, words):
     tutorial.check_posterior(posterior)
-    rejects(tutorial.check_posterior, answer, words)
+    rejects(tutorial.check_posterior, answer, words=words)
 
 
 # ---- 1.5
@@ -209,7 +190,7 @@ KLS = [
 @pytest.mark.parametrize(("answer", "words"), KLS, ids=[words for _, words in KLS])
 def test_kl(answer, words):
     tutorial.check_kl(lambda a, b, c, d: kl(a, np.exp(b / 2), c, np.exp(d / 2)))
-    rejects(tutorial.check_kl, answer, words)
+    rejects(tutorial.check_kl, answer, words=words)
 
 
 # ---- 1.6
@@ -243,13 +224,4 @@ PRICES = [
 @pytest.mark.parametrize(("answer", "words"), PRICES, ids=[words for _, words in PRICES])
 def test_price_of_independence(answer, words):
     tutorial.check_price_of_independence(price)
-    rejects(tutorial.check_price_of_independence, answer, words)
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_an_unsolved_exercise_says_so(name):
-    def unsolved(*_):
-        raise NotImplementedError("still to be solved")
-
-    with pytest.raises(NotImplementedError):
-        CHECKS[name][0](unsolved)
+    rejects(tutorial.check_price_of_independence, answer, words=words)

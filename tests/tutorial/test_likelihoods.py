@@ -14,22 +14,7 @@ from tinyvae.tutorial import likelihoods
 
 NAMES = {"np": np, "norm": norm, "expit": expit, "log_softmax": log_softmax, "logsumexp": logsumexp}
 SOLUTIONS = solutions("11_likelihoods", **NAMES)
-CHECKS = {
-    "dequantised_bound": (tutorial.check_dequantised_bound, "your bound"),
-    "bits_per_dimension": (tutorial.check_bits_per_dimension, "your bits"),
-    "level_log_probability": (tutorial.check_level_log_probability, "your log probability"),
-    "level_derivatives": (tutorial.check_level_derivatives, "your derivatives"),
-    "level_mixture": (tutorial.check_level_mixture, "your mixture"),
-    "colour_means": (tutorial.check_colour_means, "your colours"),
-}
 LEVELS = np.arange(256) / 255
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_notebook_s_solution_is_accepted(name, capsys):
-    check, what = CHECKS[name]
-    check(SOLUTIONS[name])
-    assert capsys.readouterr().out == f"Right: {what}.\n"
 
 
 # ---- 11.1
@@ -78,7 +63,7 @@ def density(levels, mu, sigma, u, x=lambda v, u: (v + u) / 256):
     (lambda v, *a: bound(v, *a) + v.shape[1] * np.log(np.sqrt(2 * np.pi)), "1/2 log 2 pi is missing"),
 )
 def test_dequantised_bound(answer, words):
-    rejects(tutorial.check_dequantised_bound, answer, words)
+    rejects(tutorial.check_dequantised_bound, answer, words=words)
 
 
 # ---- 11.2
@@ -120,7 +105,7 @@ def test_bits_are_those_of_the_package():
     (lambda L, D, deq: (-L.mean() / D / np.log(2) + 8 * deq) / 8, "these are bytes"),
 )
 def test_bits_per_dimension(answer, words):
-    rejects(tutorial.check_bits_per_dimension, answer, words)
+    rejects(tutorial.check_bits_per_dimension, answer, words=words)
 
 
 # ---- 11.3
@@ -211,7 +196,7 @@ def log_density(v, m, t):
     (lambda *a: product(*a).sum(axis=1), "the sum over the dimensions is taken"),
 )
 def test_level_log_probability(answer, words):
-    rejects(tutorial.check_level_log_probability, answer, words)
+    rejects(tutorial.check_level_log_probability, answer, words=words)
 
 
 # ---- 11.4
@@ -277,7 +262,7 @@ def with_infinite_edges(v, m, t):
     (lambda *a: derivatives(*a)[0], "2 outputs are expected"),
 )
 def test_level_derivatives(answer, words):
-    rejects(tutorial.check_level_derivatives, answer, words)
+    rejects(tutorial.check_level_derivatives, answer, words=words)
 
 
 def test_an_infinite_edge_is_recognised():
@@ -348,7 +333,7 @@ def by_logits(change):
     (lambda *a: mixture(*a)[0], "2 outputs are expected"),
 )
 def test_level_mixture(answer, words):
-    rejects(tutorial.check_level_mixture, answer, words)
+    rejects(tutorial.check_level_mixture, answer, words=words)
 
 
 # ---- 11.6
@@ -391,4 +376,4 @@ def test_other_colours_are_accepted_and_sum_to_one():
     (lambda *a: colours(*a)[0], "2 outputs are expected"),
 )
 def test_colour_means(answer, words):
-    rejects(tutorial.check_colour_means, answer, words)
+    rejects(tutorial.check_colour_means, answer, words=words)

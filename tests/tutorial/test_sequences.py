@@ -6,29 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, softmax
 
-from tests.notebooks import cases, solutions
+from tests.notebooks import cases
 from tinyvae import tutorial
 from tinyvae.data import expressions
 from tinyvae.derivation import bounds, categorical, gru
 from tinyvae.tutorial import sequences
-
-SOLUTIONS = solutions("12_sequences", np=np, expit=expit)
-CHECKS = {
-    "gru_step": (tutorial.check_gru_step, "your step"),
-    "gru_step_backward": (tutorial.check_gru_step_backward, "your way back"),
-    "through_time": (tutorial.check_through_time, "your way back through time"),
-    "allowed_next": (tutorial.check_allowed_next, "your mask"),
-    "masked_log_probability": (tutorial.check_masked_log_probability, "your log probability"),
-    "aided_price": (tutorial.check_aided_price, "your price"),
-    "same_function": (tutorial.check_same_function, "your search for leaks"),
-}
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_the_notebook_s_solution_is_accepted(name, capsys):
-    check, what = CHECKS[name]
-    check(SOLUTIONS[name])
-    assert capsys.readouterr().out == f"Right: {what}.\n"
 
 
 def rejects(check, answer, words):

@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.notebooks import rejects
 from tinyvae import tutorial
-
-
-def rejects(check, *answers, match):
-    """The check raises Wrong, with these words."""
-    with pytest.raises(tutorial.Wrong, match=match):
-        check(*answers, hint=3)
 
 
 def sigmoid(l):
@@ -56,7 +51,7 @@ def a_little_added(x, l):
         (a_little_added, "the probability is clipped"),
         (lambda x, l: (bernoulli(x, l)[0] / x.shape[1], x - sigmoid(l)), "mean over the pixels"),
         (lambda x, l: (-bernoulli(x, l)[0], x - sigmoid(l)), "negative of ours: a sign"),
-        (lambda x, l: (bernoulli(x, l)[0].sum(), x - sigmoid(l)), r"shape is \(\), and \(3,\) is expected"),
+        (lambda x, l: (bernoulli(x, l)[0].sum(), x - sigmoid(l)), "shape is (), and (3,) is expected"),
         (lambda x, l: (bernoulli(x, l)[0], sigmoid(l) - x), "wants a higher logit"),
         (lambda x, l: (bernoulli(x, l)[0], (x - sigmoid(l)) * sigmoid(l) * (1 - sigmoid(l))), "is too much"),
         (lambda x, l: (bernoulli(x, l)[0], (x - sigmoid(l)) / (sigmoid(l) * (1 - sigmoid(l)))), "by the probability"),
@@ -64,7 +59,7 @@ def a_little_added(x, l):
     ],
 )
 def test_mistakes_of_bernoulli(answer, words):
-    rejects(tutorial.check_bernoulli, answer, match=words)
+    rejects(tutorial.check_bernoulli, answer, words=words)
 
 
 # ---- 4.2
@@ -100,7 +95,7 @@ def test_mistakes_of_kl(part, value, words):
         parts[part] = value(mu, logvar)
         return tuple(parts)
 
-    rejects(tutorial.check_kl_and_gradient, answer, match=words)
+    rejects(tutorial.check_kl_and_gradient, answer, words=words)
 
 
 # ---- 4.3 and 4.4: a student's two passes, in the terms of a text that is changed for each mistake
@@ -171,7 +166,7 @@ def test_the_two_passes_are_accepted(capsys):
     ],
 )
 def test_mistakes_of_the_forward_pass(old, new, words):
-    rejects(tutorial.check_vae_forward, passes(old, new)[0], match=words)
+    rejects(tutorial.check_vae_forward, passes(old, new)[0], words=words)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +179,7 @@ def test_mistakes_of_the_forward_pass(old, new, words):
         ("* (1 - h * h)", "", "1 - h² of tanh is missing in the encoder"),
         ("(1 - g * g)", "(1 - np.tanh(g) ** 2)", "tanh is applied twice"),
         ("dmu = dz - beta * mu / N", "dmu = -beta * mu / N", "way of z into mu is missing"),
-        ("dmu = dz - beta * mu / N", "dmu = dz - mu / N", "gradient of encoder.1.W of your backward pass.*beta = 3"),
+        ("dmu = dz - beta * mu / N", "dmu = dz - mu / N", "gradient of encoder.1.W of your backward pass…beta = 3"),
         ("dz * eps * 0.5 * std - beta", "dz * eps * std - beta", "the 1/2 is missing"),
         ("dz * eps * 0.5 * std - beta", "dz * eps - beta", "derivative of z by sigma"),
         ("dz * eps * 0.5 * std - beta", "-beta", "way of z into logvar is missing"),
@@ -192,7 +187,7 @@ def test_mistakes_of_the_forward_pass(old, new, words):
         (
             "dg.sum(0)",
             "dg.mean(0)",
-            "gradient of decoder.0.b of your.*: the gradients of the biases are sums",
+            "gradient of decoder.0.b of your…: the gradients of the biases are sums",
         ),
         ('"decoder.0.W": z.T @ dg', '"decoder.0.W": dg.T @ z', "transposed"),
         ('"encoder.0.b": dh.sum(0),', "", "no gradient of encoder.0.b"),
@@ -200,7 +195,7 @@ def test_mistakes_of_the_forward_pass(old, new, words):
     ],
 )
 def test_mistakes_of_the_backward_pass(old, new, words):
-    rejects(tutorial.check_vae_backward, *passes(old, new), match=words)
+    rejects(tutorial.check_vae_backward, *passes(old, new), words=words)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +208,7 @@ def test_mistakes_of_the_backward_pass(old, new, words):
     ],
 )
 def test_mistakes_of_the_kl_term_s_weight(beta, words):
-    rejects(tutorial.check_vae_backward, *passes("N = x.shape[0]\n", f"N = x.shape[0]; beta = {beta}\n"), match=words)
+    rejects(tutorial.check_vae_backward, *passes("N = x.shape[0]\n", f"N = x.shape[0]; beta = {beta}\n"), words=words)
 
 
 # ---- 4.5
@@ -246,7 +241,7 @@ def test_generate_is_accepted():
     ],
 )
 def test_mistakes_of_generate(answer, words):
-    rejects(tutorial.check_generate, answer, match=words)
+    rejects(tutorial.check_generate, answer, words=words)
 
 
 # ---- 4.6
@@ -283,4 +278,4 @@ def test_the_water_level_is_accepted():
     ],
 )
 def test_mistakes_of_the_water_level(answer, words):
-    rejects(tutorial.check_water_level, answer, match=words)
+    rejects(tutorial.check_water_level, answer, words=words)
